@@ -1,0 +1,62 @@
+-- What each role may do; everything not granted here is refused with 42501.
+grant usage on schema audit to audit_app, audit_worker, audit_keeper;
+
+grant select on all tables in schema audit to audit_app, audit_worker, audit_keeper;
+do $$
+begin
+  -- Partitions are read through their parents, where the guards and the grants are.
+  execute (
+    select coalesce(string_agg(format('revoke all on audit.%I from audit_app, audit_worker', c.relname), ';'), '')
+    from pg_catalog.pg_class c
+    where c.relnamespace = 'audit'::regnamespace and c.relispartition and c.relkind = 'r'
+  );
+end
+$$;
+
+grant insert (
+  id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+  old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
+) on audit.audit_events to audit_app, audit_worker, audit_keeper;
+grant insert on audit.audit_event_keys to audit_app, audit_worker, audit_keeper;
+grant update, delete on audit.audit_events to audit_keeper;
+
+grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
+grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
+grant insert, delete on audit.idempotency_keys to audit_app;
+grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;
+grant update on audit.job_schedules to audit_app, audit_worker;
+grant insert on audit.job_schedules to audit_worker;
+revoke select on audit.api_keys, audit.idempotency_keys from audit_worker, audit_keeper;
+grant update, delete on audit.audit_trails, audit.projects to audit_keeper;
+grant insert, update on audit.audit_trail_rollup to audit_keeper;
+
+grant execute on function
+  audit.uuid_v7(), audit.changed_keys(jsonb, jsonb), audit.event_payload_hash(jsonb), audit.insert_audit_events(jsonb),
+  audit.is_security_action(text), audit.partitioned_tables()
+to audit_app, audit_worker, audit_keeper;
+grant execute on function
+  audit.insert_audit_event(text, text, text, text, text, jsonb, jsonb, text, text, text[], jsonb, text, timestamptz, text),
+  audit.insert_audit_event(text, text, uuid, text, text, jsonb, jsonb, text, text, text[], jsonb),
+  audit.insert_audit_event(text, text, uuid, uuid, uuid, jsonb, jsonb, text, text, text[], jsonb),
+  audit.get_audit_trail(text, text, text, int, int),
+  audit.get_audit_trail(uuid, text, uuid, int, int)
+to audit_app, audit_worker;
+grant execute on function
+  audit.begin_idempotent(uuid, text, bytea),
+  audit.finish_idempotent(uuid, text, bytea, int, jsonb),
+  audit.ingest_audit_events(jsonb, uuid, text, bytea)
+to audit_app;
+grant execute on function audit.create_monthly_audit_partition(int), audit.sweep_idempotency_keys(int) to audit_worker;
+
+-- The admin that migrates looks at everything and switches the membership check; to change more it must SET ROLE.
+do $$
+begin
+  execute format('grant usage on schema audit to %I', session_user);
+  execute format('grant select on all tables in schema audit to %I', session_user);
+  execute format(
+    'grant execute on function audit.set_membership_source(regclass, name, name), '
+    'audit.switch_membership_check(text, text, text) to %I',
+    session_user
+  );
+end
+$$;

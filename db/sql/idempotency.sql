@@ -1,0 +1,102 @@
+-- state: new (the caller goes on and calls finish_idempotent in the same transaction), replay (with the stored answer),
+-- mismatch (the key was used for another request) or running (another transaction is at it).
+create or replace function audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
+returns table (state text, status int, body jsonb)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  c_lifetime constant interval := '24 hours';
+  v_row audit.idempotency_keys;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended(p_key_id::text || ':' || p_idempotency_key, 0)) then
+    return query select 'running', null::int, null::jsonb;
+    return;
+  end if;
+  select * into v_row
+  from audit.idempotency_keys k
+  where k.key_id = p_key_id and k.idempotency_key = p_idempotency_key;
+  if not found then
+    return query select 'new', null::int, null::jsonb;
+  elsif v_row.created_at < clock_timestamp() - c_lifetime then
+    delete from audit.idempotency_keys k
+    where k.key_id = p_key_id and k.idempotency_key = p_idempotency_key;
+    return query select 'new', null::int, null::jsonb;
+  elsif v_row.request_hash = p_request_hash then
+    return query select 'replay', v_row.status, v_row.body;
+  else
+    return query select 'mismatch', null::int, null::jsonb;
+  end if;
+end
+$$;
+comment on function audit.begin_idempotent(uuid, text, bytea) is
+  'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
+
+create or replace function audit.finish_idempotent(
+  p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status int, p_body jsonb
+) returns void
+language sql
+set search_path = ''
+as $$
+  insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
+  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body)
+$$;
+comment on function audit.finish_idempotent(uuid, text, bytea, int, jsonb) is
+  'Keeps the answer of a finished request; commits with what the request wrote.';
+
+-- The hot path: idempotency and all rows in one statement, so one round trip and one commit.
+create or replace function audit.ingest_audit_events(
+  p_events jsonb, p_key_id uuid default null, p_idempotency_key text default null, p_request_hash bytea default null
+) returns table (state text, results jsonb)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_state text := 'new';
+  v_results jsonb;
+begin
+  if p_idempotency_key is not null then
+    select b.state, b.body into v_state, v_results
+    from audit.begin_idempotent(p_key_id, p_idempotency_key, p_request_hash) b;
+  end if;
+  if v_state = 'new' then
+    select jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
+             order by e.ordinality)
+    into v_results
+    from audit.insert_audit_events(p_events) e;
+    if jsonb_path_exists(v_results, '$[*] ? (@.conflict == true)') then
+      raise exception 'An eventId was used for another event'
+        using errcode = 'AF409', detail = v_results::text;
+    end if;
+    if p_idempotency_key is not null then
+      perform audit.finish_idempotent(p_key_id, p_idempotency_key, p_request_hash, 201, v_results);
+    end if;
+  end if;
+  return query select v_state, v_results;
+end
+$$;
+comment on function audit.ingest_audit_events(jsonb, uuid, text, bytea) is
+  'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
+
+create or replace function audit.sweep_idempotency_keys(p_limit int default 5000) returns int
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_deleted int;
+begin
+  delete from audit.idempotency_keys k
+  where (k.key_id, k.idempotency_key) in (
+    select o.key_id, o.idempotency_key
+    from audit.idempotency_keys o
+    where o.created_at < clock_timestamp() - interval '24 hours'
+    order by o.created_at
+    limit p_limit
+    for update skip locked
+  );
+  get diagnostics v_deleted = row_count;
+  return v_deleted;
+end
+$$;
+comment on function audit.sweep_idempotency_keys(int) is 'Removes answers older than 24 hours, at most p_limit of them.';

@@ -1,0 +1,2 @@
+-- role: audit_keeper
+alter default privileges revoke execute on functions from public;

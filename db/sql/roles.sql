@@ -1,0 +1,65 @@
+-- Run as the admin (CREATEROLE, no superuser) at every migration. Roles belong to the whole cluster, so each may exist.
+do $$
+declare
+  v_role text;
+begin
+  foreach v_role in array array['audit_owner', 'audit_keeper'] loop
+    if not exists (select from pg_roles where rolname = v_role) then
+      execute format('create role %I nologin', v_role);
+    end if;
+  end loop;
+  foreach v_role in array array['audit_app', 'audit_worker'] loop
+    if not exists (select from pg_roles where rolname = v_role) then
+      execute format('create role %I login', v_role);
+    end if;
+  end loop;
+end
+$$;
+
+-- Settings of the role hold on every driver and through every pooler; those that a client sends may be dropped.
+do $$
+declare
+  v_role text;
+  v_name text;
+  v_value text;
+begin
+  for v_role, v_name, v_value in
+    values
+      ('audit_app', 'search_path', 'audit, public'),
+      ('audit_app', 'TimeZone', 'UTC'),
+      ('audit_app', 'lock_timeout', '5s'),
+      ('audit_app', 'statement_timeout', '10s'),
+      ('audit_app', 'idle_in_transaction_session_timeout', '15s'),
+      ('audit_worker', 'search_path', 'audit, public'),
+      ('audit_worker', 'TimeZone', 'UTC'),
+      ('audit_worker', 'lock_timeout', '5s'),
+      ('audit_worker', 'statement_timeout', '60s'),
+      ('audit_worker', 'idle_in_transaction_session_timeout', '60s')
+  loop
+    -- Only where it differs: two databases of one cluster may be migrated at the same time.
+    if not exists (
+      select from pg_roles
+      where rolname = v_role and v_name || '=' || v_value = any (rolconfig)
+    ) then
+      execute format('alter role %I set %I to %s', v_role, v_name,
+        case when v_name = 'search_path' then v_value else quote_literal(v_value) end);
+    end if;
+  end loop;
+end
+$$;
+
+-- Without INHERIT the admin's own statements meet the same refusals as anyone's; to act as the owner it must say
+-- SET ROLE audit_owner. PostgreSQL 15 cannot express this and inherits.
+do $$
+begin
+  if current_setting('is_superuser') = 'on' then
+    null;
+  elsif current_setting('server_version_num')::int < 160000 then
+    execute format('grant audit_owner, audit_keeper to %I', current_user);
+  elsif not (pg_has_role('audit_owner', 'set') and pg_has_role('audit_keeper', 'set')) then
+    execute format('grant audit_owner to %I with inherit false, set true', current_user);
+    execute format('grant audit_keeper to %I with inherit false, set true', current_user);
+  end if;
+  execute format('grant create on database %I to audit_owner', current_database());
+end
+$$;

@@ -1,0 +1,159 @@
+-- role: audit_keeper
+create or replace function audit.trail_contribution(t audit.audit_trails) returns jsonb
+language sql stable parallel safe
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'bucket_start', date_bin('15 minutes', t.timestamp, timestamptz '2000-01-01 00:00:00+00'),
+    'model', t.model,
+    'message_count', 1,
+    'complete_count', (t.status = 'complete')::int,
+    'failed_count', (t.status = 'failed')::int,
+    'unpriced_count', (t.status = 'complete' and t.total_cost is null)::int,
+    'prompt_tokens', coalesce(t.prompt_tokens, 0),
+    'completion_tokens', coalesce(t.completion_tokens, 0),
+    'total_tokens', coalesce(t.total_tokens, 0),
+    'cached_tokens', coalesce(t.cached_tokens, 0),
+    'reasoning_tokens', coalesce(t.reasoning_tokens, 0),
+    'prompt_cost', coalesce(t.prompt_cost, 0),
+    'completion_cost', coalesce(t.completion_cost, 0),
+    'total_cost', coalesce(t.total_cost, 0)
+  )
+$$;
+comment on function audit.trail_contribution(audit.audit_trails) is
+  'What one message trail adds to the roll-up: its bucket, model and amounts.';
+
+-- Adds, for each changed trail of a closed bucket, what it is worth now minus what was counted of it before. So a trail
+-- may change or arrive at any time, and a bucket stays right after its trails are deleted.
+create or replace function audit.roll_up_trails(p_limit int default 5000) returns int
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_rolled_up int;
+begin
+  with due as materialized (
+    select t.project_id, t.message_id, t.counted as before, audit.trail_contribution(t) as after
+    from audit.audit_trails t
+    where t.rollup_due
+      and t.timestamp < date_bin('15 minutes', clock_timestamp(), timestamptz '2000-01-01 00:00:00+00')
+    order by t.timestamp
+    limit p_limit
+    for update skip locked
+  ),
+  differences as (
+    select r.*, s.sign
+    from due
+    cross join lateral (values (due.before, -1), (due.after, 1)) s (contribution, sign)
+    cross join lateral jsonb_populate_record(
+      null::audit.audit_trail_rollup, s.contribution || jsonb_build_object('project_id', due.project_id)
+    ) r
+    where s.contribution is not null
+  ),
+  summed as (
+    insert into audit.audit_trail_rollup as b (
+      project_id, bucket_start, model, message_count, complete_count, failed_count, unpriced_count, prompt_tokens,
+      completion_tokens, total_tokens, cached_tokens, reasoning_tokens, prompt_cost, completion_cost, total_cost
+    )
+    select
+      project_id, bucket_start, model, sum(sign * message_count), sum(sign * complete_count), sum(sign * failed_count),
+      sum(sign * unpriced_count), sum(sign * prompt_tokens), sum(sign * completion_tokens), sum(sign * total_tokens),
+      sum(sign * cached_tokens), sum(sign * reasoning_tokens), sum(sign * prompt_cost), sum(sign * completion_cost),
+      sum(sign * total_cost)
+    from differences
+    group by project_id, bucket_start, model
+    order by project_id, bucket_start, model
+    on conflict (project_id, bucket_start, model) do update set
+      message_count = b.message_count + excluded.message_count,
+      complete_count = b.complete_count + excluded.complete_count,
+      failed_count = b.failed_count + excluded.failed_count,
+      unpriced_count = b.unpriced_count + excluded.unpriced_count,
+      prompt_tokens = b.prompt_tokens + excluded.prompt_tokens,
+      completion_tokens = b.completion_tokens + excluded.completion_tokens,
+      total_tokens = b.total_tokens + excluded.total_tokens,
+      cached_tokens = b.cached_tokens + excluded.cached_tokens,
+      reasoning_tokens = b.reasoning_tokens + excluded.reasoning_tokens,
+      prompt_cost = b.prompt_cost + excluded.prompt_cost,
+      completion_cost = b.completion_cost + excluded.completion_cost,
+      total_cost = b.total_cost + excluded.total_cost
+  )
+  update audit.audit_trails t
+  set counted = due.after,
+      rollup_due = false
+  from due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_rolled_up = row_count;
+  return v_rolled_up;
+end
+$$;
+comment on function audit.roll_up_trails(int) is
+  'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
+
+-- Project by project, so that one with a long retention does not make every run read past all it keeps.
+create or replace function audit.delete_due_trails(p_limit int default 1000) returns int
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_deleted int;
+begin
+  delete from audit.audit_trails t
+  using (
+    select d.project_id, d.message_id
+    from audit.projects p
+    cross join lateral (
+      select o.project_id, o.message_id
+      from audit.audit_trails o
+      where o.project_id = p.project_id
+        and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and not o.rollup_due
+      order by o.timestamp
+      limit p_limit
+      for update skip locked
+    ) d
+    limit p_limit
+  ) due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_deleted = row_count;
+  return v_deleted;
+end
+$$;
+comment on function audit.delete_due_trails(int) is
+  'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
+
+create or replace function audit.delete_trails_of_deleted_projects(p_limit int default 1000) returns int
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_deleted int;
+begin
+  delete from audit.audit_trails t
+  using (
+    select d.project_id, d.message_id
+    from audit.projects p
+    cross join lateral (
+      select o.project_id, o.message_id
+      from audit.audit_trails o
+      where o.project_id = p.project_id
+      limit p_limit
+      for update skip locked
+    ) d
+    where p.deleted_at is not null
+    limit p_limit
+  ) due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_deleted = row_count;
+  if v_deleted = 0 then
+    delete from audit.projects p
+    where p.deleted_at is not null
+      and not exists (select from audit.audit_trails t where t.project_id = p.project_id);
+  end if;
+  return v_deleted;
+end
+$$;
+comment on function audit.delete_trails_of_deleted_projects(int) is
+  'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
