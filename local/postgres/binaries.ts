@@ -7,7 +7,7 @@ import { z } from "zod";
 
 /** Postgres refuses to run as root; under root it runs as "nobody", which every system has. */
 const NOBODY = { uid: 65534, gid: 65534 };
-export const identity = process.getuid?.() === 0 ? NOBODY : {};
+export const identity: { uid?: number; gid?: number } = process.getuid?.() === 0 ? NOBODY : {};
 
 const symlinkListSchema = z.array(z.object({ source: z.string(), target: z.string() }));
 

@@ -76,7 +76,7 @@ function initialise(binaries: string, home: string, data: string): string {
 }
 
 function own(folder: string): void {
-  if ("uid" in identity) fs.chownSync(folder, identity.uid, identity.gid);
+  if (identity.uid !== undefined && identity.gid !== undefined) fs.chownSync(folder, identity.uid, identity.gid);
 }
 
 /**
@@ -84,7 +84,7 @@ function own(folder: string): void {
  * launcher can: it enters the folder before it gives up its rights, and the server stays where it is.
  */
 function here(data: string): string {
-  return "uid" in identity && process.platform === "linux" ? "/proc/self/cwd" : data;
+  return identity.uid !== undefined && process.platform === "linux" ? "/proc/self/cwd" : data;
 }
 
 function workingFolder(data: string): string {

@@ -32,17 +32,23 @@ export default async function setup(project: TestProject): Promise<() => Promise
     log_min_messages: "fatal",
   };
   const server = await startPostgres({ dataDir: folder, settings });
+  const stop = async () => {
+    await server.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
   const passwords = rolePasswords(folder);
-  await createAdminAndDatabase(server, TEMPLATE, passwords.afterimage_admin);
-  await migrate({ url: server.url(TEMPLATE, "afterimage_admin", passwords.afterimage_admin), passwords });
+  try {
+    await createAdminAndDatabase(server, TEMPLATE, passwords.afterimage_admin);
+    await migrate({ url: server.url(TEMPLATE, "afterimage_admin", passwords.afterimage_admin), passwords });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const superuser = new URL(server.url());
   project.provide("server", {
     port: server.port,
     superuser: { user: superuser.username, password: decodeURIComponent(superuser.password) },
     passwords,
   });
-  return async () => {
-    await server.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
-  };
+  return stop;
 }

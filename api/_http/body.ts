@@ -1,0 +1,50 @@
+import { JsonError, parseStorableJson } from "../../lib/json.ts";
+import { invalidField, ServiceError } from "../../services/errors.ts";
+
+/** Reads a JSON body of at most `maxBytes`; the rest of a larger one is never read into memory. */
+export async function readJsonBody(
+  request: Request,
+  maxBytes: number,
+): Promise<{ text: string; value: unknown }> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new ServiceError(
+      "unsupported_media_type",
+      "Send the body as JSON with Content-Type: application/json.",
+    );
+  }
+  const text = decode(await readBytes(request, maxBytes));
+  try {
+    return { text, value: parseStorableJson(text) };
+  } catch (error) {
+    if (error instanceof JsonError) {
+      throw invalidField(error.path === "" ? "body" : `body.${error.path}`, error.code, error.message);
+    }
+    throw error;
+  }
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new ServiceError(
+      "payload_too_large",
+      `The body may have ${maxBytes} bytes at most; send less or in parts.`,
+    );
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw invalidField("body", "malformed_utf8", "The body is not valid UTF-8.");
+  }
+}

@@ -1,0 +1,76 @@
+import { z } from "zod";
+import type { App } from "./app.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe("What is wrong and what to do next."),
+    code: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })),
+  })
+  .describe("An RFC 9457 problem document.");
+
+/** Adds an endpoint to the OpenAPI document, from the schemas that check its requests. */
+export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  app: App,
+  spec: Endpoint<P, Q, B>,
+): void {
+  const idempotencyKey = z.object({
+    "Idempotency-Key": z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("The same key answers the same for 24 hours."),
+  });
+  app.openAPIRegistry.registerPath({
+    method: spec.method,
+    path: `/api${spec.path}`,
+    tags: [spec.tag],
+    summary: spec.summary,
+    description: [spec.description, `Scope: \`${spec.scope}\`.`].filter(Boolean).join("\n\n"),
+    security: [{ apiKey: [] }],
+    request: {
+      ...(spec.params instanceof z.ZodObject ? { params: spec.params } : {}),
+      ...(spec.query instanceof z.ZodObject ? { query: spec.query } : {}),
+      ...(spec.method === "get" ? {} : { headers: idempotencyKey }),
+      ...(spec.body
+        ? { body: { required: true, content: { "application/json": { schema: spec.body } } } }
+        : {}),
+    },
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(spec.answers).map(([status, { description, schema, contentType }]) => [
+          status,
+          {
+            description,
+            ...(schema ? { content: { [contentType ?? "application/json"]: { schema } } } : {}),
+          },
+        ]),
+      ),
+      default: {
+        description: "A problem: `code` says which, `detail` what to do, `errors` which fields.",
+        content: { "application/problem+json": { schema: problemSchema } },
+      },
+    },
+  });
+}
+
+/** The document behind /api/openapi.json and /api/docs. */
+export function openApiDocument(app: App) {
+  app.openAPIRegistry.registerComponent("securitySchemes", "apiKey", { type: "http", scheme: "bearer" });
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Afterimage",
+      version: "0.1.0",
+      description:
+        "Audit trails you can restore from: workspace events, AI message trails, and the jobs that keep them.",
+    },
+    servers: [{ url: "/" }],
+  });
+}

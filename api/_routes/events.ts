@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { appendEvents, BATCH_BYTES_MAX, EVENT_BYTES_MAX, newEvents } from "../../services/events/append.ts";
+import { event, newEvent } from "../../services/events/event.ts";
+import { eventExport, exportEvents } from "../../services/events/export.ts";
+import { eventQuery } from "../../services/events/filter.ts";
+import { getEvent } from "../../services/events/get.ts";
+import { listEvents } from "../../services/events/list.ts";
+import { flag, page, uuid } from "../../services/inputs.ts";
+import type { Runtime } from "../../services/runtime.ts";
+import type { App } from "../_http/app.ts";
+import { endpoint } from "../_http/endpoint.ts";
+
+const tag = "Events";
+const stored = z.object({ id: z.string(), createdAt: z.string() });
+const EXPORT_TYPES = { csv: "text/csv; charset=utf-8", ndjson: "application/x-ndjson" };
+
+export function eventRoutes(app: App, runtime: Runtime): void {
+  endpoint(app, runtime, {
+    tag,
+    method: "post",
+    path: "/audit/log",
+    summary: "Append one event",
+    scope: "events:write",
+    limit: "ingest",
+    body: newEvent,
+    maxBodyBytes: EVENT_BYTES_MAX,
+    idempotency: "own",
+    answers: {
+      200: { description: "This eventId is stored already; here is where.", schema: stored },
+      201: { description: "Stored.", schema: stored },
+    },
+    handle: async (ctx, { body, idempotent }) => {
+      const [one] = await appendEvents(ctx, [body], idempotent);
+      return { status: one?.duplicate ? 200 : 201, body: { id: one?.id, createdAt: one?.createdAt } };
+    },
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "post",
+    path: "/audit/log/batch",
+    summary: "Append up to 1,000 events, all or none",
+    scope: "events:write",
+    limit: "ingest",
+    body: newEvents,
+    maxBodyBytes: BATCH_BYTES_MAX,
+    idempotency: "own",
+    answers: {
+      201: {
+        description: "The ids, in the order of the events.",
+        schema: z.object({ ids: z.array(z.string()) }),
+      },
+    },
+    handle: async (ctx, { body, idempotent }) => {
+      const all = await appendEvents(ctx, body.events, idempotent);
+      return { status: 201, body: { ids: all.map((one) => one.id) } };
+    },
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/audit/events",
+    summary: "Find events, newest first",
+    scope: "events:read",
+    limit: "read",
+    query: eventQuery,
+    answers: {
+      200: { description: "A page of events.", schema: page(event).extend({ total: z.int().optional() }) },
+    },
+    handle: async (ctx, { query }) => ({ status: 200, body: await listEvents(ctx, query) }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/audit/events/export",
+    summary: "Stream matching events as CSV or NDJSON",
+    scope: "events:export",
+    limit: "export",
+    query: eventExport,
+    answers: { 200: { description: "A file.", schema: z.string(), contentType: "text/csv" } },
+    handle: async (ctx, { query }) =>
+      new Response(await exportEvents(ctx, query), {
+        headers: {
+          "content-type": EXPORT_TYPES[query.format],
+          "content-disposition": `attachment; filename="audit-events.${query.format}"`,
+        },
+      }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/audit/events/{id}",
+    summary: "One event",
+    scope: "events:read",
+    limit: "read",
+    params: z.object({ id: uuid }),
+    query: z.strictObject({ includeDeleted: flag.optional() }),
+    answers: { 200: { description: "The event.", schema: event } },
+    handle: async (ctx, { params, query }) => ({
+      status: 200,
+      body: await getEvent(ctx, params.id, query.includeDeleted ?? false),
+    }),
+  });
+}

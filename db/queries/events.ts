@@ -1,0 +1,157 @@
+import { and, arrayContains, desc, eq, gte, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { auditEvents as e } from "../schema/index.ts";
+import { rows } from "./rows.ts";
+
+/** An event as insert_audit_events() takes it: keys are column names, what is absent stays null. */
+export type EventRecord = Record<string, unknown>;
+
+export interface StoredEvent {
+  id: string;
+  createdAt: string;
+  duplicate: boolean;
+}
+
+export interface IngestClaim {
+  keyId: string;
+  key: string;
+  hash: Uint8Array;
+}
+
+/** Appends events, under an idempotency key if there is one, in one statement: all or nothing. */
+export async function ingestEvents(
+  db: Db,
+  events: EventRecord[],
+  claim: IngestClaim | null,
+): Promise<{ state: "new" | "replay" | "mismatch" | "running"; results: StoredEvent[] }> {
+  const json = JSON.stringify(events);
+  const call = claim
+    ? sql`audit.ingest_audit_events(${json}::jsonb, ${claim.keyId}, ${claim.key}, ${Buffer.from(claim.hash)})`
+    : sql`audit.ingest_audit_events(${json}::jsonb)`;
+  const [answer] = await rows<{ state: "new"; results: StoredEvent[] | null }>(
+    db,
+    sql`select state, results from ${call}`,
+  );
+  return { state: answer?.state ?? "new", results: answer?.results ?? [] };
+}
+
+export async function insertServiceEvent(db: Db, event: EventRecord): Promise<void> {
+  await db.execute(sql`select audit.insert_service_event(${JSON.stringify(event)}::jsonb)`);
+}
+
+export interface EventFilter {
+  /** Null: any workspace. */
+  workspaceIds: readonly string[] | null;
+  actorId?: string | undefined;
+  actionType?: { exact: string } | { prefix: string } | undefined;
+  resourceType?: string | undefined;
+  resourceId?: string | undefined;
+  tag?: string | undefined;
+  from?: Date | undefined;
+  to?: Date | undefined;
+  text?: string | undefined;
+  includeDeleted: boolean;
+  /** Only what was committed when this snapshot was taken. */
+  snapshot?: string | undefined;
+}
+
+/** Where a page begins: after this row, newest first. */
+export interface EventPosition {
+  createdAt: string;
+  id: string;
+}
+
+const utcText = sql<string>`(${e.createdAt} at time zone 'UTC')::text || '+00'`;
+
+const columns = {
+  id: e.id,
+  createdAt: e.createdAt,
+  occurredAt: e.occurredAt,
+  eventId: e.eventId,
+  workspaceId: e.workspaceId,
+  createdByUserId: e.createdByUserId,
+  actionType: e.actionType,
+  resourceType: e.resourceType,
+  resourceId: e.resourceId,
+  oldValues: e.oldValues,
+  newValues: e.newValues,
+  changedFields: e.changedFields,
+  ipAddress: e.ipAddress,
+  userAgent: e.userAgent,
+  requestId: e.requestId,
+  tags: e.tags,
+  metadata: e.metadata,
+  deletedAt: e.deletedAt,
+  deletedByUserId: e.deletedByUserId,
+  deletionReason: e.deletionReason,
+  position: utcText,
+};
+
+export type EventRow = Awaited<ReturnType<typeof listEvents>>[number];
+
+/** Events newest first; `limit` rows at most, after `position`. */
+export async function listEvents(db: Db, filter: EventFilter, limit: number, position: EventPosition | null) {
+  const after = position
+    ? sql`(${e.createdAt}, ${e.id}) < (${position.createdAt}::timestamptz, ${position.id}::uuid)`
+    : undefined;
+  return db
+    .select(columns)
+    .from(e)
+    .where(and(matches(filter), after))
+    .orderBy(desc(e.createdAt), desc(e.id))
+    .limit(limit);
+}
+
+export async function countEvents(db: Db, filter: EventFilter): Promise<number> {
+  return db.$count(e, matches(filter));
+}
+
+export async function findEvent(
+  db: Db,
+  id: string,
+  filter: Pick<EventFilter, "workspaceIds" | "includeDeleted">,
+): Promise<EventRow | null> {
+  const [row] = await db
+    .select(columns)
+    .from(e)
+    .where(and(eq(e.id, id), matches(filter)));
+  return row ?? null;
+}
+
+/** Names what is committed now, for a reader that takes several statements to read it. */
+export async function currentSnapshot(db: Db): Promise<string> {
+  const [row] = await rows<{ snapshot: string }>(db, sql`select pg_current_snapshot()::text as snapshot`);
+  return row?.snapshot ?? "";
+}
+
+function matches(filter: EventFilter): SQL | undefined {
+  const { workspaceIds, actionType } = filter;
+  return and(
+    workspaceIds === null ? undefined : inArray(e.workspaceId, [...workspaceIds]),
+    filter.actorId === undefined ? undefined : eq(e.createdByUserId, filter.actorId),
+    actionType === undefined
+      ? undefined
+      : "exact" in actionType
+        ? eq(e.actionType, actionType.exact)
+        : sql`starts_with(${e.actionType}, ${actionType.prefix})`,
+    filter.resourceType === undefined ? undefined : eq(e.resourceType, filter.resourceType),
+    filter.resourceId === undefined ? undefined : eq(e.resourceId, filter.resourceId),
+    filter.tag === undefined ? undefined : arrayContains(e.tags, [filter.tag]),
+    filter.from === undefined ? undefined : gte(e.createdAt, filter.from),
+    filter.to === undefined ? undefined : lt(e.createdAt, filter.to),
+    filter.text === undefined ? undefined : contains(filter.text),
+    filter.includeDeleted ? undefined : isNull(e.deletedAt),
+    filter.snapshot === undefined
+      ? undefined
+      : sql`pg_visible_in_snapshot(${e.txid}, ${filter.snapshot}::pg_snapshot)`,
+  );
+}
+
+const contains = (text: string) => sql`
+  strpos(
+    lower(concat_ws(
+      ' ', ${e.actionType}, ${e.resourceType}, ${e.resourceId}, ${e.createdByUserId}, ${e.oldValues}::text,
+      ${e.newValues}::text, ${e.metadata}::text, array_to_string(${e.tags}, ' ')
+    )),
+    lower(${text}::text)
+  ) > 0`;

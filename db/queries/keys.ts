@@ -1,0 +1,88 @@
+import { and, arrayContained, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { apiKeys } from "../schema/index.ts";
+
+export type KeyRow = typeof apiKeys.$inferSelect;
+export type NewKey = typeof apiKeys.$inferInsert;
+
+/** The key with this hash, or null; notes its use at most once a minute. */
+export async function findKeyBySecret(db: Db, hash: Uint8Array): Promise<KeyRow | null> {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(eq(apiKeys.secretHash, Buffer.from(hash)));
+  if (!row) return null;
+  if (row.revokedAt === null && (row.lastUsedAt === null || row.lastUsedAt.getTime() < Date.now() - 60_000)) {
+    await db
+      .update(apiKeys)
+      .set({ lastUsedAt: sql`clock_timestamp()` })
+      .where(
+        and(
+          eq(apiKeys.id, row.id),
+          or(
+            isNull(apiKeys.lastUsedAt),
+            lt(apiKeys.lastUsedAt, sql`clock_timestamp() - interval '1 minute'`),
+          ),
+        ),
+      );
+  }
+  return row;
+}
+
+/** Which keys someone may see: those that reach no further than their own. */
+export interface KeyReach {
+  workspaces: readonly string[] | null;
+  projects: readonly string[] | null;
+}
+
+const within = (reach: KeyReach) =>
+  and(
+    reach.workspaces === null ? undefined : arrayContained(apiKeys.workspaces, [...reach.workspaces]),
+    reach.projects === null ? undefined : arrayContained(apiKeys.projects, [...reach.projects]),
+  );
+
+export async function findKey(db: Db, id: string, reach: KeyReach): Promise<KeyRow | null> {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.id, id), within(reach)));
+  return row ?? null;
+}
+
+export async function insertKey(db: Db, key: NewKey): Promise<KeyRow> {
+  const [row] = await db.insert(apiKeys).values(key).returning();
+  return row as KeyRow;
+}
+
+/** Newest first, after the key `before` (ids are ordered by time). */
+export async function listKeys(
+  db: Db,
+  filter: { reach: KeyReach; userId?: string; before?: string; limit: number },
+): Promise<KeyRow[]> {
+  return db
+    .select()
+    .from(apiKeys)
+    .where(
+      and(
+        within(filter.reach),
+        filter.before === undefined ? undefined : lt(apiKeys.id, filter.before),
+        filter.userId === undefined ? undefined : eq(apiKeys.userId, filter.userId),
+      ),
+    )
+    .orderBy(desc(apiKeys.id))
+    .limit(filter.limit);
+}
+
+/** Ends a key at a time, now by default; an earlier end stays. Returns the row, or null when there is none. */
+export async function endKey(
+  db: Db,
+  id: string,
+  end: { revoke: true } | { expireAt: Date },
+): Promise<KeyRow | null> {
+  const change =
+    "revoke" in end
+      ? { revokedAt: sql`coalesce(${apiKeys.revokedAt}, clock_timestamp())` }
+      : { expiresAt: sql`least(${apiKeys.expiresAt}, ${end.expireAt.toISOString()}::timestamptz)` };
+  const [row] = await db.update(apiKeys).set(change).where(eq(apiKeys.id, id)).returning();
+  return row ?? null;
+}

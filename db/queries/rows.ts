@@ -1,0 +1,18 @@
+import type { SQL } from "drizzle-orm";
+import type { Db } from "../client.ts";
+
+/**
+ * Rows of a statement written in SQL. The type is the statement's promise: it names its columns and casts them, and a
+ * test runs it. Times come as text with microseconds, so that a cursor loses nothing.
+ */
+export async function rows<T>(db: Db, statement: SQL): Promise<T[]> {
+  const result = await db.execute(statement);
+  return result.rows as T[];
+}
+
+/** Postgres' text for a time as ISO 8601 in UTC with milliseconds. */
+export function isoTime(text: string): string {
+  return new Date(text).toISOString();
+}
+
+export const isoTimeOrNull = (text: string | null) => (text === null ? null : isoTime(text));

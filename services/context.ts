@@ -1,0 +1,57 @@
+import type { Db } from "../db/client.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { EventSender } from "../lib/inngest.ts";
+import { notFound, ServiceError } from "./errors.ts";
+import type { Scope } from "./keys/scopes.ts";
+
+/** Who asks: an API key and the person who owns it. */
+export interface Principal {
+  keyId: string;
+  userId: string;
+  scopes: ReadonlySet<Scope>;
+  /** Null: every workspace. */
+  workspaces: readonly string[] | null;
+  /** Null: every project. */
+  projects: readonly string[] | null;
+}
+
+/** What every service call gets. Inside an idempotent request `db` is a transaction. */
+export interface Context {
+  db: Db;
+  principal: Principal;
+  requestId: string;
+  log: Logger;
+  /** Runs once the request's writes are committed; its failure is logged and does not fail the request. */
+  afterCommit(action: () => Promise<void>): void;
+  send: EventSender;
+}
+
+/** What a workflow's step gets: no person stands behind it. */
+export interface WorkerContext {
+  db: Db;
+  log: Logger;
+  send: EventSender;
+}
+
+/** Events of the service itself (keys, jobs, projects) belong to this workspace. */
+export const SERVICE_WORKSPACE = "afterimage";
+
+export function requireScope(ctx: Context, scope: Scope): void {
+  if (ctx.principal.scopes.has(scope)) return;
+  throw new ServiceError(
+    "forbidden",
+    `This key lacks the scope ${scope}. Use a key that has it, or ask for one.`,
+  );
+}
+
+/** Another tenant's workspace answers like one that does not exist. */
+export function requireWorkspace(ctx: Context, workspaceId: string): void {
+  const { workspaces } = ctx.principal;
+  if (workspaces !== null && !workspaces.includes(workspaceId)) throw notFound("workspace");
+}
+
+/** Another tenant's project answers like one that does not exist. */
+export function requireProject(ctx: Context, projectId: string): void {
+  const { projects } = ctx.principal;
+  if (projects !== null && !projects.includes(projectId)) throw notFound("project");
+}

@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { ingestEvents, type StoredEvent } from "../../db/queries/events.ts";
+import { requireScope, requireWorkspace, type Context } from "../context.ts";
+import { invalidField, ServiceError } from "../errors.ts";
+import { postgresError } from "../postgres-errors.ts";
+import { idempotencyKeyReused, requestRunning, type IdempotentRequest } from "../requests/run-idempotent.ts";
+import { newEvent, toRecord, type NewEvent } from "./event.ts";
+
+export const EVENT_BYTES_MAX = 256 * 1024;
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const BATCH_EVENTS_MAX = 1_000;
+
+export const newEvents = z.strictObject({ events: z.array(newEvent).min(1).max(BATCH_EVENTS_MAX) });
+export type NewEvents = z.infer<typeof newEvents>;
+
+/**
+ * Appends events in one statement, all or nothing, in the order given. An event whose `eventId` is stored already comes
+ * back with `duplicate`. Throws `conflict` (409) when such an id holds another event, `not_found` for a workspace that
+ * the key does not see, and the refusals of an Idempotency-Key.
+ */
+export async function appendEvents(
+  ctx: Context,
+  events: NewEvent[],
+  idempotent: IdempotentRequest | null,
+): Promise<StoredEvent[]> {
+  requireScope(ctx, "events:write");
+  for (const workspaceId of new Set(events.map((one) => one.workspaceId))) requireWorkspace(ctx, workspaceId);
+  checkSizes(events);
+  const claim = idempotent && { keyId: ctx.principal.keyId, ...idempotent };
+  const answer = await ingestEvents(ctx.db, events.map(toRecord), claim).catch((error: unknown) => {
+    throw refusal(error, events) ?? error;
+  });
+  if (answer.state === "running") throw requestRunning();
+  if (answer.state === "mismatch") throw idempotencyKeyReused();
+  return answer.results.map((one) => ({ ...one, createdAt: new Date(one.createdAt).toISOString() }));
+}
+
+function checkSizes(events: NewEvent[]): void {
+  if (events.length === 1) return;
+  events.forEach((one, i) => {
+    if (Buffer.byteLength(JSON.stringify(one)) > EVENT_BYTES_MAX) {
+      throw new ServiceError(
+        "payload_too_large",
+        `body.events[${i}] has more than ${EVENT_BYTES_MAX} bytes.`,
+      );
+    }
+  });
+}
+
+function refusal(error: unknown, events: NewEvent[]): ServiceError | null {
+  const refused = postgresError(error);
+  if (refused?.code === "AF409") return eventIdConflict(refused.detail ?? "[]", events);
+  if (refused?.code !== "23514") return null;
+  if (refused.constraint === "check_audit_workspace_membership") {
+    return new ServiceError(
+      "not_a_member",
+      "createdByUserId is not a member of workspaceId; add the membership first, or log the event as a member.",
+    );
+  }
+  if (refused.constraint !== undefined) {
+    return invalidField(
+      "body",
+      refused.constraint,
+      `The database refused this by its check ${refused.constraint}.`,
+    );
+  }
+  return new ServiceError(
+    "unavailable",
+    "There is no partition for this month yet; run: npx afterimage doctor",
+    {
+      retryAfterSeconds: 60,
+    },
+  );
+}
+
+function eventIdConflict(detail: string, events: NewEvent[]): ServiceError {
+  const results = JSON.parse(detail) as { conflict: boolean }[];
+  const errors = results.flatMap(({ conflict }, i) => {
+    const path = events.length === 1 ? "body.eventId" : `body.events[${i}].eventId`;
+    return conflict ? [{ path, code: "reused", message: "This id holds another event." }] : [];
+  });
+  return new ServiceError("conflict", "An eventId was used for another event before; nothing was stored.", {
+    errors,
+  });
+}

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import type { EventRecord, EventRow } from "../../db/queries/events.ts";
+import { callerId, time } from "../inputs.ts";
+
+const USER_AGENT_LENGTH_MAX = 1_000;
+const TAGS_MAX = 50;
+const TAG_LENGTH_MAX = 100;
+const CHANGED_FIELDS_MAX = 1_000;
+
+// Checked but not rebuilt: what is stored is what was sent, whatever its keys are called.
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isFilled = (value: unknown) => isObject(value) && Object.keys(value as object).length > 0;
+const values = z
+  .unknown()
+  .refine(isFilled, "must be an object with at least one field")
+  .optional()
+  .meta({ type: "object" });
+
+export const newEvent = z
+  .strictObject({
+    actionType: callerId.describe("What was done, as `UPDATE_WORKSPACE` or `invoice.paid`."),
+    resourceType: callerId,
+    resourceId: callerId,
+    workspaceId: callerId,
+    createdByUserId: callerId.describe("Who did it."),
+    occurredAt: time.optional().describe("When it was done, if that was earlier; createdAt is the server's."),
+    eventId: callerId
+      .optional()
+      .describe("Your own id of the event, unique in its workspace: it is stored once."),
+    oldValues: values,
+    newValues: values,
+    changedFields: z
+      .array(z.string().min(1))
+      .max(CHANGED_FIELDS_MAX)
+      .optional()
+      .describe("Computed if left out."),
+    ipAddress: z.union([z.ipv4(), z.ipv6()]).optional(),
+    userAgent: z.string().max(USER_AGENT_LENGTH_MAX).optional(),
+    requestId: callerId.optional(),
+    tags: z.array(z.string().min(1).max(TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
+    metadata: z.unknown().refine(isObject, "must be an object").optional().meta({ type: "object" }),
+  })
+  .meta({ id: "NewEvent" });
+export type NewEvent = z.infer<typeof newEvent>;
+
+const json = z.unknown().meta({ type: "object", nullable: true });
+
+export const event = z
+  .object({
+    id: z.string(),
+    createdAt: z.string(),
+    occurredAt: z.string().nullable(),
+    eventId: z.string().nullable(),
+    workspaceId: z.string(),
+    createdByUserId: z.string(),
+    actionType: z.string(),
+    resourceType: z.string(),
+    resourceId: z.string(),
+    oldValues: json,
+    newValues: json,
+    changedFields: z.array(z.string()).nullable(),
+    ipAddress: z.string().nullable(),
+    userAgent: z.string().nullable(),
+    requestId: z.string().nullable(),
+    tags: z.array(z.string()).nullable(),
+    metadata: json,
+    deletedAt: z.string().nullable(),
+    deletedByUserId: z.string().nullable(),
+    deletionReason: z.string().nullable(),
+  })
+  .meta({ id: "Event" });
+export type Event = z.infer<typeof event>;
+
+export function toRecord(input: NewEvent): EventRecord {
+  return {
+    action_type: input.actionType,
+    resource_type: input.resourceType,
+    resource_id: input.resourceId,
+    workspace_id: input.workspaceId,
+    created_by_user_id: input.createdByUserId,
+    occurred_at: input.occurredAt,
+    event_id: input.eventId,
+    old_values: input.oldValues,
+    new_values: input.newValues,
+    changed_fields: input.changedFields,
+    ip_address: input.ipAddress,
+    user_agent: input.userAgent,
+    request_id: input.requestId,
+    tags: input.tags,
+    metadata: input.metadata,
+  };
+}
+
+export function toEvent({ position: _, ...row }: EventRow): Event {
+  return {
+    ...row,
+    workspaceId: row.workspaceId ?? "",
+    createdByUserId: row.createdByUserId ?? "",
+    createdAt: row.createdAt.toISOString(),
+    occurredAt: row.occurredAt?.toISOString() ?? null,
+    deletedAt: row.deletedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,30 @@
+import { countEvents, listEvents as queryEvents } from "../../db/queries/events.ts";
+import { requireScope, type Context } from "../context.ts";
+import { decodeCursor, encodeCursor, TIME_SHAPE, UUID_SHAPE } from "../cursor.ts";
+import { toEvent, type Event } from "./event.ts";
+import { toFilter, type EventQuery } from "./filter.ts";
+import { recordRead } from "./record-read.ts";
+
+export interface EventPage {
+  items: Event[];
+  nextCursor: string | null;
+  total?: number;
+}
+
+/** Events newest first, within what the key may see; the read itself is audited. */
+export async function listEvents(ctx: Context, input: EventQuery): Promise<EventPage> {
+  requireScope(ctx, "events:read");
+  const { limit, cursor, includeTotal, ...criteria } = input;
+  const filter = toFilter(ctx, criteria);
+  const position = decodeCursor(cursor, criteria, [TIME_SHAPE, UUID_SHAPE]);
+  const after = position && { createdAt: position[0] as string, id: position[1] as string };
+  const rows = await queryEvents(ctx.db, filter, limit + 1, after);
+  const items = rows.slice(0, limit);
+  const last = rows.length > limit ? items.at(-1) : undefined;
+  await recordRead(ctx, "events", criteria);
+  return {
+    items: items.map(toEvent),
+    nextCursor: last ? encodeCursor([last.position, last.id], criteria) : null,
+    ...(includeTotal ? { total: await countEvents(ctx.db, filter) } : {}),
+  };
+}

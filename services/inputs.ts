@@ -1,0 +1,24 @@
+import { z } from "zod";
+
+const ID_LENGTH_MAX = 200;
+const LIST_LIMIT_MAX = 1_000;
+const LIST_LIMIT_DEFAULT = 50;
+
+/** An id of the caller's world (workspace, user, project, resource, message): any text of 1 to 200 characters. */
+export const callerId = z.string().regex(/\S/, "must not be empty").max(ID_LENGTH_MAX);
+
+/** A time in ISO 8601 with a zone, between the years 1900 and 2999. */
+export const time = z.iso
+  .datetime({ offset: true })
+  .refine((text) => /^(19|2\d)\d{2}-/.test(text), "must be between the years 1900 and 2999")
+  .transform((text) => new Date(text));
+
+export const uuid = z.uuid();
+
+export const limit = z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT);
+
+export const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+
+/** The shape of every list answer. */
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });

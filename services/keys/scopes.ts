@@ -1,0 +1,15 @@
+/** What a key may do. A key can only mint keys whose scopes it has itself. */
+export const scopes = [
+  "events:write",
+  "events:read",
+  "events:export",
+  "trails:write",
+  "trails:read",
+  "projects:read",
+  "projects:manage",
+  "keys:manage",
+  "jobs:read",
+  "jobs:manage",
+] as const;
+
+export type Scope = (typeof scopes)[number];

@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll } from "vitest";
+import { createApp } from "../../api/_http/create-app.ts";
+import type { App } from "../../api/_http/app.ts";
+import { readEnv } from "../../lib/env.ts";
+import type { WorkflowEvent } from "../../lib/inngest.ts";
+import { createLogger } from "../../lib/logger.ts";
+import type { RateLimiter } from "../../lib/rate-limit.ts";
+import { scopes, type Scope } from "../../services/keys/scopes.ts";
+import { hashSecret, newSecret, shownPrefix } from "../../services/keys/secret.ts";
+import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import { useDatabase, type TestDatabase } from "./database.ts";
+
+export interface KeyOptions {
+  userId?: string;
+  scopes?: readonly Scope[];
+  workspaces?: string[] | null;
+  projects?: string[] | null;
+  expiresAt?: Date;
+}
+
+export interface CallOptions {
+  key?: string | null;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export interface TestApi {
+  db: TestDatabase;
+  runtime: Runtime;
+  app: App;
+  /** Events that were handed to the workflow engine; `engine.away = true` makes it refuse them. */
+  engine: { sent: WorkflowEvent[]; away: boolean };
+  logs: string[];
+  /** Mints a key straight in the database; all scopes, tenants and no expiry unless said otherwise. */
+  mintKey(options?: KeyOptions): Promise<string>;
+  /** Calls a route below /api with a key of all rights unless told otherwise; JSON in and out. */
+  call(
+    method: string,
+    path: string,
+    options?: CallOptions,
+  ): Promise<{ status: number; body: any; headers: Headers }>;
+}
+
+const noLimits: RateLimiter = { check: async () => null };
+
+/** The whole API in this process, on a database of this test file's own. */
+export function useApi(): TestApi {
+  const db = useDatabase();
+  const api = { db, engine: { sent: [], away: false }, logs: [] } as unknown as TestApi;
+  let allRights: string;
+
+  beforeAll(async () => {
+    const env = readEnv({ DATABASE_URL: db.url("app"), WORKER_DATABASE_URL: db.url("worker") });
+    api.runtime = createRuntime(env, {
+      log: createLogger("info", { write: (line) => void api.logs.push(line) }),
+      limiter: noLimits,
+      send: async (events) => {
+        if (api.engine.away) throw new Error("the engine is away");
+        api.engine.sent.push(...events);
+      },
+    });
+    api.app = createApp(api.runtime);
+    allRights = await api.mintKey();
+  });
+  afterAll(() => api.runtime.close());
+
+  api.mintKey = (options = {}) => mintKey(db, options);
+  api.call = async (method, path, { key = allRights, body, headers = {} } = {}) => {
+    const response = await api.app.request(`http://localhost/api${path}`, {
+      method,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /json$/.test(response.headers.get("content-type")?.split(";")[0] ?? "");
+    return {
+      status: response.status,
+      body: isJson && text ? JSON.parse(text) : text,
+      headers: response.headers,
+    };
+  };
+  return api;
+}
+
+async function mintKey(db: TestDatabase, options: KeyOptions): Promise<string> {
+  const secret = newSecret();
+  await db.rows(
+    "app",
+    `insert into api_keys (name, user_id, secret_hash, secret_prefix, scopes, workspaces, projects, created_by_user_id, expires_at)
+     values ('test', $1, $2, $3, $4, $5, $6, $1, $7)`,
+    [
+      options.userId ?? "user-test",
+      hashSecret(secret),
+      shownPrefix(secret),
+      options.scopes ?? scopes,
+      options.workspaces ?? null,
+      options.projects ?? null,
+      options.expiresAt ?? null,
+    ],
+  );
+  return secret;
+}
+
+/** A tenant of one test's own. */
+export const newId = (kind: string) => `${kind}-${randomBytes(6).toString("hex")}`;
