@@ -4,19 +4,27 @@ const url = z.string().min(1);
 const optionalUrl = url.optional();
 
 /** Every variable that the deployed service reads; Inngest's own (INNGEST_*) are read by its SDK. */
-export const envSchema = z.object({
-  /** Postgres as audit_app; with a pooler, the pooled URL. */
-  DATABASE_URL: url,
-  /** Postgres as audit_worker; without it the workflows use DATABASE_URL. */
-  WORKER_DATABASE_URL: optionalUrl,
-  /** Postgres as the admin that owns the database; only `afterimage migrate` and `keys` use it. Not pooled. */
-  MIGRATE_DATABASE_URL: optionalUrl,
-  UPSTASH_REDIS_REST_URL: optionalUrl,
-  UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
-  /** Connections per process and role. */
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(100).default(10),
-  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
-});
+export const envSchema = z
+  .object({
+    /** Postgres as audit_app; with a pooler, the pooled URL. */
+    DATABASE_URL: url,
+    /** Postgres as audit_worker; without it the workflows use DATABASE_URL. */
+    WORKER_DATABASE_URL: optionalUrl,
+    /** Postgres as the admin that owns the database; only `afterimage migrate` and `keys` use it. Not pooled. */
+    MIGRATE_DATABASE_URL: optionalUrl,
+    UPSTASH_REDIS_REST_URL: optionalUrl,
+    UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
+    /** Connections per process and role. */
+    DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(100).default(10),
+    LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  })
+  .refine(
+    (env) => (env.UPSTASH_REDIS_REST_URL === undefined) === (env.UPSTASH_REDIS_REST_TOKEN === undefined),
+    {
+      path: ["UPSTASH_REDIS_REST_TOKEN"],
+      message: "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together",
+    },
+  );
 export type Env = z.infer<typeof envSchema>;
 
 /** The environment, checked once; throws an Error that names each wrong variable and no value. */

@@ -1,13 +1,17 @@
 import { eventType } from "inngest";
 import { z } from "zod";
+import type { ScheduleId } from "./schedules.ts";
 
-const jobRequested = z.object({ runId: z.string() });
+/** Without a `runId` it is a continuation of a run that reached its bound. */
+const schema = z.object({ runId: z.string().optional() });
 
-/** Events that start workflows by hand, one per schedule. `runId` is the job run's id and the event's own id. */
-export const trailRollupRequested = eventType("audit/trail-rollup.requested", { schema: jobRequested });
-export const trailCleanupRequested = eventType("audit/trail-cleanup.requested", { schema: jobRequested });
-export const partitionsRequested = eventType("audit/create-partitions.requested", { schema: jobRequested });
-export const watchRequested = eventType("audit/watch-schedules.requested", { schema: jobRequested });
+/** The events that start a scheduled workflow out of turn; `runId` is the job run's id and the event's own. */
+export const requestEvents = {
+  "trail-rollup": eventType("audit/trail-rollup.requested", { schema }),
+  "trail-cleanup": eventType("audit/trail-cleanup.requested", { schema }),
+  "create-partitions": eventType("audit/create-partitions.requested", { schema }),
+  "watch-schedules": eventType("audit/watch-schedules.requested", { schema }),
+} satisfies Record<ScheduleId, unknown>;
 
 /** The engine's own event when a run has used up its retries. */
 export const functionFailed = eventType("inngest/function.failed", {

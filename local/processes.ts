@@ -3,13 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 25;
 
+/** Whether a process runs; one that has ended and waits for its parent to notice does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
+  return !/<defunct>$/.test(commandOf(pid));
 }
 
 /** The command line of a process, or "" when there is none: a number alone may have been reused by a stranger. */

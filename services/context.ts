@@ -22,7 +22,7 @@ export interface Context {
   requestId: string;
   log: Logger;
   /** Runs once the request's writes are committed; its failure is logged and does not fail the request. */
-  afterCommit(action: () => Promise<void>): void;
+  afterCommit(action: (db: Db) => Promise<void>): void;
   send: EventSender;
 }
 

@@ -1,6 +1,6 @@
 import { connect, type Database } from "../db/client.ts";
-import type { Env } from "../lib/env.ts";
-import { sendEvents, type EventSender } from "../lib/inngest.ts";
+import { readEnv, type Env } from "../lib/env.ts";
+import { createInngest, createSender, type EventSender, type Inngest } from "../lib/inngest.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
 import { createRateLimiter, type RateLimiter } from "../lib/rate-limit.ts";
 import { createRedis } from "../lib/redis.ts";
@@ -13,44 +13,38 @@ export interface Runtime {
   app: Database;
   /** As audit_worker, for the workflows. */
   worker: Database;
-  /** Whether both are one login, which gives up the division between them. */
-  singleUrl: boolean;
   authenticate: Authenticate;
   limiter: RateLimiter;
+  inngest: Inngest;
   send: EventSender;
   log: Logger;
   close(): Promise<void>;
 }
 
-export function createRuntime(
-  env: Env,
-  overrides: Partial<Pick<Runtime, "log" | "send" | "limiter">> = {},
-): Runtime {
+export type RuntimeOverrides = Partial<Pick<Runtime, "log" | "send" | "limiter" | "inngest">>;
+
+export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runtime {
   const log = overrides.log ?? createLogger(env.LOG_LEVEL);
+  const inngest = overrides.inngest ?? createInngest();
+  const redis = createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
   const app = connect(env.DATABASE_URL, env.DATABASE_POOL_SIZE);
-  const singleUrl = env.WORKER_DATABASE_URL === undefined || env.WORKER_DATABASE_URL === env.DATABASE_URL;
-  const worker = singleUrl
-    ? app
-    : connect(env.WORKER_DATABASE_URL ?? env.DATABASE_URL, env.DATABASE_POOL_SIZE);
+  const worker = connect(env.WORKER_DATABASE_URL ?? env.DATABASE_URL, env.DATABASE_POOL_SIZE);
   return {
     app,
     worker,
-    singleUrl,
     authenticate: createAuthenticator(),
-    limiter:
-      overrides.limiter ??
-      createRateLimiter(
-        createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN }),
-        log,
-      ),
-    send: overrides.send ?? sendEvents,
+    limiter: overrides.limiter ?? createRateLimiter(redis, log),
+    inngest,
+    send: overrides.send ?? createSender(inngest),
     log,
-    close: async () => {
-      await app.close();
-      if (!singleUrl) await worker.close();
-    },
+    close: async () => void (await Promise.all([app.close(), worker.close()])),
   };
 }
+
+let shared: Runtime | undefined;
+
+/** The runtime of this process, made from the environment at first use: a function's instance serves many requests. */
+export const sharedRuntime = (): Runtime => (shared ??= createRuntime(readEnv()));
 
 export const workerContext = (runtime: Runtime): WorkerContext => ({
   db: runtime.worker.db,

@@ -10,6 +10,7 @@ export interface Variables {
   /** The route's pattern and the key's id, for the log: never what the caller sent. */
   route: string;
   keyId: string | undefined;
+  limitHeaders: Record<string, string>;
 }
 
 export type App = OpenAPIHono<{ Variables: Variables }>;
@@ -24,7 +25,9 @@ export function createBaseApp(log: Logger): App {
     const started = performance.now();
     c.set("requestId", crypto.randomUUID());
     c.set("route", "none");
+    c.set("limitHeaders", {});
     await next();
+    for (const [name, value] of Object.entries(c.get("limitHeaders"))) c.res.headers.set(name, value);
     c.res.headers.set("x-request-id", c.get("requestId"));
     c.res.headers.set("x-content-type-options", "nosniff");
     if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");

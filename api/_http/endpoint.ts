@@ -5,7 +5,7 @@ import { requireScope } from "../../services/context.ts";
 import { invalidField, ServiceError } from "../../services/errors.ts";
 import type { Scope } from "../../services/keys/scopes.ts";
 import { runIdempotent, type IdempotentRequest } from "../../services/requests/run-idempotent.ts";
-import { rateLimitHeaders, type RateClass } from "../../lib/rate-limit.ts";
+import { rateLimitHeaders, type RateClass, type RateLimitResult } from "../../lib/rate-limit.ts";
 import { safeError } from "../../lib/logger.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App, AppContext } from "./app.ts";
@@ -64,27 +64,32 @@ export function endpoint<
     const { ctx, afterCommit } = await openContext(c, runtime);
     requireScope(ctx, spec.scope);
     const limit = await runtime.limiter.check(spec.limit, ctx.principal.keyId);
-    const limitHeaders = limit ? rateLimitHeaders(limit) : {};
-    if (limit && !limit.allowed) {
-      throw new ServiceError("rate_limited", `This key may send ${limit.limit} such requests a minute.`, {
-        retryAfterSeconds: limit.resetSeconds,
-      });
-    }
+    c.set("limitHeaders", rateLimitHeaders(limit));
+    if (limit && !limit.allowed) throw rateLimited(limit);
     const input = await readInput(c, spec);
     const answer = await run(ctx, spec, input);
     for (const action of afterCommit) {
-      await action().catch((error: unknown) => {
+      await action(ctx.db).catch((error: unknown) => {
         runtime.log.warn({ requestId: ctx.requestId, error: safeError(error) }, "after commit");
       });
     }
-    return toResponse(answer, limitHeaders);
+    return answer instanceof Response ? answer : toResponse(answer);
   });
 }
+
+const rateLimited = ({ limit, windowSeconds, resetSeconds }: RateLimitResult) =>
+  new ServiceError(
+    "rate_limited",
+    `This key may send ${limit} such requests in ${windowSeconds} s; wait and go on.`,
+    {
+      retryAfterSeconds: resetSeconds,
+    },
+  );
 
 async function openContext(c: AppContext, runtime: Runtime) {
   const principal = await runtime.authenticate(runtime.app.db, c.req.header("authorization"));
   c.set("keyId", principal.keyId);
-  const afterCommit: (() => Promise<void>)[] = [];
+  const afterCommit: ((db: Context["db"]) => Promise<void>)[] = [];
   const ctx: Context = {
     db: runtime.app.db,
     principal,
@@ -179,12 +184,7 @@ async function run<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType
   });
 }
 
-function toResponse(answer: Answer | Response, extra: Record<string, string>): Response {
-  if (answer instanceof Response) {
-    for (const [name, value] of Object.entries(extra)) answer.headers.set(name, value);
-    return answer;
-  }
-  const headers = { ...extra, ...answer.headers };
-  if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
-  return Response.json(answer.body, { status: answer.status, headers });
+function toResponse({ status, body, headers = {} }: Answer): Response {
+  if (body === undefined) return new Response(null, { status, headers });
+  return Response.json(body, { status, headers });
 }

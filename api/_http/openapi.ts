@@ -29,7 +29,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
   });
   app.openAPIRegistry.registerPath({
     method: spec.method,
-    path: `/api${spec.path}`,
+    path: spec.path,
     tags: [spec.tag],
     summary: spec.summary,
     description: [spec.description, `Scope: \`${spec.scope}\`.`].filter(Boolean).join("\n\n"),

@@ -33,3 +33,11 @@ export async function finishIdempotent(
       ${keyId}, ${request.key}, ${Buffer.from(request.hash)}, ${status}::int, ${JSON.stringify(body)}::jsonb
     )`);
 }
+
+export async function sweepKeys(db: Db, limit: number): Promise<number> {
+  const [row] = await rows<{ swept: number }>(
+    db,
+    sql`select audit.sweep_idempotency_keys(${limit}::int) as swept`,
+  );
+  return row?.swept ?? 0;
+}

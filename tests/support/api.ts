@@ -25,6 +25,14 @@ export interface CallOptions {
   headers?: Record<string, string>;
 }
 
+export interface Answer {
+  status: number;
+  // What an answer holds is what the tests are there to say.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  body: any;
+  headers: Headers;
+}
+
 export interface TestApi {
   db: TestDatabase;
   runtime: Runtime;
@@ -35,11 +43,7 @@ export interface TestApi {
   /** Mints a key straight in the database; all scopes, tenants and no expiry unless said otherwise. */
   mintKey(options?: KeyOptions): Promise<string>;
   /** Calls a route below /api with a key of all rights unless told otherwise; JSON in and out. */
-  call(
-    method: string,
-    path: string,
-    options?: CallOptions,
-  ): Promise<{ status: number; body: any; headers: Headers }>;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
 }
 
 const noLimits: RateLimiter = { check: async () => null };

@@ -1,0 +1,132 @@
+import { html, raw } from "hono/html";
+import type { openApiDocument } from "./openapi.ts";
+
+type Document = ReturnType<typeof openApiDocument>;
+
+interface Schema {
+  $ref?: string;
+  type?: string | string[];
+  description?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  format?: string;
+}
+
+interface Operation {
+  tags?: string[];
+  summary?: string;
+  description?: string;
+  parameters?: { name: string; in: string; required?: boolean; description?: string; schema?: Schema }[];
+  requestBody?: { content: Record<string, { schema: Schema }> };
+  responses: Record<string, { description: string }>;
+}
+
+const METHODS = ["get", "post", "put", "patch", "delete"] as const;
+
+const STYLE = `
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
+body { font: 16px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 2rem 1rem 6rem; }
+nav { columns: 2; font-size: .9rem; } nav a { display: block; text-decoration: none; }
+h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); } section { margin: 2.2rem 0; }
+h3 { font: 600 1rem/1.4 ui-monospace, monospace; margin-bottom: .2rem; overflow-wrap: anywhere; }
+h3 b { display: inline-block; min-width: 4.2rem; text-transform: uppercase; color: #0a7d55; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; } td { border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; vertical-align: top; }
+code { font-size: .88em; } td:first-child { white-space: nowrap; } .quiet { opacity: .7; }
+@media (max-width: 40rem) { nav { columns: 1; } td:first-child { white-space: normal; } }`;
+
+/** The OpenAPI document as one page of HTML without scripts. */
+export function docsPage(document: Document) {
+  const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    METHODS.flatMap((method) => {
+      const operation = (item as Record<string, unknown>)[method] as Operation | undefined;
+      return operation ? [{ path, method, operation }] : [];
+    }),
+  );
+  const tags = [...new Set(operations.map((one) => one.operation.tags?.[0] ?? "Other"))];
+  const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>Afterimage API</title>
+        <style>
+          ${raw(STYLE)}
+        </style>
+      </head>
+      <body>
+        <h1>Afterimage API</h1>
+        <p>
+          Every request carries <code>Authorization: Bearer afi_…</code>. Errors are RFC 9457 problem
+          documents: rely on <code>code</code>, read <code>detail</code>. Lists answer <code>items</code> and
+          <code>nextCursor</code>; give the cursor back with the same filters. Writes take an
+          <code>Idempotency-Key</code>. For programs: <a href="openapi.json">openapi.json</a>.
+        </p>
+        <nav>
+          ${operations.map(({ path, method }) => html`<a href="#${anchor(method, path)}"><code>${method.toUpperCase()} ${path}</code></a>`)}
+        </nav>
+        ${tags.map(
+          (tag) =>
+            html`<h2>${tag}</h2>
+              ${operations
+                .filter((one) => (one.operation.tags?.[0] ?? "Other") === tag)
+                .map((one) => section(one.path, one.method, one.operation, schemas))}`,
+        )}
+      </body>
+    </html>`;
+}
+
+const anchor = (method: string, path: string) => `${method}${path.replaceAll(/[^a-z]+/gi, "-")}`;
+
+function section(path: string, method: string, operation: Operation, schemas: Record<string, Schema>) {
+  const content = Object.values(operation.requestBody?.content ?? {})[0];
+  const body = content ? resolve(content.schema, schemas) : undefined;
+  return html`<section id="${anchor(method, path)}">
+    <h3><b>${method}</b> ${path}</h3>
+    <p>${operation.summary}. <span class="quiet">${plain(operation.description)}</span></p>
+    <table>
+      ${(operation.parameters ?? []).map((one) => field(`${one.in} ${one.name}`, one.schema, one.required ?? false, one.description))}
+      ${Object.entries(body?.properties ?? {}).map(([name, schema]) =>
+        field(
+          `body ${name}`,
+          resolve(schema, schemas),
+          body?.required?.includes(name) ?? false,
+          schema.description,
+        ),
+      )}
+      ${Object.entries(operation.responses).map(
+        ([status, answer]) =>
+          html`<tr>
+            <td>${status}</td>
+            <td colspan="2">${answer.description}</td>
+          </tr>`,
+      )}
+    </table>
+  </section>`;
+}
+
+function field(name: string, schema: Schema | undefined, isRequired: boolean, description?: string) {
+  return html`<tr>
+    <td><code>${name}</code>${isRequired ? "" : html` <span class="quiet">optional</span>`}</td>
+    <td class="quiet">${typeName(schema)}</td>
+    <td>${description ?? schema?.description ?? ""}</td>
+  </tr>`;
+}
+
+function resolve(schema: Schema, schemas: Record<string, Schema>): Schema {
+  return schema.$ref ? (schemas[schema.$ref.split("/").at(-1) ?? ""] ?? schema) : schema;
+}
+
+function typeName(schema: Schema | undefined): string {
+  if (!schema) return "";
+  if (schema.$ref) return schema.$ref.split("/").at(-1) ?? "";
+  if (schema.enum) return schema.enum.join(" | ");
+  if (schema.anyOf) return schema.anyOf.map(typeName).join(" | ");
+  if (schema.items) return `${typeName(schema.items)}[]`;
+  return [schema.type ?? "any"].flat().join(" | ") + (schema.format ? ` (${schema.format})` : "");
+}
+
+const plain = (text = "") => text.replaceAll("`", "");

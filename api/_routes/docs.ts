@@ -1,0 +1,17 @@
+import type { App } from "../_http/app.ts";
+import { docsPage } from "../_http/docs-page.ts";
+import { openApiDocument } from "../_http/openapi.ts";
+
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+
+/** The API's description of itself, for programs and for people; no key needed. */
+export function docsRoutes(app: App): void {
+  app.get("/openapi.json", (c) => {
+    c.set("route", "/openapi.json");
+    return c.json(openApiDocument(app));
+  });
+  app.get("/docs", (c) => {
+    c.set("route", "/docs");
+    return c.html(docsPage(openApiDocument(app)), 200, { "content-security-policy": PAGE_POLICY });
+  });
+}

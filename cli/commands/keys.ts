@@ -1,0 +1,125 @@
+import os from "node:os";
+import { Command } from "commander";
+import type { z } from "zod";
+import { connect } from "../../db/client.ts";
+import { createLogger } from "../../lib/logger.ts";
+import type { Context } from "../../services/context.ts";
+import { invalidField } from "../../services/errors.ts";
+import { createKey, newKey } from "../../services/keys/create.ts";
+import type { Key } from "../../services/keys/key.ts";
+import { keyFilter, listKeys } from "../../services/keys/list.ts";
+import { revokeKey } from "../../services/keys/revoke.ts";
+import { rotateKey, rotation } from "../../services/keys/rotate.ts";
+import { scopes } from "../../services/keys/scopes.ts";
+import { uuid } from "../../services/inputs.ts";
+import { operatorContext } from "../../services/operator.ts";
+import { databaseUrl } from "../settings.ts";
+
+const SECONDS_PER_HOUR = 3_600;
+
+export function keysCommand(): Command {
+  const command = new Command("keys").description("Make, list, rotate and revoke API keys.");
+  command
+    .command("create")
+    .description("Make a key; its secret is shown once.")
+    .requiredOption("--name <name>", "what it is for")
+    .requiredOption("--user <id>", "the person who answers for it")
+    .option("--scopes <list>", `comma-separated, of: ${scopes.join(", ")}`, "events:write,trails:write")
+    .option("--workspaces <list>", "the only workspaces it sees (default: all)")
+    .option("--projects <list>", "the only projects it sees (default: all)")
+    .option("--expires <time>", "ISO 8601, as 2027-01-31T00:00:00Z (default: never)")
+    .action((options: Record<string, string>) =>
+      withOperator(async (ctx) => {
+        const input = check(newKey, {
+          name: options.name,
+          userId: options.user,
+          scopes: list(options.scopes),
+          ...(options.workspaces ? { workspaces: list(options.workspaces) } : {}),
+          ...(options.projects ? { projects: list(options.projects) } : {}),
+          ...(options.expires ? { expiresAt: options.expires } : {}),
+        });
+        show(await createKey(ctx, input));
+      }),
+    );
+  command
+    .command("list")
+    .description("List keys, newest first.")
+    .option("--user <id>", "only this person's")
+    .option("--limit <n>", "how many", "100")
+    .action(({ user, limit }: { user?: string; limit: string }) =>
+      withOperator(async (ctx) => {
+        const filter = check(keyFilter, { limit, ...(user ? { userId: user } : {}) });
+        const { items, nextCursor } = await listKeys(ctx, filter);
+        console.table(items.map(row));
+        if (nextCursor) console.log(`There are more than ${limit}; raise --limit.`);
+      }),
+    );
+  command
+    .command("rotate <id>")
+    .description("Make a new secret with the same rights; the old one works on for a while.")
+    .option("--overlap-hours <n>", "for how long", "24")
+    .action((id: string, { overlapHours }: { overlapHours: string }) =>
+      withOperator(async (ctx) => {
+        const input = check(rotation, {
+          overlapSeconds: Math.round(Number(overlapHours) * SECONDS_PER_HOUR),
+        });
+        show(await rotateKey(ctx, check(uuid, id), input));
+      }),
+    );
+  command
+    .command("revoke <id>")
+    .description("End a key, effective within 30 seconds.")
+    .action((id: string) =>
+      withOperator(async (ctx) => {
+        const key = await revokeKey(ctx, check(uuid, id));
+        console.log(`Revoked ${key.prefix}… (${key.name}) at ${key.revokedAt}.`);
+      }),
+    );
+  return command;
+}
+
+async function withOperator(act: (ctx: Context) => Promise<void>): Promise<void> {
+  const database = connect(databaseUrl("DATABASE_URL"), 1);
+  const user = `operator:${os.userInfo().username}`;
+  try {
+    await act(operatorContext(database.db, user, createLogger("silent")));
+  } finally {
+    await database.close();
+  }
+}
+
+function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw invalidField(
+    issue?.path.join(".") || "value",
+    issue?.code ?? "invalid",
+    issue?.message ?? "is not valid",
+  );
+}
+
+const list = (text = "") =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+function show({ key, secret }: { key: Key; secret: string }): void {
+  console.log(`Key ${key.id} of ${key.userId}: ${key.scopes.join(", ")}`);
+  console.log(`\n  ${secret}\n\nKeep it now: it is not shown again.`);
+}
+
+const row = (key: Key) => ({
+  id: key.id,
+  prefix: key.prefix,
+  name: key.name,
+  user: key.userId,
+  state: key.revokedAt
+    ? "revoked"
+    : key.expiresAt && new Date(key.expiresAt) < new Date()
+      ? "expired"
+      : "active",
+  lastUsed: key.lastUsedAt?.slice(0, 16) ?? "never",
+  scopes: key.scopes.join(" "),
+});

@@ -1,0 +1,54 @@
+import { Command } from "commander";
+import { SchemaMismatchError } from "../db/migrate.ts";
+import { ServiceError } from "../services/errors.ts";
+import { postgresError } from "../services/postgres-errors.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { keysCommand } from "./commands/keys.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { MissingSettingError } from "./settings.ts";
+
+const program = new Command("afterimage")
+  .description(
+    "Operator commands of Afterimage. Each works on the database that the environment names;\nwithout one, on the local stack that npm start runs here.",
+  )
+  .showHelpAfterError()
+  .addHelpText(
+    "after",
+    `
+Environment:
+  MIGRATE_DATABASE_URL   the admin that owns the database: migrate
+  DATABASE_URL           audit_app: keys, doctor
+  WORKER_DATABASE_URL    audit_worker: doctor
+
+Examples:
+  npx afterimage migrate --dry-run
+  npx afterimage keys create --name "chat app" --user alice --scopes events:write,trails:write
+  npx afterimage doctor`,
+  )
+  .addCommand(migrateCommand())
+  .addCommand(keysCommand())
+  .addCommand(doctorCommand());
+
+/** What went wrong in one line, and what to do: a stack trace helps nobody at a terminal. */
+function explain(error: unknown): string {
+  if (
+    error instanceof ServiceError ||
+    error instanceof SchemaMismatchError ||
+    error instanceof MissingSettingError
+  ) {
+    return error.message;
+  }
+  const refused = postgresError(error);
+  if (refused) return `Postgres refused (${refused.code}): ${refused.message}`;
+  const code = (error as { code?: string }).code;
+  if (code === "ECONNREFUSED")
+    return "Nothing answers at the database's address. Is it running? Locally: npm start";
+  return error instanceof Error ? error.message : String(error);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`afterimage: ${explain(error)}`);
+  process.exitCode = 1;
+}

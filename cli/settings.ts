@@ -1,0 +1,33 @@
+import fs from "node:fs";
+import path from "node:path";
+
+const DEV_FILE = ".afterimage/dev.json";
+const FROM_DEV_FILE = {
+  DATABASE_URL: "databaseUrl",
+  WORKER_DATABASE_URL: "workerDatabaseUrl",
+  MIGRATE_DATABASE_URL: "ownerDatabaseUrl",
+} as const;
+
+type Setting = keyof typeof FROM_DEV_FILE;
+
+export class MissingSettingError extends Error {
+  override name = "MissingSettingError";
+}
+
+/** A database URL from the environment, or of the local stack that runs in this folder. */
+export function databaseUrl(name: Setting): string {
+  const shared = name === "WORKER_DATABASE_URL" ? process.env.DATABASE_URL : undefined;
+  const url = process.env[name] ?? shared ?? (hasDatabase() ? undefined : localStack()[FROM_DEV_FILE[name]]);
+  if (typeof url === "string" && url !== "") return url;
+  throw new MissingSettingError(`Set ${name}, or start the local stack in this folder with npm start.`);
+}
+
+/** Either the environment says where to work, or the local stack does: never half of each. */
+function hasDatabase(): boolean {
+  return Object.keys(FROM_DEV_FILE).some((name) => process.env[name]);
+}
+
+function localStack(): Record<string, unknown> {
+  const file = path.resolve(DEV_FILE);
+  return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>) : {};
+}

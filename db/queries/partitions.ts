@@ -1,0 +1,27 @@
+import { sql } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { rows } from "./rows.ts";
+
+export async function addPartitions(db: Db, monthsAhead: number): Promise<number> {
+  const [row] = await rows<{ added: number }>(
+    db,
+    sql`select audit.create_monthly_audit_partition(${monthsAhead}::int) as added`,
+  );
+  return row?.added ?? 0;
+}
+
+export interface PartitionedTable {
+  tableName: string;
+  /** Whole months after this one that have a partition. */
+  monthsAhead: number;
+}
+
+export async function partitionSchedule(db: Db): Promise<PartitionedTable[]> {
+  return rows<PartitionedTable>(
+    db,
+    sql`
+      select table_name as "tableName", months_ahead::int as "monthsAhead"
+      from audit.partition_schedule
+      order by table_name`,
+  );
+}

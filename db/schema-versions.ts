@@ -1,0 +1,1 @@
+export const schemaVersions: Record<string, string> = {};

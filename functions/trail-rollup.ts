@@ -1,0 +1,21 @@
+import { rollUpTrails } from "../services/trails/roll-up.ts";
+import type { Runtime } from "../services/runtime.ts";
+import { scheduledJob, type Step } from "./_scheduled.ts";
+import type { WorkerContext } from "../services/context.ts";
+
+const BATCH_TRAILS = 5_000;
+const BATCHES_MAX = 100;
+
+/** Hourly. Counts trails of closed 15-minute buckets; a retried batch finds its trails counted and goes on. */
+export const trailRollup = (runtime: Runtime) => scheduledJob(runtime, "trail-rollup", rollUp);
+
+/** The same steps open the nightly clean-up, which deletes nothing that is not rolled up. */
+export async function rollUp(step: Step, ctx: WorkerContext) {
+  let rolledUpCount = 0;
+  for (let n = 1; n <= BATCHES_MAX; n++) {
+    const count = await step.run(`roll-up-${n}`, () => rollUpTrails(ctx, BATCH_TRAILS));
+    rolledUpCount += count;
+    if (count < BATCH_TRAILS) return { rolledUpCount, rollUpRemains: false };
+  }
+  return { rolledUpCount, rollUpRemains: true };
+}

@@ -1,0 +1,15 @@
+import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
+import { resendWaiting } from "../services/requests/resend-waiting.ts";
+import { sweepIdempotencyKeys } from "../services/requests/sweep-idempotency-keys.ts";
+import type { Runtime } from "../services/runtime.ts";
+import { scheduledJob } from "./_scheduled.ts";
+
+/** Every 15 minutes. The dead-man's switch of every schedule, and what no workflow has picked up; repeating is harmless. */
+export const watchSchedules = (runtime: Runtime) =>
+  scheduledJob(runtime, "watch-schedules", async (step, ctx) => {
+    const { sent } = await step.run("resend-waiting", () => resendWaiting(ctx));
+    const { late } = await step.run("alert-late", () => alertLateSchedules(ctx));
+    const { stuck } = await step.run("fail-stuck", () => failStuckRuns(ctx));
+    const { swept } = await step.run("sweep-idempotency-keys", () => sweepIdempotencyKeys(ctx));
+    return { sent, late, stuck, swept };
+  });

@@ -1,0 +1,90 @@
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { startStack, type Stack } from "./stack.ts";
+
+const HELP = `npm start -- [options]
+
+Starts Afterimage on this machine: PostgreSQL, Redis, a workflow engine and the API, all on loopback.
+
+  --port <n>      port of the API; the next free one when it is taken (3000)
+  --data <dir>    where everything is kept (.afterimage)
+  --no-inngest    no workflow engine: schedules rest, requests for workflows wait
+  --help          this text
+
+DATABASE_URL (with WORKER_DATABASE_URL and MIGRATE_DATABASE_URL), UPSTASH_REDIS_REST_URL (with …_TOKEN) and
+INNGEST_DEV=<url> or INNGEST_BASE_URL put your own in place of the parts that would be started.
+`;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: "3000" },
+      data: { type: "string", default: ".afterimage" },
+      "no-inngest": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    say(HELP);
+    process.exit(0);
+  }
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error("--port must be a number from 0 to 65535");
+  return { port, dataDir: path.resolve(values.data), inngest: !values["no-inngest"] };
+}
+
+function welcome(
+  { dev, redisKind }: Stack,
+  { port, dataDir }: { port: number; dataDir: string },
+  seconds: string,
+): string {
+  const auth = `-H "Authorization: Bearer ${dev.apiKey}"`;
+  const taken = port !== 0 && !dev.url.endsWith(`:${port}`) ? ` (port ${port} was taken)` : "";
+  return `
+Afterimage answers at ${dev.url}${taken}, after ${seconds} s.
+
+  API key   ${dev.apiKey}
+  Docs      ${dev.url}/api/docs
+  Redis     ${redisKind === "memory" ? "an in-memory stand-in; install redis-server for the real one" : redisKind}
+  Engine    ${dev.inngestUrl ?? "none (--no-inngest)"}
+  Details   ${path.join(path.relative(".", dataDir) || ".", "dev.json")}, logs beside it
+
+Try:
+
+  curl -X POST ${dev.url}/api/audit/log \\
+    ${auth} -H "Content-Type: application/json" \\
+    -d '{"actionType":"TEST_EVENT","resourceType":"workspace","resourceId":"ws-123","workspaceId":"ws-123","createdByUserId":"user-123"}'
+
+  curl ${auth} "${dev.url}/api/audit/events?workspaceId=ws-123"
+
+  curl ${dev.url}/api/ready
+
+Ctrl-C stops everything; data stays.`;
+}
+
+async function main(): Promise<void> {
+  const started = performance.now();
+  const options = readOptions();
+  say("Starting PostgreSQL, Redis, the workflow engine and the API …");
+  const starting = startStack({ ...options, say });
+  let signals = 0;
+  const end = async () => {
+    if (++signals > 1) process.exit(1);
+    say("Stopping …");
+    const stack = await starting.catch(() => null);
+    await stack?.stop();
+    process.exit(0);
+  };
+  process.on("SIGINT", () => void end());
+  process.on("SIGTERM", () => void end());
+  process.on("SIGHUP", () => void end());
+  say(welcome(await starting, options, ((performance.now() - started) / 1_000).toFixed(1)));
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,53 @@
+import { z } from "zod";
+import type { RunRow, ScheduleRow } from "../../db/queries/jobs.ts";
+
+/** Between two runs by the clock nothing is late; see lateAfterSeconds in lib/schedules.ts. */
+export const job = z
+  .object({
+    id: z.string(),
+    cron: z.string().describe("UTC."),
+    lastSuccessAt: z.string().nullable(),
+    lateAfterSeconds: z.int().describe("Without a success for so long the schedule is late."),
+    isLate: z.boolean(),
+    pausedAt: z.string().nullable(),
+    pausedByUserId: z.string().nullable(),
+  })
+  .meta({ id: "Job" });
+export type Job = z.infer<typeof job>;
+
+export const jobRun = z
+  .object({
+    id: z.string(),
+    jobId: z.string(),
+    trigger: z.enum(["schedule", "manual"]),
+    status: z.enum(["requested", "running", "completed", "failed", "skipped"]),
+    requestedByUserId: z.string().nullable(),
+    createdAt: z.string(),
+    startedAt: z.string().nullable(),
+    finishedAt: z.string().nullable(),
+    result: z.unknown().meta({ type: "object", nullable: true }),
+    error: z.string().nullable(),
+  })
+  .meta({ id: "JobRun" });
+export type JobRun = z.infer<typeof jobRun>;
+
+export function toJob(row: ScheduleRow, isLate: boolean): Job {
+  return {
+    id: row.jobId,
+    cron: row.cron,
+    lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null,
+    lateAfterSeconds: row.lateAfterSeconds,
+    isLate,
+    pausedAt: row.pausedAt?.toISOString() ?? null,
+    pausedByUserId: row.pausedByUserId,
+  };
+}
+
+export function toJobRun({ engineRunId: _, ...row }: RunRow): JobRun {
+  return {
+    ...row,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+}

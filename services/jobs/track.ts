@@ -1,0 +1,51 @@
+import {
+  endRun,
+  findSchedule,
+  noteSuccess,
+  startRequestedRun,
+  startScheduledRun,
+} from "../../db/queries/jobs.ts";
+import { notePickedUp } from "../../db/queries/requests.ts";
+import type { ScheduleId } from "../../lib/schedules.ts";
+import { resolveAlert } from "../alerts/raise.ts";
+import type { WorkerContext } from "../context.ts";
+
+export interface BegunRun {
+  /** Null when there is nothing to do: the job is paused, or another run has this request. */
+  runId: string | null;
+}
+
+/** Notes that a workflow began: by the clock, or for the run that somebody asked for. Repeating it changes nothing. */
+export async function beginRun(
+  ctx: WorkerContext,
+  input: { jobId: ScheduleId; engineRunId: string; requestedRunId: string | null },
+): Promise<BegunRun> {
+  const { jobId, engineRunId, requestedRunId } = input;
+  return ctx.db.transaction(async (tx) => {
+    if (requestedRunId !== null) {
+      await notePickedUp(tx, requestedRunId);
+      const run = await startRequestedRun(tx, requestedRunId, engineRunId);
+      return { runId: run?.id ?? null };
+    }
+    const run = await startScheduledRun(tx, jobId, engineRunId);
+    const schedule = await findSchedule(tx, jobId);
+    if (!schedule?.pausedAt) return { runId: run.id };
+    await endRun(tx, { id: run.id }, { status: "skipped" });
+    return { runId: null };
+  });
+}
+
+/** Notes that a run did its work, and sets the dead-man's switch of its schedule back. */
+export async function finishRun(
+  ctx: WorkerContext,
+  input: { jobId: ScheduleId; runId: string; result: unknown },
+): Promise<void> {
+  const { jobId, runId, result } = input;
+  await ctx.db.transaction(async (tx) => {
+    await endRun(tx, { id: runId }, { status: "completed", result });
+    await noteSuccess(tx, jobId);
+    const inner = { ...ctx, db: tx };
+    await resolveAlert(inner, "job.failed", jobId);
+    await resolveAlert(inner, "schedule.late", jobId);
+  });
+}

@@ -1,0 +1,156 @@
+import type { Db } from "../../db/client.ts";
+import { lateSchedules } from "../../db/queries/jobs.ts";
+import { partitionSchedule } from "../../db/queries/partitions.ts";
+import {
+  appliedVersions,
+  databaseState,
+  openAlertCount,
+  unguardedPartitions,
+  waitingCount,
+} from "../../db/queries/readiness.ts";
+import { schemaVersions } from "../../db/schema-versions.ts";
+
+const MONTHS_AHEAD_MIN = 2;
+const WAITING_SECONDS = 5 * 60;
+const SERVER_VERSION_MIN = 150_000;
+
+export interface Check {
+  name: string;
+  status: "ok" | "warn" | "fail";
+  /** What was found, for people. */
+  detail: string;
+  /** What to do about it; absent when nothing is wrong. */
+  action?: string;
+}
+
+export interface Readiness {
+  /** The worst of the checks: `fail` means that requests fail or that the log is not guarded. */
+  status: Check["status"];
+  checks: Check[];
+}
+
+type Verdict = Omit<Check, "name">;
+const ok = (detail: string): Verdict => ({ status: "ok", detail });
+
+/** Everything an operator should know before trusting the service, most basic first. Never throws. */
+export async function checkReadiness(app: Db, worker: Db): Promise<Readiness> {
+  const checks: Check[] = [];
+  const check = async (name: string, look: () => Promise<Verdict>) => {
+    checks.push({ name, ...(await look().catch(failed)) });
+  };
+  await check("database", () => checkDatabase(app));
+  if (checks[0]?.status !== "fail") {
+    await check("schema", () => checkSchema(app));
+    await check("guards", () => checkGuards(app));
+    await check("partitions", () => checkPartitions(app));
+    await check("roles", () => checkRoles(app, worker));
+    await check("schedules", () => checkSchedules(app));
+    await check("workflow requests", () => checkWaiting(app));
+    await check("alerts", () => checkAlerts(app));
+  }
+  const worst = (["fail", "warn"] as const).find((status) => checks.some((one) => one.status === status));
+  return { status: worst ?? "ok", checks };
+}
+
+const failed = (): Verdict => ({
+  status: "fail",
+  detail: "The check itself failed; the database did not answer it.",
+  action: "Check DATABASE_URL and that the database is up; then run: npx afterimage migrate",
+});
+
+async function checkDatabase(db: Db): Promise<Verdict> {
+  const { serverVersion } = await databaseState(db);
+  const shown = `PostgreSQL ${Math.floor(serverVersion / 10_000)}`;
+  if (serverVersion >= SERVER_VERSION_MIN) return ok(shown);
+  return { status: "fail", detail: `${shown} is too old.`, action: "Use PostgreSQL 15 or newer." };
+}
+
+async function checkSchema(db: Db): Promise<Verdict> {
+  const applied = new Map((await appliedVersions(db)).map((one) => [one.name, one.checksum]));
+  const names = Object.keys(schemaVersions);
+  const missing = names.filter((name) => applied.get(name) !== schemaVersions[name]);
+  const unknown = [...applied.keys()].filter((name) => !(name in schemaVersions));
+  if (unknown.length > 0) {
+    return {
+      status: "fail",
+      detail: `The database is newer than this code (${unknown.join(", ")}).`,
+      action: "Deploy the version that migrated it.",
+    };
+  }
+  if (missing.length > 0) {
+    return {
+      status: "fail",
+      detail: `The database is older than this code (${missing.join(", ")}).`,
+      action: "Run: npx afterimage migrate",
+    };
+  }
+  return ok(`${names.length} pieces, all as in this code`);
+}
+
+async function checkGuards(db: Db): Promise<Verdict> {
+  const open = await unguardedPartitions(db);
+  if (open.length === 0) return ok("every partition of audit_events refuses changes");
+  return {
+    status: "fail",
+    detail: `Events can be changed in: ${open.join(", ")}.`,
+    action: "Someone switched triggers off. Find out who, then: alter table audit.<name> enable trigger all",
+  };
+}
+
+async function checkPartitions(db: Db): Promise<Verdict> {
+  const short = (await partitionSchedule(db)).filter((one) => one.monthsAhead < MONTHS_AHEAD_MIN);
+  if (short.length === 0) return ok(`at least ${MONTHS_AHEAD_MIN} months lie ahead`);
+  return {
+    status: "warn",
+    detail: short.map((one) => `${one.tableName}: ${one.monthsAhead} months ahead`).join(", "),
+    action: "POST /api/jobs/create-partitions/run, or in SQL: select audit.create_monthly_audit_partition()",
+  };
+}
+
+async function checkRoles(app: Db, worker: Db): Promise<Verdict> {
+  const [api, jobs] = [await databaseState(app), await databaseState(worker)];
+  if (api.isSuperuser || api.isOwner) {
+    return {
+      status: "warn",
+      detail: `The API logs in as ${api.role}, which may become the owner of the audit tables.`,
+      action: "Set DATABASE_URL to audit_app: then not even a broken API can alter an event.",
+    };
+  }
+  if (api.role !== jobs.role) return ok(`API as ${api.role}, workflows as ${jobs.role}`);
+  return {
+    status: "warn",
+    detail: `API and workflows both log in as ${api.role}; the division of their rights is given up.`,
+    action: "Set WORKER_DATABASE_URL to audit_worker.",
+  };
+}
+
+async function checkSchedules(db: Db): Promise<Verdict> {
+  const late = await lateSchedules(db);
+  if (late.length === 0) return ok("every schedule succeeded in time, or has not had to yet");
+  const minutes = (seconds: number) => Math.round(seconds / 60);
+  return {
+    status: "warn",
+    detail: late.map((one) => `${one.jobId}: no success for ${minutes(one.lateSeconds)} minutes`).join(", "),
+    action: "Check that the workflow engine reaches the service, then POST /api/jobs/<id>/run.",
+  };
+}
+
+async function checkWaiting(db: Db): Promise<Verdict> {
+  const count = await waitingCount(db, WAITING_SECONDS);
+  if (count === 0) return ok("none waits");
+  return {
+    status: "warn",
+    detail: `${count} have waited for over ${WAITING_SECONDS / 60} minutes.`,
+    action: "The workflow engine is away or does not know this service: check INNGEST_* and register again.",
+  };
+}
+
+async function checkAlerts(db: Db): Promise<Verdict> {
+  const count = await openAlertCount(db);
+  if (count === 0) return ok("none open");
+  return {
+    status: "warn",
+    detail: `${count} open.`,
+    action: "select * from audit.alerts where resolved_at is null",
+  };
+}

@@ -1,0 +1,17 @@
+import { insertRequest, noteSent } from "../../db/queries/requests.ts";
+import type { Context } from "../context.ts";
+
+/**
+ * Asks for a workflow: the row commits with the caller's writes, the event is sent after. What the engine does not get,
+ * or no workflow picks up within 60 s, resendWaiting() sends again under the same id.
+ */
+export async function requestWorkflow(
+  ctx: Context,
+  request: { eventId: string; eventName: string; data: Record<string, unknown> },
+): Promise<void> {
+  await insertRequest(ctx.db, request);
+  ctx.afterCommit(async (db) => {
+    await ctx.send([{ id: request.eventId, name: request.eventName, data: request.data }]);
+    await noteSent(db, request.eventId);
+  });
+}
