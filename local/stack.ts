@@ -51,46 +51,17 @@ interface Urls {
 
 /** Starts every part that the environment does not replace, migrates, and writes dev.json. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { dataDir, say } = options;
-  fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const devFile = path.join(dataDir, "dev.json");
-  await endLeftovers(devFile);
-  const children: { stop(): Promise<void> }[] = [];
-  const stop = async () => {
-    for (const child of children.toReversed()) await child.stop();
-    fs.rmSync(devFile, { force: true });
-  };
-  const pids: Record<string, number> = { start: process.pid };
+  fs.mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+  const file = path.join(options.dataDir, "dev.json");
+  await endLeftovers(file);
+  const parts = new Parts(options, file);
   try {
-    const postgres = await startPostgres({ dataDir: path.join(dataDir, "postgres"), port: PORTS.postgres });
-    children.push(postgres);
-    pids.postgres = postgres.pid;
-    const urls = await prepareDatabases(postgres, dataDir);
-    const dev = { pids } as DevFile;
-    const write = () => fs.writeFileSync(devFile, `${JSON.stringify(dev, null, 2)}\n`, { mode: 0o600 });
-    const part = (
-      name: string,
-      file: string,
-      args: string[],
-      env: Record<string, string> = {},
-    ): Promise<Child> =>
-      startChild({
-        name,
-        file,
-        args,
-        env,
-        logFile: path.join(dataDir, `${name}.log`),
-        say,
-        onStart: (pid) => {
-          pids[name] = pid;
-          if (fs.existsSync(devFile)) write();
-        },
-      }).then((child) => (children.push(child), child));
-    const redis = await startRedisPart(part, dataDir);
+    const urls = await startDatabases(parts, options);
+    const redis = await startRedisPart(parts, options.dataDir);
     const port = await freePort(options.port);
     const url = `http://127.0.0.1:${port}`;
-    const inngestUrl = options.inngest ? await startEngine(part, urls.engine, url) : null;
-    await part("api", "serve.ts", ["--port", String(port)], {
+    const inngestUrl = options.inngest ? await startEngine(parts, urls.engine, url) : null;
+    await parts.start("api", "serve.ts", ["--port", String(port)], {
       DATABASE_URL: urls.app,
       WORKER_DATABASE_URL: urls.worker,
       ...(redis.url && redis.token
@@ -98,9 +69,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         : {}),
       ...engineEnvironment(inngestUrl),
     });
-    Object.assign(dev, {
+    const dev = parts.writeDevFile({
       url,
-      apiKey: await firstApiKey(urls.app, path.join(dataDir, "api-key")),
+      apiKey: await firstApiKey(urls.app, path.join(options.dataDir, "api-key")),
       databaseUrl: urls.app,
       workerDatabaseUrl: urls.worker,
       ownerDatabaseUrl: urls.owner,
@@ -109,15 +80,69 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       redisToken: redis.token,
       inngestUrl,
     });
-    write();
-    return { dev, redisKind: redis.kind, stop };
+    return { dev, redisKind: redis.kind, stop: () => parts.stop() };
   } catch (error) {
-    await stop();
+    await parts.stop();
     throw error;
   }
 }
 
-type Part = (name: string, file: string, args: string[], env?: Record<string, string>) => Promise<Child>;
+/** The running parts: stopped in the opposite order, their process ids kept in dev.json. */
+class Parts {
+  readonly #options: StackOptions;
+  readonly #file: string;
+  readonly #running: { stop(): Promise<void> }[] = [];
+  readonly #pids: Record<string, number> = { start: process.pid };
+  #written: DevFile | undefined;
+
+  constructor(options: StackOptions, file: string) {
+    this.#options = options;
+    this.#file = file;
+  }
+
+  async start(name: string, file: string, args: string[], env: Record<string, string> = {}): Promise<Child> {
+    const { dataDir, say } = this.#options;
+    const logFile = path.join(dataDir, `${name}.log`);
+    const child = await startChild({ name, file, args, env, logFile, say, onStart: this.notePid(name) });
+    this.#running.push(child);
+    return child;
+  }
+
+  async add<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
+    const part = await starting;
+    this.#running.push(part);
+    return part;
+  }
+
+  notePid(name: string): (pid: number) => void {
+    return (pid) => {
+      this.#pids[name] = pid;
+      if (this.#written) this.writeDevFile(this.#written);
+    };
+  }
+
+  writeDevFile(dev: Omit<DevFile, "pids">): DevFile {
+    this.#written = { ...dev, pids: this.#pids };
+    fs.writeFileSync(this.#file, `${JSON.stringify(this.#written, null, 2)}\n`, { mode: 0o600 });
+    return this.#written;
+  }
+
+  async stop(): Promise<void> {
+    for (const part of this.#running.toReversed()) await part.stop();
+    fs.rmSync(this.#file, { force: true });
+  }
+}
+
+async function startDatabases(parts: Parts, { dataDir, say }: StackOptions): Promise<Urls> {
+  const postgres = startPostgres({
+    dataDir: path.join(dataDir, "postgres"),
+    port: PORTS.postgres,
+    onStart: parts.notePid("postgres"),
+    onDeath: (error) =>
+      say(error ? `postgres cannot be started again: ${String(error)}` : "postgres died; starting it again"),
+  });
+  return prepareDatabases(await parts.add(postgres), dataDir);
+}
 
 async function prepareDatabases(postgres: PostgresServer, dataDir: string): Promise<Urls> {
   const passwords = rolePasswords(dataDir);
@@ -141,21 +166,23 @@ async function prepareDatabases(postgres: PostgresServer, dataDir: string): Prom
   };
 }
 
-async function startRedisPart(part: Part, dataDir: string) {
+async function startRedisPart(parts: Parts, dataDir: string) {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = process.env;
   if (url && token) return { url, token, kind: "yours" };
   const port = await freePort(PORTS.redis);
   const args = ["--data", path.join(dataDir, "redis"), "--port", String(port)];
-  const { ready } = await part("redis", "redis/main.ts", args);
+  const { ready } = await parts.start("redis", "redis/main.ts", args);
   return ready as { url: string; token: string; kind: string };
 }
 
-async function startEngine(part: Part, databaseUrl: string, apiUrl: string): Promise<string> {
+async function startEngine(parts: Parts, databaseUrl: string, apiUrl: string): Promise<string> {
   const theirs = process.env.INNGEST_BASE_URL ?? process.env.INNGEST_DEV;
   if (theirs?.startsWith("http")) return theirs;
   const port = await freePort(PORTS.inngest);
   const args = ["--port", String(port), "--app-url", `${apiUrl}/api/inngest`];
-  const { ready } = await part("inngest", "inngest/main.ts", args, { INNGEST_DATABASE_URL: databaseUrl });
+  const { ready } = await parts.start("inngest", "inngest/main.ts", args, {
+    INNGEST_DATABASE_URL: databaseUrl,
+  });
   return String(ready.url);
 }
 

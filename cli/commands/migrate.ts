@@ -1,4 +1,3 @@
-import { spinner } from "@clack/prompts";
 import { Command } from "commander";
 import { migrate } from "../../db/migrate.ts";
 import { databaseUrl } from "../settings.ts";
@@ -13,17 +12,11 @@ export function migrateCommand(): Command {
     .option("--dry-run", "execute everything, say what would change, and roll back")
     .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
       const url = databaseUrl("MIGRATE_DATABASE_URL");
-      const wait = spinner({ indicator: "timer" });
-      wait.start(dryRun ? "Trying the migration" : "Migrating");
-      try {
-        const { applied } = await migrate({ url, dryRun, passwords: rolePasswords() });
-        if (applied.length === 0) return wait.stop("Nothing to do: the database is as this code wants it.");
-        wait.stop(dryRun ? "Would apply, in this order (nothing was changed):" : "Applied:");
-        for (const name of applied) console.log(`  ${name}`);
-      } catch (error) {
-        wait.stop("Nothing was changed.");
-        throw error;
-      }
+      console.log(dryRun ? "Trying the migration …" : "Migrating …");
+      const { applied } = await migrate({ url, dryRun, passwords: rolePasswords() });
+      if (applied.length === 0) return console.log("Nothing to do: the database is as this code wants it.");
+      console.log(dryRun ? "Would apply, in this order (nothing was changed):" : "Applied:");
+      for (const name of applied) console.log(`  ${name}`);
     });
 }
 

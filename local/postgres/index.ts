@@ -16,7 +16,8 @@ const POLL_MS = 30;
 
 export interface PostgresServer {
   port: number;
-  pid: number;
+  /** Another one after the server died and was started again. */
+  readonly pid: number;
   /** Connection string of the superuser, or of `user` with `password`. */
   url(database?: string, user?: string, password?: string): string;
   stop(): Promise<void>;
@@ -29,11 +30,16 @@ export interface PostgresOptions {
   port?: number;
   /** Server settings, as in postgresql.conf. */
   settings?: Record<string, string>;
+  /** Called with the process id, at the start and after each restart. */
+  onStart?: (pid: number) => void;
+  /** Called when the server died; with an error when it could not be started again. */
+  onDeath?: (error?: unknown) => void;
 }
 
 /**
  * Starts a real PostgreSQL 18 on loopback from the npm package's binaries. A server that a killed
  * start left running on the same folder is ended first; its data is recovered by Postgres itself.
+ * One that dies is started again on the same port.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const home = path.resolve(options.dataDir);
@@ -44,8 +50,30 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const port = await freePort(options.port);
   const url = (database = "postgres", user = SUPERUSER, secret = password) =>
     `postgresql://${user}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${database}`;
-  const child = await launch(binaries, home, data, port, options.settings ?? {}, url());
-  return { port, pid: child.pid ?? 0, url, stop: () => stop(child) };
+  const start = () => launch(binaries, home, data, port, options.settings ?? {}, url());
+  let child = await start();
+  options.onStart?.(child.pid ?? 0);
+  let isStopping = false;
+  const watch = async (): Promise<void> => {
+    await new Promise((resolve) => child.once("exit", resolve));
+    if (isStopping) return;
+    options.onDeath?.();
+    child = await start();
+    options.onStart?.(child.pid ?? 0);
+    return watch();
+  };
+  void watch().catch((error: unknown) => options.onDeath?.(error));
+  return {
+    port,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    url,
+    stop: () => {
+      isStopping = true;
+      return stop(child);
+    },
+  };
 }
 
 /** Makes the cluster once; a half-made one from an interrupted start is removed. Returns the password. */
@@ -76,7 +104,8 @@ function initialise(binaries: string, home: string, data: string): string {
 }
 
 function own(folder: string): void {
-  if (identity.uid !== undefined && identity.gid !== undefined) fs.chownSync(folder, identity.uid, identity.gid);
+  if (identity.uid !== undefined && identity.gid !== undefined)
+    fs.chownSync(folder, identity.uid, identity.gid);
 }
 
 /**

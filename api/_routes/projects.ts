@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { deleteProject, projectDeletion } from "../../services/projects/delete.ts";
+import { getProject } from "../../services/projects/get.ts";
+import { project, projectRetention, retention } from "../../services/projects/project.ts";
+import { setRetention } from "../../services/projects/set-retention.ts";
+import type { Runtime } from "../../services/runtime.ts";
+import { pathId } from "../../services/trails/trail.ts";
+import type { App } from "../_http/app.ts";
+import { endpoint } from "../_http/endpoint.ts";
+
+const tag = "Projects";
+const params = z.object({ projectId: pathId });
+
+export function projectRoutes(app: App, runtime: Runtime): void {
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/projects/{projectId}",
+    summary: "One registered project",
+    scope: "projects:read",
+    limit: "read",
+    params,
+    answers: { 200: { description: "The project.", schema: project } },
+    handle: async (ctx, { params: { projectId } }) => ({
+      status: 200,
+      body: await getProject(ctx, projectId),
+    }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "delete",
+    path: "/projects/{projectId}",
+    summary: "Delete a project and its trails; logged first",
+    scope: "projects:manage",
+    limit: "admin",
+    params,
+    query: projectDeletion,
+    answers: {
+      202: {
+        description: "It and its trails are gone for every reader; the rows follow in batches.",
+        schema: z.object({ projectId: z.string(), trailCount: z.int() }),
+      },
+    },
+    handle: async (ctx, { params: { projectId }, query }) => ({
+      status: 202,
+      body: await deleteProject(ctx, projectId, query),
+    }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/projects/{projectId}/retention",
+    summary: "How many days a project keeps its trails",
+    scope: "projects:read",
+    limit: "read",
+    params,
+    answers: { 200: { description: "Days.", schema: projectRetention } },
+    handle: async (ctx, { params: { projectId } }) => {
+      const { trailRetentionDays } = await getProject(ctx, projectId);
+      return { status: 200, body: { projectId, trailRetentionDays } };
+    },
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "put",
+    path: "/projects/{projectId}/retention",
+    summary: "Set how many days a project keeps its trails",
+    scope: "projects:manage",
+    limit: "admin",
+    params,
+    body: retention,
+    answers: { 200: { description: "Days.", schema: projectRetention } },
+    handle: async (ctx, { params: { projectId }, body }) => ({
+      status: 200,
+      body: await setRetention(ctx, projectId, body),
+    }),
+  });
+}

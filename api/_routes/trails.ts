@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { callerId, page } from "../../services/inputs.ts";
+import type { Runtime } from "../../services/runtime.ts";
+import { getTrail } from "../../services/trails/get.ts";
+import { listTrails, trailQuery } from "../../services/trails/list.ts";
+import { patchTrail, trailPatch } from "../../services/trails/patch.ts";
+import { putTrail } from "../../services/trails/put.ts";
+import { newTrail, pathId, trail, TRAIL_BYTES_MAX } from "../../services/trails/trail.ts";
+import type { App } from "../_http/app.ts";
+import { endpoint } from "../_http/endpoint.ts";
+
+const tag = "Trails";
+const params = z.object({ messageId: pathId });
+const which = z.strictObject({
+  projectId: callerId.optional().describe("Needed when several of your projects have this message id."),
+});
+
+export function trailRoutes(app: App, runtime: Runtime): void {
+  endpoint(app, runtime, {
+    tag,
+    method: "put",
+    path: "/trails/{messageId}",
+    summary: "Store a message trail, as a placeholder or complete",
+    description:
+      "The same trail may be sent again at any time. A placeholder never replaces a failed or complete trail, nor a failed one a complete one; the answer is what is stored.",
+    scope: "trails:write",
+    limit: "ingest",
+    params,
+    body: newTrail,
+    maxBodyBytes: TRAIL_BYTES_MAX,
+    answers: {
+      200: { description: "It was there before; this is what is stored now.", schema: trail },
+      201: { description: "Stored.", schema: trail },
+    },
+    handle: async (ctx, { params: { messageId }, body }) => {
+      const stored = await putTrail(ctx, messageId, body);
+      if (!stored.created) return { status: 200, body: stored.trail };
+      const query = new URLSearchParams({ projectId: body.projectId });
+      const headers = { location: `/api/trails/${encodeURIComponent(messageId)}?${query}` };
+      return { status: 201, body: stored.trail, headers };
+    },
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "patch",
+    path: "/trails/{messageId}",
+    summary: "Change fields of a trail; tokens and cost complete it",
+    scope: "trails:write",
+    limit: "ingest",
+    params,
+    query: which,
+    body: trailPatch,
+    maxBodyBytes: TRAIL_BYTES_MAX,
+    answers: { 200: { description: "The trail as it is now.", schema: trail } },
+    handle: async (ctx, { params: { messageId }, query, body }) => ({
+      status: 200,
+      body: await patchTrail(ctx, messageId, query.projectId, body),
+    }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/trails/{messageId}",
+    summary: "One trail",
+    scope: "trails:read",
+    limit: "read",
+    params,
+    query: which,
+    answers: { 200: { description: "The trail.", schema: trail } },
+    handle: async (ctx, { params: { messageId }, query }) => ({
+      status: 200,
+      body: await getTrail(ctx, messageId, query.projectId),
+    }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/trails",
+    summary: "Find trails, newest first",
+    scope: "trails:read",
+    limit: "read",
+    query: trailQuery,
+    answers: {
+      200: { description: "A page of trails.", schema: page(trail).extend({ total: z.int().optional() }) },
+    },
+    handle: async (ctx, { query }) => ({ status: 200, body: await listTrails(ctx, query) }),
+  });
+}

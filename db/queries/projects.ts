@@ -1,0 +1,54 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { auditDeletionLog, auditTrailRollup, auditTrails, projects } from "../schema/index.ts";
+
+export type ProjectRow = typeof projects.$inferSelect;
+export type Deletion = typeof auditDeletionLog.$inferInsert;
+
+const live = (projectId: string) => and(eq(projects.projectId, projectId), isNull(projects.deletedAt));
+
+/** A project that is not being deleted, or null. */
+export async function findProject(db: Db, projectId: string): Promise<ProjectRow | null> {
+  const [row] = await db.select().from(projects).where(live(projectId));
+  return row ?? null;
+}
+
+/** As findProject, and holds off other changes of the project until the transaction ends; writers of trails pass. */
+export async function lockProject(db: Db, projectId: string): Promise<ProjectRow | null> {
+  const [row] = await db.select().from(projects).where(live(projectId)).for("no key update");
+  return row ?? null;
+}
+
+/** Registers a project; null when it is registered already, or being deleted. */
+export async function insertProject(
+  db: Db,
+  project: typeof projects.$inferInsert,
+): Promise<ProjectRow | null> {
+  const [row] = await db.insert(projects).values(project).onConflictDoNothing().returning();
+  return row ?? null;
+}
+
+export async function setTrailRetention(db: Db, projectId: string, days: number): Promise<void> {
+  await db.update(projects).set({ trailRetentionDays: days }).where(eq(projects.projectId, projectId));
+}
+
+export async function countOfProject(
+  db: Db,
+  projectId: string,
+): Promise<{ trailCount: number; rollupBucketCount: number }> {
+  const trailCount = await db.$count(auditTrails, eq(auditTrails.projectId, projectId));
+  const rollupBucketCount = await db.$count(auditTrailRollup, eq(auditTrailRollup.projectId, projectId));
+  return { trailCount, rollupBucketCount };
+}
+
+export async function insertDeletion(db: Db, deletion: Deletion): Promise<void> {
+  await db.insert(auditDeletionLog).values(deletion);
+}
+
+/** Hides a project and its trails at once; the worker sweeps them. */
+export async function markProjectDeleted(db: Db, projectId: string): Promise<void> {
+  await db
+    .update(projects)
+    .set({ deletedAt: sql`clock_timestamp()` })
+    .where(live(projectId));
+}

@@ -1,0 +1,49 @@
+import { z } from "zod";
+import {
+  countOfProject,
+  insertDeletion,
+  lockProject,
+  markProjectDeleted,
+} from "../../db/queries/projects.ts";
+import { requireProject, requireScope, type Context } from "../context.ts";
+import { notFound } from "../errors.ts";
+import { logServiceEvent } from "../events/log-service-event.ts";
+
+const REASON_LENGTH_MAX = 1_000;
+
+export const projectDeletion = z.strictObject({
+  reason: z.string().regex(/\S/, "must not be empty").max(REASON_LENGTH_MAX).optional(),
+});
+export type ProjectDeletion = z.infer<typeof projectDeletion>;
+
+/**
+ * Logs the deletion of a project, then hides it and its trails at once; the worker deletes the rows in bounded batches.
+ * `trailCount` is how many trails there were. Throws `not_found` when it is unknown, another tenant's or deleted already.
+ */
+export async function deleteProject(
+  ctx: Context,
+  projectId: string,
+  { reason }: ProjectDeletion,
+): Promise<{ projectId: string; trailCount: number }> {
+  requireScope(ctx, "projects:manage");
+  requireProject(ctx, projectId);
+  return ctx.db.transaction(async (tx) => {
+    const project = await lockProject(tx, projectId);
+    if (!project) throw notFound("project");
+    const counts = await countOfProject(tx, projectId);
+    await insertDeletion(tx, {
+      deletedByUserId: ctx.principal.userId,
+      subjectType: "project",
+      subjectId: projectId,
+      deletionReason: reason ?? null,
+      details: { ...counts, requestId: ctx.requestId, keyId: ctx.principal.keyId },
+    });
+    const { trailRetentionDays, createdAt, createdByUserId } = project;
+    await logServiceEvent({ ...ctx, db: tx }, "DELETE_PROJECT", "project", projectId, {
+      oldValues: { trailRetentionDays, createdAt: createdAt.toISOString(), createdByUserId },
+      metadata: { ...counts, ...(reason === undefined ? {} : { reason }) },
+    });
+    await markProjectDeleted(tx, projectId);
+    return { projectId, trailCount: counts.trailCount };
+  });
+}

@@ -1,0 +1,44 @@
+import type { z } from "zod";
+import { updateTrail } from "../../db/queries/trails.ts";
+import { requireScope, type Context } from "../context.ts";
+import { ServiceError } from "../errors.ts";
+import { holdAmount } from "./amounts.ts";
+import { findOneTrail } from "./find-one.ts";
+import { newTrail, toTrail, toValues, type Trail } from "./trail.ts";
+
+export const trailPatch = newTrail
+  .omit({ projectId: true, timestamp: true })
+  .partial()
+  .refine((patch) => Object.keys(patch).length > 0, "must name at least one field")
+  .meta({ id: "TrailPatch" });
+export type TrailPatch = z.infer<typeof trailPatch>;
+
+/**
+ * Changes the named fields of a trail; null clears one, tokens and cost are replaced as a whole. Without a status,
+ * tokens and cost together, or an amount above 0, complete a placeholder. Throws as findOneTrail, and `conflict` (409)
+ * for a step back to placeholder.
+ */
+export async function patchTrail(
+  ctx: Context,
+  messageId: string,
+  projectId: string | undefined,
+  input: TrailPatch,
+): Promise<Trail> {
+  requireScope(ctx, "trails:write");
+  const found = await findOneTrail(ctx, messageId, projectId);
+  const both = input.tokens !== undefined && input.cost !== undefined;
+  const completes = both || holdAmount(input.tokens, input.cost);
+  const changed = await updateTrail(ctx.db, found, toValues(input), completes);
+  if (changed) return toTrail(changed);
+  const stands = await findOneTrail(ctx, messageId, found.projectId);
+  if (input.status === "placeholder" && stands.status !== "placeholder") {
+    throw new ServiceError(
+      "conflict",
+      `This trail is ${stands.status}; it cannot become a placeholder again.`,
+      {
+        errors: [{ path: "body.status", code: "step_back", message: "must not be placeholder any more" }],
+      },
+    );
+  }
+  return toTrail(stands);
+}

@@ -1,0 +1,40 @@
+import { findProject } from "../../db/queries/projects.ts";
+import { findTrails, upsertTrail } from "../../db/queries/trails.ts";
+import { requireProject, requireScope, type Context } from "../context.ts";
+import { ServiceError } from "../errors.ts";
+import { postgresError } from "../postgres-errors.ts";
+import { holdAmount } from "./amounts.ts";
+import { projectBeingDeleted } from "../projects/project.ts";
+import { toTrail, toValues, type NewTrail, type Trail } from "./trail.ts";
+
+const FOREIGN_KEY_VIOLATION = "23503";
+const RETRY_AFTER_S = 1;
+
+/**
+ * Stores a trail under its message id and answers what is stored then. A status never steps back: a placeholder leaves
+ * a failed or complete trail as it is, and a failed one leaves a complete one; among equals the last one wins. Throws
+ * `not_found` for a project that the key does not see and `conflict` (409) for one that is being deleted.
+ */
+export async function putTrail(
+  ctx: Context,
+  messageId: string,
+  input: NewTrail,
+): Promise<{ trail: Trail; created: boolean }> {
+  requireScope(ctx, "trails:write");
+  const { projectId } = input;
+  requireProject(ctx, projectId);
+  const key = { projectId, messageId };
+  const status = input.status ?? (holdAmount(input.tokens, input.cost) ? "complete" : "placeholder");
+  const values = { ...toValues(input), status };
+  const written = await upsertTrail(ctx.db, key, values, ctx.principal.userId).catch((error: unknown) => {
+    // The project was deleted and swept while the statement ran.
+    throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : error;
+  });
+  if (written) return { trail: toTrail(written), created: written.created };
+  const [stands] = await findTrails(ctx.db, messageId, [projectId]);
+  if (stands) return { trail: toTrail(stands), created: false };
+  if ((await findProject(ctx.db, projectId)) === null) throw projectBeingDeleted();
+  throw new ServiceError("unavailable", "The trail was cleaned up at this moment; send it again.", {
+    retryAfterSeconds: RETRY_AFTER_S,
+  });
+}

@@ -1,0 +1,135 @@
+import { z } from "zod";
+import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
+import type { TrailRow, TrailValues } from "../../db/queries/trails.ts";
+import { callerId, time } from "../inputs.ts";
+import { cost, INTEGER_MAX, tokens } from "./amounts.ts";
+
+export const TRAIL_BYTES_MAX = 1024 * 1024;
+const REASONING_STEPS_MAX = 1_000;
+const DIGEST_LENGTH_MAX = 200;
+
+export const trailStatus = z.enum(["placeholder", "complete", "failed"]);
+
+/** An id in a path: those come without the check that bodies and queries have had. */
+export const pathId = callerId.refine((id) => !id.includes("\0"), "must not hold the NUL character");
+
+const count = z.int().min(0).max(INTEGER_MAX);
+const digest = z.string().min(1).max(DIGEST_LENGTH_MAX).nullish();
+
+export const newTrail = z
+  .strictObject({
+    projectId: callerId.describe("Registered by its first trail, if the key may write to it."),
+    model: callerId,
+    contextLayers: count,
+    timestamp: time
+      .refine(
+        (at) => at.getUTCFullYear() >= 2000 && at.getUTCFullYear() < 2200,
+        "must be between the years 2000 and 2199 (UTC)",
+      )
+      .optional()
+      .describe("When the message was; the server's time of the first write if left out."),
+    reasoning: z.array(z.string()).max(REASONING_STEPS_MAX).nullish(),
+    tokens: tokens.nullish(),
+    cost: cost.nullish().describe("Null: unpriced, which is not 0."),
+    status: trailStatus
+      .optional()
+      .describe("If left out: complete when tokens or cost hold an amount above 0, else placeholder."),
+    latencyMs: count.nullish(),
+    digests: z.strictObject({ prompt: digest, context: digest, policy: digest }).optional(),
+  })
+  .meta({ id: "NewTrail" });
+export type NewTrail = z.infer<typeof newTrail>;
+
+const integer = z.int();
+const integerOrNull = z.int().nullable();
+const textOrNull = z.string().nullable();
+
+export const trail = z
+  .object({
+    messageId: z.string(),
+    projectId: z.string(),
+    status: trailStatus,
+    timestamp: z.string(),
+    model: z.string(),
+    reasoning: z.array(z.string()).nullable(),
+    contextLayers: integer,
+    tokens: z
+      .object({
+        prompt: integer,
+        completion: integer,
+        total: integer,
+        cached: integerOrNull,
+        reasoning: integerOrNull,
+      })
+      .nullable(),
+    cost: z.object({ prompt: z.number(), completion: z.number(), total: z.number() }).nullable(),
+    latencyMs: integerOrNull,
+    digests: z.object({ prompt: textOrNull, context: textOrNull, policy: textOrNull }),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+    completedAt: textOrNull.describe("When it took the status that it has; null for a placeholder."),
+  })
+  .meta({ id: "Trail" });
+export type Trail = z.infer<typeof trail>;
+
+/** The columns that an input names; of a group that is null, all are. */
+export function toValues(input: Partial<NewTrail>): TrailValues {
+  const { tokens, cost, digests } = input;
+  return {
+    status: input.status,
+    timestamp: input.timestamp,
+    model: input.model,
+    reasoning: input.reasoning,
+    context_layers: input.contextLayers,
+    latency_ms: input.latencyMs,
+    prompt_digest: digests?.prompt,
+    context_digest: digests?.context,
+    policy_digest: digests?.policy,
+    ...(tokens === undefined
+      ? {}
+      : {
+          prompt_tokens: tokens?.prompt ?? null,
+          completion_tokens: tokens?.completion ?? null,
+          total_tokens: tokens?.total ?? null,
+          cached_tokens: tokens?.cached ?? null,
+          reasoning_tokens: tokens?.reasoning ?? null,
+        }),
+    ...(cost === undefined
+      ? {}
+      : {
+          prompt_cost: cost?.prompt ?? null,
+          completion_cost: cost?.completion ?? null,
+          total_cost: cost?.total ?? null,
+        }),
+  };
+}
+
+export function toTrail(row: TrailRow): Trail {
+  const { promptTokens, completionTokens, totalTokens, promptCost, completionCost, totalCost } = row;
+  const hasTokens = promptTokens !== null && completionTokens !== null && totalTokens !== null;
+  const hasCost = promptCost !== null && completionCost !== null && totalCost !== null;
+  return {
+    messageId: row.messageId,
+    projectId: row.projectId,
+    status: row.status,
+    timestamp: isoTime(row.timestamp),
+    model: row.model,
+    reasoning: row.reasoning,
+    contextLayers: row.contextLayers,
+    tokens: hasTokens
+      ? {
+          prompt: promptTokens,
+          completion: completionTokens,
+          total: totalTokens,
+          cached: row.cachedTokens,
+          reasoning: row.reasoningTokens,
+        }
+      : null,
+    cost: hasCost ? { prompt: promptCost, completion: completionCost, total: totalCost } : null,
+    latencyMs: row.latencyMs,
+    digests: { prompt: row.promptDigest, context: row.contextDigest, policy: row.policyDigest },
+    createdAt: isoTime(row.createdAt),
+    updatedAt: isoTime(row.updatedAt),
+    completedAt: isoTimeOrNull(row.completedAt),
+  };
+}

@@ -1,0 +1,109 @@
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { WorkerContext } from "../../../services/context.ts";
+import { workerContext } from "../../../services/runtime.ts";
+import { deleteDueTrails } from "../../../services/trails/delete-due.ts";
+import { deleteTrailsOfDeletedProjects } from "../../../services/trails/delete-of-deleted-projects.ts";
+import { rollUpTrails } from "../../../services/trails/roll-up.ts";
+import { newId, useApi } from "../../support/api.ts";
+import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
+
+const api = useApi();
+let ctx: WorkerContext;
+beforeAll(() => {
+  ctx = workerContext(api.runtime);
+});
+// The worker sees all projects: each test begins with nothing left to do.
+beforeEach(async () => {
+  while ((await rollUpTrails(ctx)) + (await deleteDueTrails(ctx)) > 0);
+});
+
+const putMany = (projectId: string, count: number, timestamp: string) =>
+  Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      api.call("PUT", `/trails/m-${i}`, { body: complete(projectId, { timestamp }) }),
+    ),
+  );
+
+const totals = (projectId: string) =>
+  api.db.rows(
+    "app",
+    `select sum(message_count)::int as messages, trim_scale(sum(total_cost))::text as cost from audit_trail_rollup where project_id = $1`,
+    [projectId],
+  );
+
+describe("clean-up", () => {
+  test("a trail of 10 days ago is deleted, one of today stays", async () => {
+    const [old, today] = [newTrail(api), newTrail(api)];
+    await old.put(placeholder(old.projectId, { timestamp: daysAgo(10) }));
+    await today.put(placeholder(today.projectId));
+    await rollUpTrails(ctx);
+    expect(await deleteDueTrails(ctx)).toBe(1);
+    expect((await old.get()).status).toBe(404);
+    expect((await today.get()).status).toBe(200);
+  });
+
+  test("what is not rolled up is not deleted, and its totals outlive it", async () => {
+    const { put, projectId } = newTrail(api);
+    await put(complete(projectId, { timestamp: daysAgo(10) }));
+    expect(await deleteDueTrails(ctx)).toBe(0);
+    expect(await rollUpTrails(ctx)).toBe(1);
+    await put(complete(projectId, { timestamp: daysAgo(10), cost: { prompt: 1, completion: 1 } }));
+    expect(await deleteDueTrails(ctx)).toBe(0);
+    await rollUpTrails(ctx);
+    expect(await deleteDueTrails(ctx)).toBe(1);
+    expect(await totals(projectId)).toEqual([{ messages: 1, cost: "2" }]);
+  });
+
+  test("each project keeps its trails for as many days as it says", async () => {
+    const { put, get, projectId } = newTrail(api);
+    const keep = (trailRetentionDays: number) =>
+      api.call("PUT", `/projects/${projectId}/retention`, { body: { trailRetentionDays } });
+    await keep(30);
+    await put(complete(projectId, { timestamp: daysAgo(29.99) }));
+    await rollUpTrails(ctx);
+    expect(await deleteDueTrails(ctx)).toBe(0);
+    await keep(29);
+    expect(await deleteDueTrails(ctx)).toBe(1);
+    expect((await get()).status).toBe(404);
+  });
+
+  test("goes on in bounded batches until nothing is due", async () => {
+    const projectId = newId("proj");
+    await putMany(projectId, 12, daysAgo(20));
+    expect([await rollUpTrails(ctx, 8), await rollUpTrails(ctx, 8), await rollUpTrails(ctx, 8)]).toEqual([
+      8, 4, 0,
+    ]);
+    expect([await deleteDueTrails(ctx, 5), await deleteDueTrails(ctx, 5)]).toEqual([5, 5]);
+    expect([await deleteDueTrails(ctx, 5), await deleteDueTrails(ctx, 5)]).toEqual([2, 0]);
+    expect(await totals(projectId)).toEqual([{ messages: 12, cost: "0.0126" }]);
+  });
+
+  test("a message that comes back after the clean-up is counted as a new one", async () => {
+    const { put, projectId } = newTrail(api);
+    const body = complete(projectId, { timestamp: daysAgo(10) });
+    await put(body);
+    await rollUpTrails(ctx);
+    await deleteDueTrails(ctx);
+    expect((await put(body)).status).toBe(201);
+    await rollUpTrails(ctx);
+    expect(await totals(projectId)).toMatchObject([{ messages: 2 }]);
+  });
+});
+
+describe("a deleted project", () => {
+  test("is swept in bounded batches, with its totals, and may be registered again", async () => {
+    const projectId = newId("proj");
+    const bystander = newTrail(api);
+    await bystander.put(complete(bystander.projectId));
+    await putMany(projectId, 7, daysAgo(1));
+    await rollUpTrails(ctx);
+    expect((await api.call("DELETE", `/projects/${projectId}`)).body).toEqual({ projectId, trailCount: 7 });
+    const swept = [];
+    for (let i = 0; i < 4; i++) swept.push(await deleteTrailsOfDeletedProjects(ctx, 3));
+    expect(swept).toEqual([3, 3, 1, 0]);
+    expect(await api.db.rows("app", "select from projects where project_id = $1", [projectId])).toEqual([]);
+    expect(await totals(projectId)).toEqual([{ messages: null, cost: null }]);
+    expect((await bystander.get()).status).toBe(200);
+    expect((await api.call("PUT", "/trails/m-0", { body: placeholder(projectId) })).status).toBe(201);
+  });
+});
