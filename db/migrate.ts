@@ -1,38 +1,17 @@
-import { createHash } from "node:crypto";
-import fs from "node:fs";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { schedules } from "../lib/schedules.ts";
+import { GRANTS, pieces, type Piece } from "./pieces.ts";
+import { statements } from "./statements.ts";
 
-const LOCK_TIMEOUT = "5s";
-const LOCK_ATTEMPTS = 6;
+/** While DDL waits for a lock it makes every reader behind it wait, so it gives up soon and comes back. */
+const LOCK_TIMEOUT = "2s";
+const LOCK_ATTEMPTS = 8;
 const RETRY_MS = 2_000;
+const OTHER_MIGRATION_TIMEOUT = "120s";
 const ADVISORY_LOCK = 7_310_592;
-const RETRYABLE = new Set(["55P03", "40P01", "XX000"]);
-
-/** Applied around the table migrations, each whenever its text has changed; later files may use earlier ones. */
-const BEFORE_TABLES = ["roles", "schema", "keeper"];
-const AFTER_TABLES = [
-  "events-guard",
-  "events-chronology",
-  "events-membership",
-  "events-insert",
-  "events-read",
-  "partitions",
-  "idempotency",
-  "trails",
-  "events-service",
-  "comments",
-];
-const GRANTS = ["grants", "grants-keeper"];
-
-interface Piece {
-  name: string;
-  role: "admin" | "audit_owner" | "audit_keeper";
-  text: string;
-  checksum: string;
-}
+const LOCK_NOT_AVAILABLE = "55P03";
+const RETRYABLE = new Set([LOCK_NOT_AVAILABLE, "40P01", "XX000"]);
 
 export interface MigrationResult {
   /** Names of the pieces that were applied, in order; empty when the database was up to date. */
@@ -47,15 +26,17 @@ export class SchemaMismatchError extends Error {
 
 /**
  * Brings the schema `audit` up to this code in one transaction, as the admin (CREATEROLE, no superuser).
- * An advisory lock keeps a second migration waiting; DDL waits at most 5 s for a lock and is tried again.
- * With `dryRun` everything is executed and rolled back. `passwords` sets the login roles' passwords.
+ * An advisory lock keeps a second migration waiting; DDL waits at most 2 s for a lock, and the whole is tried
+ * `attempts` times. With `dryRun` everything is executed and rolled back. `passwords` sets the login roles' passwords.
  * Throws SchemaMismatchError when a landed migration was edited or the database is newer than this code.
  */
 export async function migrate(options: {
   url: string;
   dryRun?: boolean;
   passwords?: { audit_app?: string; audit_worker?: string };
+  attempts?: number;
 }): Promise<MigrationResult> {
+  const attempts = options.attempts ?? LOCK_ATTEMPTS;
   for (let attempt = 1; ; attempt++) {
     const client = new pg.Client({ connectionString: options.url, application_name: "afterimage migrate" });
     client.on("error", () => undefined);
@@ -63,13 +44,26 @@ export async function migrate(options: {
     try {
       return await migrateOnce(client, options.dryRun ?? false, options.passwords ?? {});
     } catch (error) {
-      const code = (error as { code?: string }).code ?? "";
-      if (!RETRYABLE.has(code) || attempt === LOCK_ATTEMPTS) throw error;
+      if (!isRetryable(error)) throw error;
+      if (attempt >= attempts) throw explained(error, attempts);
       await sleep(RETRY_MS);
     } finally {
       await client.end();
     }
   }
+}
+
+/** Two databases of one cluster share its roles: when both make one at once, the slower finds it there. */
+function isRetryable(error: unknown): boolean {
+  const { code = "", schema } = error as { code?: string; schema?: string };
+  return RETRYABLE.has(code) || (code === "23505" && schema === "pg_catalog");
+}
+
+function explained(error: unknown, attempts: number): unknown {
+  if (error instanceof Error && (error as { code?: string }).code === LOCK_NOT_AVAILABLE) {
+    error.message += `. Tried ${attempts} times: another transaction holds the table. Nothing was changed; end that transaction or migrate when it is done.`;
+  }
+  return error;
 }
 
 async function migrateOnce(
@@ -78,59 +72,56 @@ async function migrateOnce(
   passwords: Record<string, string>,
 ): Promise<MigrationResult> {
   await client.query("begin");
-  await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+  await client.query(`set local lock_timeout = '${OTHER_MIGRATION_TIMEOUT}'`);
   await client.query("set local timezone = 'UTC'");
   await client.query("set local client_min_messages = 'warning'");
   await client.query("select pg_advisory_xact_lock($1)", [ADVISORY_LOCK]);
+  await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   const done = await readLedger(client);
   const applied: Piece[] = [];
+  let leaveKeeper: (() => Promise<void>) | undefined;
   for (const piece of pieces()) {
     const isGrant = GRANTS.some((name) => piece.name === `sql/${name}.sql`);
     if (isGrant ? applied.length === 0 : isDone(piece, done)) continue;
+    if (piece.role === "audit_keeper") leaveKeeper ??= await enterKeeper(client);
     await apply(client, piece);
     applied.push(piece);
   }
-  if (applied.length > 0) {
-    await asRole(client, "audit_owner", "revoke create on schema audit from audit_keeper");
-    await record(client, applied);
-  }
+  await leaveKeeper?.();
+  if (applied.length > 0) await record(client, applied);
   await registerSchedules(client);
   await setPasswords(client, passwords);
   await client.query(dryRun ? "rollback" : "commit");
   return { applied: applied.map((piece) => piece.name), dryRun };
 }
 
-/** All pieces in order: SQL files before the tables, the table migrations, the other SQL files, grants last. */
-export function pieces(): Piece[] {
-  const journal = JSON.parse(read("migrations/meta/_journal.json")) as { entries: { tag: string }[] };
-  return [
-    ...BEFORE_TABLES.map((name) => sqlPiece(name)),
-    ...journal.entries.map(({ tag }) => piece(`migrations/${tag}.sql`, "audit_owner")),
-    ...[...AFTER_TABLES, ...GRANTS].map((name) => sqlPiece(name)),
-  ];
-}
-
-function sqlPiece(name: string): Piece {
-  if (name === "roles") return piece("sql/roles.sql", "admin");
-  const file = `sql/${name}.sql`;
-  return piece(file, read(file).startsWith("-- role: audit_keeper\n") ? "audit_keeper" : "audit_owner");
-}
-
-function piece(name: string, role: Piece["role"]): Piece {
-  const text = read(name);
-  return { name, role, text, checksum: createHash("sha256").update(text).digest("hex") };
-}
-
-function read(file: string): string {
-  return fs.readFileSync(path.join(import.meta.dirname, file), "utf8");
+/**
+ * Lets this transaction act as audit_keeper, the role that the guards let through, and own functions as it (which needs
+ * CREATE on the schema at that moment). Returns what takes both back, so that no session of the admin stands in it.
+ */
+async function enterKeeper(client: pg.Client): Promise<() => Promise<void>> {
+  const { rows } = await client.query<{ version: number }>(
+    "select current_setting('server_version_num')::int as version",
+  );
+  const options = (rows[0]?.version ?? 0) >= 160_000 ? " with inherit false, set true" : "";
+  await client.query(`grant audit_keeper to current_user${options}`);
+  await asRole(client, "audit_owner", "grant usage, create on schema audit to audit_keeper");
+  return async () => {
+    await asRole(client, "audit_owner", "revoke create on schema audit from audit_keeper");
+    await client.query("revoke audit_keeper from current_user");
+  };
 }
 
 async function readLedger(client: pg.Client): Promise<Map<string, string>> {
-  const exists = await client.query("select to_regclass('audit.schema_versions') is not null as yes");
-  if (!exists.rows[0].yes) return new Map();
+  const ledger = await client.query(
+    "select from pg_class where relname = 'schema_versions' and relnamespace = to_regnamespace('audit')",
+  );
+  if (ledger.rowCount === 0) return new Map();
+  await client.query("set local role audit_owner");
   const { rows } = await client.query<{ name: string; checksum: string }>(
     "select name, checksum from audit.schema_versions",
   );
+  await client.query("reset role");
   const known = new Set(pieces().map((one) => one.name));
   const strange = rows.find((row) => !known.has(row.name));
   if (strange) {
@@ -153,15 +144,20 @@ function isDone(piece: Piece, done: Map<string, string>): boolean {
 }
 
 async function apply(client: pg.Client, piece: Piece): Promise<void> {
-  try {
-    // Owning a function here needs CREATE on the schema at that moment; the keeper has it only inside a migration.
-    if (piece.role === "audit_keeper")
-      await asRole(client, "audit_owner", "grant create on schema audit to audit_keeper");
-    await asRole(client, piece.role, piece.text);
-  } catch (error) {
-    if (error instanceof Error) error.message = `${piece.name}${lineOf(piece.text, error)}: ${error.message}`;
-    throw error;
+  if (piece.role !== "admin") await client.query(`set local role ${piece.role}`);
+  for (const { text, line } of statements(piece.text)) {
+    try {
+      await client.query(text);
+    } catch (error) {
+      if (error instanceof Error) {
+        const position = Number((error as { position?: string }).position ?? 0);
+        const at = line + text.slice(0, position).split("\n").length - 1;
+        error.message = `db/${piece.name}:${at}: ${error.message}`;
+      }
+      throw error;
+    }
   }
+  await client.query("reset role");
   if (piece.name === "sql/schema.sql") await asRole(client, "audit_owner", LEDGER);
 }
 
@@ -180,13 +176,13 @@ async function record(client: pg.Client, applied: Piece[]): Promise<void> {
     `insert into audit.schema_versions (name, checksum)
      select * from jsonb_to_recordset($1) as p (name text, checksum text)
      on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp()`,
-    [JSON.stringify(applied)],
+    [JSON.stringify(applied.map(({ name, checksum }) => ({ name, checksum })))],
   );
   await client.query("reset role");
 }
 
-async function asRole(client: pg.Client, role: Piece["role"], text: string): Promise<void> {
-  if (role !== "admin") await client.query(`set local role ${role}`);
+async function asRole(client: pg.Client, role: "audit_owner", text: string): Promise<void> {
+  await client.query(`set local role ${role}`);
   await client.query(text);
   await client.query("reset role");
 }
@@ -200,6 +196,10 @@ async function registerSchedules(client: pg.Client): Promise<void> {
      where (s.cron, s.late_after_seconds) is distinct from (excluded.cron, excluded.late_after_seconds)`,
     [JSON.stringify(schedules)],
   );
+  // A schedule that is gone would be late for ever.
+  await client.query("delete from audit.job_schedules where job_id <> all ($1)", [
+    schedules.map((schedule) => schedule.id),
+  ]);
   await client.query("reset role");
 }
 
@@ -208,9 +208,4 @@ async function setPasswords(client: pg.Client, passwords: Record<string, string>
     const password = passwords[role];
     if (password) await client.query(`alter role ${role} password ${client.escapeLiteral(password)}`);
   }
-}
-
-function lineOf(text: string, error: Error): string {
-  const position = Number((error as { position?: string }).position);
-  return position > 0 ? `:${text.slice(0, position).split("\n").length}` : "";
 }

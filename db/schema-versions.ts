@@ -1,1 +1,20 @@
-export const schemaVersions: Record<string, string> = {};
+/** SHA-256 of every piece of the schema; written by `npm run schema`, compared by /ready with the database's. */
+export const schemaVersions: Record<string, string> = {
+  "sql/roles.sql": "48cdd0afbda4011f0cf9359749d75a21da8b667c91a13f81567e048183676af0",
+  "sql/schema.sql": "a2bd195f8908dfba0d03ac60c68102ec3ee8cc37ae1529d70d51546d89fe10d5",
+  "sql/keeper.sql": "3ce902fd9b6c6f582560de991f3bfa5ca640e3c987a699b1a09b01829c01a955",
+  "migrations/0000_service_stands.sql": "ac9c2076f688b1460ab4efef5ad86b0bf3f4df54bae2e54b8fb82973f2412018",
+  "sql/events-guard.sql": "0e6f89ee6801a6c59a28fc052f114ed516d5fd6ad9f5b985f75b4ee23cd7af9f",
+  "sql/events-chronology.sql": "50929a27b65c0c2631b9e5c374acdde08742dc15c95978e6284f781d8a83f83b",
+  "sql/events-membership.sql": "922886a708679b34e86ac2c827cc7815eb1a3f5556bf596032c97be77bd7de7d",
+  "sql/events-insert.sql": "85542dba4ca36e5a56f135d82f3fda21fd30e3f954cc487eb57ded9f38a1396c",
+  "sql/events-read.sql": "766adbed6f0146bf0a71d718423d04d19dc26a88d8259698474e43db668d39b2",
+  "sql/partitions.sql": "f5793c58cce704189dc5d06e2005d2cb3aede55889b3288d2e1a1458741b1222",
+  "sql/idempotency.sql": "fc8c6928dc530bbfc1f6968bd5fdbe8c442aeb62d97566ea907694a6d0e7262c",
+  "sql/trails-due.sql": "b3066774d5e834ab42d4c9c8e7704835a392b003f4b93d31f0d5ea1b0a363f1d",
+  "sql/trails.sql": "be4e2b0eccf53be369295e82089b323a316d78ce10c8a593935795ddd45b74e2",
+  "sql/events-service.sql": "0b1ef23eb9e15355e522918899f9790c65d3c8ef8c2027641504573a8bb66282",
+  "sql/comments.sql": "ead10e14f18322e2603f7b1a9572ee734d671765f601954501852d6d3e39e52c",
+  "sql/grants.sql": "7efe61f9f94aa94fd74e99fab7b86ee0c95294b09025e4bffb94d79bcdc3b04f",
+  "sql/grants-keeper.sql": "5c8c27028b07c8cf2a07d1d9ab7c86329945022dc4b43053b03cdf74bb5dc754",
+};

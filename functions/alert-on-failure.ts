@@ -1,21 +1,21 @@
 import { functionFailed } from "../lib/events.ts";
 import { recordFailure } from "../services/jobs/fail.ts";
 import { workerContext, type Runtime } from "../services/runtime.ts";
+import { safeSteps } from "./_steps.ts";
 
+const ID = "alert-on-failure";
 const RETRIES = 10;
 
-/** When any workflow has used up its retries. Repeating it counts the same alert up. */
+/** When any other workflow has used up its retries. Repeating it counts the same alert up. */
 export const alertOnFailure = (runtime: Runtime) =>
   runtime.inngest.createFunction(
-    { id: "alert-on-failure", triggers: [functionFailed], retries: RETRIES },
-    async ({ event, step }) => {
+    { id: ID, triggers: [functionFailed], retries: RETRIES },
+    async ({ event, step: engine }) => {
       const { function_id: functionId, run_id: engineRunId, error } = event.data;
-      return step.run("record", () =>
-        recordFailure(workerContext(runtime), {
-          functionId,
-          engineRunId,
-          error: error?.message ?? "unknown",
-        }),
-      );
+      // Its own failure would start it again, for ever.
+      if (functionId.endsWith(ID)) return { jobId: null };
+      const ctx = workerContext(runtime);
+      const failure = { functionId, engineRunId, error: error?.message ?? "unknown" };
+      return safeSteps(engine, ctx.log).run("record", () => recordFailure(ctx, failure));
     },
   );

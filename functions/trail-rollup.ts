@@ -1,6 +1,7 @@
 import { rollUpTrails } from "../services/trails/roll-up.ts";
 import type { Runtime } from "../services/runtime.ts";
-import { scheduledJob, type Step } from "./_scheduled.ts";
+import { scheduledJob } from "./_scheduled.ts";
+import type { Steps } from "./_steps.ts";
 import type { WorkerContext } from "../services/context.ts";
 
 const BATCH_TRAILS = 5_000;
@@ -10,7 +11,7 @@ const BATCHES_MAX = 100;
 export const trailRollup = (runtime: Runtime) => scheduledJob(runtime, "trail-rollup", rollUp);
 
 /** The same steps open the nightly clean-up, which deletes nothing that is not rolled up. */
-export async function rollUp(step: Step, ctx: WorkerContext) {
+export async function rollUp(step: Steps, ctx: WorkerContext) {
   let rolledUpCount = 0;
   for (let n = 1; n <= BATCHES_MAX; n++) {
     const count = await step.run(`roll-up-${n}`, () => rollUpTrails(ctx, BATCH_TRAILS));

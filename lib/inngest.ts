@@ -1,4 +1,5 @@
 import { Inngest } from "inngest";
+import { safeError, type Logger } from "./logger.ts";
 
 const SEND_TIMEOUT_MS = 5_000;
 // Steps run back to back in one request for this long; below the function's maxDuration.
@@ -10,11 +11,24 @@ export type { Inngest };
  * The client of the workflow engine. Which server it talks to is the environment's choice (INNGEST_DEV,
  * INNGEST_BASE_URL, or Inngest Cloud with its keys); `baseUrl` overrides it in tests.
  */
-export function createInngest(baseUrl?: string): Inngest {
-  const checkpointing = { maxRuntime: CHECKPOINT_MAX } as const;
-  return baseUrl === undefined
-    ? new Inngest({ id: "afterimage", checkpointing })
-    : new Inngest({ id: "afterimage", checkpointing, baseUrl, isDev: true });
+export function createInngest(log: Logger, baseUrl?: string): Inngest {
+  const options = {
+    id: "afterimage",
+    checkpointing: { maxRuntime: CHECKPOINT_MAX },
+    logger: safeLogger(log),
+  } as const;
+  return new Inngest(baseUrl === undefined ? options : { ...options, baseUrl, isDev: true });
+}
+
+/** The SDK logs errors with their messages, which quote values; of those only kind and code reach our log. */
+function safeLogger(log: Logger) {
+  const say =
+    (level: "warn" | "error") =>
+    (...args: unknown[]) => {
+      const error = args.find((one) => one instanceof Error);
+      log[level](error ? { error: safeError(error) } : {}, "workflow engine's client");
+    };
+  return { debug: () => undefined, info: () => undefined, warn: say("warn"), error: say("error") };
 }
 
 export interface WorkflowEvent {

@@ -1,4 +1,6 @@
 const MAX_DEPTH = 32;
+/** Keys are the caller's and may be long; an answer that names them need not be. */
+const PATH_LENGTH_MAX = 200;
 
 export class JsonError extends Error {
   override name = "JsonError";
@@ -7,7 +9,7 @@ export class JsonError extends Error {
 
   constructor(path: string, code: string, message: string) {
     super(message);
-    this.path = path;
+    this.path = path.length > PATH_LENGTH_MAX ? `${path.slice(0, PATH_LENGTH_MAX)}…` : path;
     this.code = code;
   }
 }

@@ -11,15 +11,26 @@ export function createLogger(level: string, destination?: { write(line: string):
   return destination ? pino(options, destination) : pino(options);
 }
 
+const CAUSES_MAX = 5;
+const FRAMES_MAX = 8;
+
 /** What may be logged of an error: its kind, its codes and where in our code it arose. */
-export function safeError(error: unknown): Record<string, unknown> {
+export function safeError(error: unknown, causesMax = CAUSES_MAX): Record<string, unknown> {
   if (!(error instanceof Error)) return { name: typeof error };
   const { code, constraint, table, routine } = error as Error & Record<string, unknown>;
-  const frames = (error.stack ?? "")
+  const cause =
+    error.cause === undefined || causesMax === 0 ? undefined : safeError(error.cause, causesMax - 1);
+  return { name: error.name, code, constraint, table, routine, frames: framesOf(error), cause };
+}
+
+// The stack begins with the message, and a message can hold lines that look like frames.
+function framesOf({ message, stack = "" }: Error): string[] {
+  const start = stack.indexOf(message);
+  if (start < 0) return [];
+  return stack
+    .slice(start + message.length)
     .split("\n")
     .filter((line) => /^\s+at /.test(line))
-    .slice(0, 8)
+    .slice(0, FRAMES_MAX)
     .map((line) => line.trim());
-  const cause = error.cause === undefined ? undefined : safeError(error.cause);
-  return { name: error.name, code, constraint, table, routine, frames, cause };
 }

@@ -10,7 +10,6 @@ import { commandOf, endProcess, isAlive } from "./processes.ts";
 
 const DATABASE = "afterimage";
 const ENGINE_DATABASE = "inngest";
-const PORTS = { postgres: 54_320, redis: 8_079, inngest: 8_288 };
 
 export interface StackOptions {
   dataDir: string;
@@ -136,7 +135,6 @@ class Parts {
 async function startDatabases(parts: Parts, { dataDir, say }: StackOptions): Promise<Urls> {
   const postgres = startPostgres({
     dataDir: path.join(dataDir, "postgres"),
-    port: PORTS.postgres,
     onStart: parts.notePid("postgres"),
     onDeath: (error) =>
       say(error ? `postgres cannot be started again: ${String(error)}` : "postgres died; starting it again"),
@@ -169,7 +167,7 @@ async function prepareDatabases(postgres: PostgresServer, dataDir: string): Prom
 async function startRedisPart(parts: Parts, dataDir: string) {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = process.env;
   if (url && token) return { url, token, kind: "yours" };
-  const port = await freePort(PORTS.redis);
+  const port = await freePort();
   const args = ["--data", path.join(dataDir, "redis"), "--port", String(port)];
   const { ready } = await parts.start("redis", "redis/main.ts", args);
   return ready as { url: string; token: string; kind: string };
@@ -178,7 +176,7 @@ async function startRedisPart(parts: Parts, dataDir: string) {
 async function startEngine(parts: Parts, databaseUrl: string, apiUrl: string): Promise<string> {
   const theirs = process.env.INNGEST_BASE_URL ?? process.env.INNGEST_DEV;
   if (theirs?.startsWith("http")) return theirs;
-  const port = await freePort(PORTS.inngest);
+  const port = await freePort();
   const args = ["--port", String(port), "--app-url", `${apiUrl}/api/inngest`];
   const { ready } = await parts.start("inngest", "inngest/main.ts", args, {
     INNGEST_DATABASE_URL: databaseUrl,

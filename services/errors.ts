@@ -48,3 +48,23 @@ export const notFound = (what: string) =>
 /** One wrong field, named. */
 export const invalidField = (path: string, code: string, message: string) =>
   new ServiceError("invalid_request", `${path}: ${message}`, { errors: [{ path, code, message }] });
+
+const CAUSES_MAX = 5;
+
+/** A step's error as the workflow engine may see it: a refusal's own words, or a kind and a code, never a value. */
+export class StepFailure extends Error {
+  override name = "StepFailure";
+
+  constructor(error: unknown) {
+    super(error instanceof ServiceError ? error.message : `The step failed: ${kindsOf(error).join(" ← ")}`);
+  }
+}
+
+function kindsOf(error: unknown): string[] {
+  const kinds: string[] = [];
+  for (let cause = error; cause instanceof Error && kinds.length < CAUSES_MAX; cause = cause.cause) {
+    const { code } = cause as { code?: unknown };
+    kinds.push(typeof code === "string" ? `${cause.name} ${code}` : cause.name);
+  }
+  return kinds.length > 0 ? kinds : [typeof error];
+}

@@ -15,7 +15,13 @@ export const time = z.iso
 
 export const uuid = z.uuid();
 
-export const limit = z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT);
+// Number("") is 0 and Number("0x10") is 16: only digits are a number here.
+const digits = (value: unknown) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : value);
+
+export const limit = z.preprocess(
+  digits,
+  z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT),
+);
 
 export const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 

@@ -25,7 +25,7 @@ export type RuntimeOverrides = Partial<Pick<Runtime, "log" | "send" | "limiter" 
 
 export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runtime {
   const log = overrides.log ?? createLogger(env.LOG_LEVEL);
-  const inngest = overrides.inngest ?? createInngest();
+  const inngest = overrides.inngest ?? createInngest(log);
   const redis = createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
   const app = connect(env.DATABASE_URL, env.DATABASE_POOL_SIZE);
   const worker = connect(env.WORKER_DATABASE_URL ?? env.DATABASE_URL, env.DATABASE_POOL_SIZE);

@@ -11,6 +11,7 @@ export async function readJsonBody(
     throw new ServiceError(
       "unsupported_media_type",
       "Send the body as JSON with Content-Type: application/json.",
+      { errors: [{ path: "header.Content-Type", code: "unsupported", message: "must be application/json" }] },
     );
   }
   const text = decode(await readBytes(request, maxBytes));
@@ -24,21 +25,39 @@ export async function readJsonBody(
   }
 }
 
+const EMPTY_BODY_BYTES = 64;
+
+/** For writes that take none: nothing, or the `{}` that some clients always send. */
+export async function refuseBody(request: Request): Promise<void> {
+  const text = decode(await readBytes(request, EMPTY_BODY_BYTES)).trim();
+  if (text !== "" && text !== "{}") throw invalidField("body", "unexpected", "This request takes no body.");
+}
+
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new ServiceError(
-      "payload_too_large",
-      `The body may have ${maxBytes} bytes at most; send less or in parts.`,
-    );
+  const tooLarge = () => {
+    const message = `The body may have ${maxBytes} bytes at most; send less or in parts.`;
+    return new ServiceError("payload_too_large", message, {
+      errors: [{ path: "body", code: "too_large", message }],
+    });
+  };
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of received(request)) {
     size += chunk.byteLength;
     if (size > maxBytes) throw tooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+// A sender that goes away is not a database that went away, though both may say ECONNRESET.
+async function* received(request: Request): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request.body ?? [];
+  } catch {
+    throw invalidField("body", "incomplete", "The body broke off before its end.");
+  }
 }
 
 function decode(bytes: Uint8Array): string {

@@ -1,18 +1,15 @@
-import { createHash } from "node:crypto";
-import { z } from "zod";
+import type { z } from "zod";
 import type { Context } from "../../services/context.ts";
 import { requireScope } from "../../services/context.ts";
-import { invalidField, ServiceError } from "../../services/errors.ts";
+import { ServiceError } from "../../services/errors.ts";
 import type { Scope } from "../../services/keys/scopes.ts";
 import { runIdempotent, type IdempotentRequest } from "../../services/requests/run-idempotent.ts";
 import { rateLimitHeaders, type RateClass, type RateLimitResult } from "../../lib/rate-limit.ts";
 import { safeError } from "../../lib/logger.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App, AppContext } from "./app.ts";
-import { readJsonBody } from "./body.ts";
+import { readInput } from "./input.ts";
 import { documentEndpoint } from "./openapi.ts";
-
-const SMALL_BODY_BYTES = 64 * 1024;
 
 export interface Answer {
   status: number;
@@ -99,76 +96,6 @@ async function openContext(c: AppContext, runtime: Runtime) {
     afterCommit: (action) => void afterCommit.push(action),
   };
   return { ctx, afterCommit };
-}
-
-async function readInput<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
-  c: AppContext,
-  spec: Endpoint<P, Q, B>,
-) {
-  const params = parse(spec.params, c.req.param(), "path") as z.output<P>;
-  const query = parse(spec.query ?? z.strictObject({}), singleValues(c), "query") as z.output<Q>;
-  const read = spec.body ? await readJsonBody(c.req.raw, spec.maxBodyBytes ?? SMALL_BODY_BYTES) : null;
-  const body = parse(spec.body, read?.value, "body") as z.output<B>;
-  const idempotent = spec.method === "get" ? null : idempotentRequest(c, spec.method, read?.text ?? "");
-  return { params, query, body, idempotent };
-}
-
-function parse(schema: z.ZodType | undefined, value: unknown, place: string): unknown {
-  if (!schema) return {};
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const errors = result.error.issues.flatMap((issue) => {
-    const keys =
-      issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    return keys.map((key) => ({
-      path: fieldPath(place, key),
-      code: issue.code ?? "invalid",
-      message: issue.message,
-    }));
-  });
-  const first = errors[0];
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-  throw new ServiceError("invalid_request", `${first?.path}: ${first?.message}${more}`, { errors });
-}
-
-function fieldPath(place: string, path: PropertyKey[]): string {
-  return path.reduce<string>(
-    (all, part) => all + (typeof part === "number" ? `[${part}]` : `.${String(part)}`),
-    place,
-  );
-}
-
-function singleValues(c: AppContext): Record<string, string> {
-  const values: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [name, all] of Object.entries(c.req.queries())) {
-    if (all.length > 1) throw invalidField(`query.${name}`, "repeated", "Give this parameter once.");
-    const value = all[0] ?? "";
-    if (value.includes("\0") || !value.isWellFormed()) {
-      throw invalidField(
-        `query.${name}`,
-        "not_storable",
-        "Text must be well-formed and hold no NUL character.",
-      );
-    }
-    values[name] = value;
-  }
-  return values;
-}
-
-function idempotentRequest(c: AppContext, method: string, body: string): IdempotentRequest | null {
-  const key = c.req.header("idempotency-key");
-  if (key === undefined) return null;
-  if (!/^[\x21-\x7e]{1,200}$/.test(key)) {
-    throw invalidField(
-      "header.Idempotency-Key",
-      "malformed",
-      "Use 1 to 200 printable ASCII characters without spaces.",
-    );
-  }
-  const hash = createHash("sha256")
-    .update(`${method} ${new URL(c.req.url).pathname}\n${body}`)
-    .digest();
-  return { key, hash };
 }
 
 async function run<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(

@@ -3,8 +3,8 @@ import { ServiceError } from "../../services/errors.ts";
 const RETRY_AFTER_S = 2;
 const CAUSES_MAX = 5;
 
-// The server is away, starting, stopping, full, or it ended the statement to protect itself.
-const AWAY_SQLSTATE = /^(08...|53...|57P0.|57014|55P03|40001|40P01|25006)$/;
+// The server is away, starting, stopping, full or read-only.
+const AWAY_SQLSTATE = /^(08...|53...|57P0.|25006)$/;
 const AWAY_SYSTEM = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -17,6 +17,18 @@ const AWAY_SYSTEM = new Set([
 const AWAY_MESSAGE =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed)/;
 
+const AWAY =
+  "The database did not answer. Send the same request again, with the same Idempotency-Key if it had one.";
+
+// The server is there and gave up this statement; what helps depends on why.
+const GIVEN_UP: Record<string, string> = {
+  "57014":
+    "The request took longer than the database may work on it. Narrow the query: name a workspace, a shorter time between from and to, or leave out text and includeTotal. A write may be sent again as it is.",
+  "55P03": "Another change holds what this request needs. Send the same request again in a moment.",
+  "40001": "Another change came in between. Send the same request again.",
+  "40P01": "Another change came in between. Send the same request again.",
+};
+
 /** What a caught error means to a caller: a refusal as it is, a database that is away as 503, the rest as 500. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
@@ -26,9 +38,8 @@ export function toServiceError(error: unknown): ServiceError {
     cause = cause.cause, depth++
   ) {
     if (cause instanceof ServiceError) return cause;
-    if (isAway(cause)) {
-      const detail =
-        "The database did not answer. Send the same request again, with the same Idempotency-Key if it had one.";
+    const detail = isAway(cause) ? AWAY : GIVEN_UP[codeOf(cause) ?? ""];
+    if (detail !== undefined) {
       return new ServiceError("unavailable", detail, { retryAfterSeconds: RETRY_AFTER_S });
     }
   }
@@ -38,9 +49,14 @@ export function toServiceError(error: unknown): ServiceError {
   );
 }
 
+function codeOf(error: Error): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
 function isAway(error: Error): boolean {
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === "string" && (AWAY_SQLSTATE.test(code) || AWAY_SYSTEM.has(code))) return true;
+  const code = codeOf(error);
+  if (code !== undefined && (AWAY_SQLSTATE.test(code) || AWAY_SYSTEM.has(code))) return true;
   if (error instanceof AggregateError) return error.errors.some((one) => one instanceof Error && isAway(one));
   return AWAY_MESSAGE.test(error.message);
 }

@@ -10,8 +10,12 @@ export function refuseOtherMethods(app: App): void {
     allowed.set(path, (allowed.get(path) ?? new Set()).add(method));
   }
   for (const [path, methods] of allowed) {
+    // Hono answers HEAD wherever it answers GET.
+    if (methods.has("GET")) methods.add("HEAD");
     const allow = [...methods].toSorted().join(", ");
-    app.all(path.replace(/^\/api/, ""), (c) => {
+    const route = path.replace(/^\/api/, "");
+    app.all(route, (c) => {
+      c.set("route", route);
       const detail = `This route answers ${allow}.`;
       const response = problemResponse(new ServiceError("method_not_allowed", detail), c.get("requestId"));
       response.headers.set("allow", allow);

@@ -12,7 +12,13 @@ const problemSchema = z
     requestId: z.string(),
     errors: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })),
   })
-  .describe("An RFC 9457 problem document.");
+  .describe("An RFC 9457 problem document.")
+  .meta({ id: "Problem" });
+
+const problem = (description: string) => ({
+  description,
+  content: { "application/problem+json": { schema: problemSchema } },
+});
 
 /** Adds an endpoint to the OpenAPI document, from the schemas that check its requests. */
 export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
@@ -52,10 +58,8 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
           },
         ]),
       ),
-      default: {
-        description: "A problem: `code` says which, `detail` what to do, `errors` which fields.",
-        content: { "application/problem+json": { schema: problemSchema } },
-      },
+      "4XX": problem("The request is refused: `code` says why, `detail` what to do, `errors` which fields."),
+      "5XX": problem("The service or its database failed: `Retry-After` says when to ask again."),
     },
   });
 }

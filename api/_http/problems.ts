@@ -41,7 +41,10 @@ export function problemResponse(error: ServiceError, requestId: string): Respons
     requestId,
     errors: error.errors,
   };
-  const headers: Record<string, string> = { "content-type": "application/problem+json" };
+  const headers: Record<string, string> = {
+    "content-type": "application/problem+json",
+    "x-request-id": requestId,
+  };
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
   if (error.code === "unauthenticated") headers["www-authenticate"] = 'Bearer realm="afterimage"';
   return new Response(JSON.stringify(body), { status, headers });

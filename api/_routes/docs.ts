@@ -6,12 +6,15 @@ const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'no
 
 /** The API's description of itself, for programs and for people; no key needed. */
 export function docsRoutes(app: App): void {
+  let made: ReturnType<typeof openApiDocument> | undefined;
+  // Made at the first request, when every route is mounted, and once: anybody may ask for it.
+  const document = () => (made ??= openApiDocument(app));
   app.get("/openapi.json", (c) => {
     c.set("route", "/openapi.json");
-    return c.json(openApiDocument(app));
+    return c.json(document());
   });
   app.get("/docs", (c) => {
     c.set("route", "/docs");
-    return c.html(docsPage(openApiDocument(app)), 200, { "content-security-policy": PAGE_POLICY });
+    return c.html(docsPage(document()), 200, { "content-security-policy": PAGE_POLICY });
   });
 }

@@ -30,7 +30,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
       201: { description: "Stored.", schema: stored },
     },
     handle: async (ctx, { body, idempotent }) => {
-      const [one] = await appendEvents(ctx, [body], idempotent);
+      const [one] = await appendEvents(ctx, [body], idempotent, "body");
       return { status: one?.duplicate ? 200 : 201, body: { id: one?.id, createdAt: one?.createdAt } };
     },
   });

@@ -1,6 +1,10 @@
-import { checkReadiness } from "../../services/readiness/check.ts";
+import { checkReadiness, type Readiness } from "../../services/readiness/check.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
+
+/** Anybody may ask, so the checks run once in this time, however many ask. */
+const READY_MS = 2_000;
+const RETRY_AFTER_S = 2;
 
 /** For monitors, without a key: neither answer holds anything of a tenant. */
 export function healthRoutes(app: App, runtime: Runtime): void {
@@ -23,9 +27,21 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     c.set("route", "/health");
     return c.json({ status: "ok" });
   });
+  const ready = shareFor(READY_MS, () => checkReadiness(runtime.app.db, runtime.worker.db));
   app.get("/ready", async (c) => {
     c.set("route", "/ready");
-    const readiness = await checkReadiness(runtime.app.db, runtime.worker.db);
-    return c.json(readiness, readiness.status === "fail" ? 503 : 200);
+    const readiness = await ready();
+    if (readiness.status !== "fail") return c.json(readiness);
+    return c.json(readiness, 503, { "retry-after": String(RETRY_AFTER_S) });
   });
+}
+
+function shareFor(ms: number, check: () => Promise<Readiness>): () => Promise<Readiness> {
+  let last: Promise<Readiness> | undefined;
+  let until = 0;
+  return () => {
+    if (last !== undefined && performance.now() < until) return last;
+    until = Infinity;
+    return (last = check().finally(() => (until = performance.now() + ms)));
+  };
 }

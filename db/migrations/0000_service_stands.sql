@@ -54,6 +54,7 @@ CREATE TABLE "audit"."audit_events" (
 	CONSTRAINT "check_workspace_id_not_null" CHECK (workspace_id is not null and workspace_id <> ''),
 	CONSTRAINT "check_created_by_user_id_not_null" CHECK (created_by_user_id is not null and created_by_user_id <> ''),
 	CONSTRAINT "check_created_at_not_future" CHECK (created_at <= clock_timestamp() + interval '1 minute'),
+	CONSTRAINT "check_occurred_at_finite" CHECK (isfinite(occurred_at)),
 	CONSTRAINT "check_old_values_not_empty" CHECK (old_values is null or (jsonb_typeof(old_values) = 'object' and old_values <> '{}'::jsonb)),
 	CONSTRAINT "check_new_values_not_empty" CHECK (new_values is null or (jsonb_typeof(new_values) = 'object' and new_values <> '{}'::jsonb)),
 	CONSTRAINT "check_id_lengths" CHECK (greatest(length(action_type), length(resource_type), length(resource_id), length(workspace_id), length(created_by_user_id), length(event_id)) <= 200 and resource_id <> '')
@@ -204,7 +205,8 @@ CREATE TABLE "audit"."audit_trails" (
 	CONSTRAINT "check_trail_model_length" CHECK (length(model) between 1 and 200),
 	CONSTRAINT "check_context_layers" CHECK (context_layers >= 0),
 	CONSTRAINT "check_trail_tokens" CHECK (least(prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, latency_ms) >= 0),
-	CONSTRAINT "check_trail_costs" CHECK (least(prompt_cost, completion_cost, total_cost) >= 0),
+	CONSTRAINT "check_trail_costs" CHECK (least(prompt_cost, completion_cost, total_cost) >= 0 and greatest(prompt_cost, completion_cost, total_cost) < 'Infinity'),
+	CONSTRAINT "check_trail_timestamp" CHECK ("timestamp" >= timestamptz '2000-01-01 00:00:00+00' and "timestamp" < timestamptz '2200-01-01 00:00:00+00'),
 	CONSTRAINT "check_trail_completed_at" CHECK ((status = 'placeholder') = (completed_at is null))
 );
 --> statement-breakpoint

@@ -114,7 +114,10 @@ export async function findEvent(
   const [row] = await db
     .select(columns)
     .from(e)
-    .where(and(eq(e.id, id), matches(filter)));
+    .where(and(eq(e.id, id), matches(filter)))
+    // An id is unique with its time only; the first holder of it is the event.
+    .orderBy(e.createdAt)
+    .limit(1);
   return row ?? null;
 }
 

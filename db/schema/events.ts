@@ -52,6 +52,7 @@ export const auditEvents = audit.table(
       sql`created_by_user_id is not null and created_by_user_id <> ''`,
     ),
     check("check_created_at_not_future", sql`created_at <= clock_timestamp() + interval '1 minute'`),
+    check("check_occurred_at_finite", sql`isfinite(occurred_at)`),
     check("check_old_values_not_empty", objectOrNull("old_values")),
     check("check_new_values_not_empty", objectOrNull("new_values")),
     check(

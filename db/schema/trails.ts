@@ -92,7 +92,16 @@ export const auditTrails = audit.table(
       "check_trail_tokens",
       sql`least(prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, latency_ms) >= 0`,
     ),
-    check("check_trail_costs", sql`least(prompt_cost, completion_cost, total_cost) >= 0`),
+    // NaN is greater than Infinity here; either would poison every total it is added to.
+    check(
+      "check_trail_costs",
+      sql`least(prompt_cost, completion_cost, total_cost) >= 0 and greatest(prompt_cost, completion_cost, total_cost) < 'Infinity'`,
+    ),
+    // The roll-up computes a bucket from it: an infinite one would stop every run.
+    check(
+      "check_trail_timestamp",
+      sql`"timestamp" >= timestamptz '2000-01-01 00:00:00+00' and "timestamp" < timestamptz '2200-01-01 00:00:00+00'`,
+    ),
     check("check_trail_completed_at", sql`(status = 'placeholder') = (completed_at is null)`),
   ],
 );

@@ -1,1 +1,85 @@
+-- What a table is for, and what a column means where its name does not say it. Parted by table, in the order of db/schema/.
+comment on table audit.audit_events is
+  'Workspace events: who did what to which resource, and when. Append-only, one partition a month (UTC).';
+comment on column audit.audit_events.id is 'UUIDv7 of ours; unique as made by the insert functions.';
+comment on column audit.audit_events.created_at is 'When the server stored it: the partition key and the order of events.';
+comment on column audit.audit_events.occurred_at is 'When the caller says it happened.';
+comment on column audit.audit_events.event_id is 'The caller''s natural key, unique in its workspace by audit_event_keys.';
+comment on column audit.audit_events.changed_fields is
+  'Top-level keys in which old and new values differ; computed when the caller gives none.';
+comment on column audit.audit_events.txid is
+  'The transaction that wrote it, set by the database: readers that must miss nothing go by it.';
+comment on column audit.audit_events.deleted_at is 'Set when an approved erasure hid the event; reads leave it out.';
 
+comment on table audit.audit_event_keys is
+  'Natural keys in use: a partitioned table cannot promise that they are unique. Append-only.';
+comment on column audit.audit_event_keys.id is 'The event that was stored under this key first.';
+comment on column audit.audit_event_keys.payload_hash is 'SHA-256 of what that event said, to tell a retry from a clash.';
+
+comment on table audit.audit_event_sequence is
+  'A watermark per workspace: no event may be dated more than 5 s before it. Advanced at most once a second.';
+comment on column audit.audit_event_sequence.last_created_at is 'Never later than the clock was.';
+
+comment on table audit.membership_source is
+  'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
+comment on column audit.membership_source.id is 'Always the same value: there is one row at most.';
+comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
+comment on column audit.membership_source.set_by is 'The login that switched the check on.';
+
+comment on table audit.audit_deletion_log is 'Every removal, written before anything is removed. Append-only.';
+comment on column audit.audit_deletion_log.subject_type is 'What was removed: a project, a user''s events, a month.';
+comment on column audit.audit_deletion_log.subject_id is 'Which one.';
+comment on column audit.audit_deletion_log.deletion_authority is 'The law or rule it was removed under, such as GDPR.';
+comment on column audit.audit_deletion_log.approval_ticket_id is 'Where its approval is written down.';
+
+comment on table audit.projects is
+  'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
+comment on column audit.projects.trail_retention_days is 'Days after which its trails are deleted; the roll-up stays.';
+
+comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
+comment on column audit.audit_trails.message_id is 'The caller''s id, unique in its project.';
+comment on column audit.audit_trails.status is 'placeholder until tokens and cost are known, then complete or failed.';
+comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
+comment on column audit.audit_trails.context_layers is 'How many layers of context went into the prompt.';
+comment on column audit.audit_trails.prompt_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.completion_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.total_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept instead of its text.';
+comment on column audit.audit_trails.context_digest is 'Hash of the context.';
+comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';
+comment on column audit.audit_trails.counted is 'What the roll-up has counted of it, so that a change adds the difference.';
+comment on column audit.audit_trails.rollup_due is 'New or changed since it was counted; such a trail is never deleted.';
+
+comment on table audit.audit_trail_rollup is
+  'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
+comment on column audit.audit_trail_rollup.bucket_start is 'First moment of the 15 minutes.';
+comment on column audit.audit_trail_rollup.unpriced_count is 'Complete messages without a total cost.';
+
+comment on table audit.api_keys is 'API keys: the secret is shown once and kept only as its SHA-256.';
+comment on column audit.api_keys.user_id is 'The person it acts for; an approval needs another one.';
+comment on column audit.api_keys.secret_hash is 'SHA-256 of the secret.';
+comment on column audit.api_keys.secret_prefix is 'First characters of the secret, to tell keys apart in a list.';
+comment on column audit.api_keys.workspaces is 'Workspaces it may see; null means all.';
+comment on column audit.api_keys.projects is 'Projects it may see; null means all.';
+comment on column audit.api_keys.rotated_from is 'The key that it replaces; both work until the old one expires.';
+
+comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
+comment on column audit.idempotency_keys.request_hash is 'SHA-256 of the request, to refuse the key for another one.';
+comment on column audit.idempotency_keys.status is 'The HTTP status that was answered.';
+comment on column audit.idempotency_keys.body is 'The body that was answered.';
+
+comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
+comment on column audit.job_schedules.late_after_seconds is 'Without a success for so long the schedule is late.';
+comment on column audit.job_schedules.watched_since is 'Before its first success, lateness counts from here.';
+
+comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
+comment on column audit.job_runs.engine_run_id is 'The workflow engine''s id of the run.';
+
+comment on table audit.workflow_requests is
+  'Events for the workflow engine, each committed with the row that asks for the workflow.';
+comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
+comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
+
+comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
+comment on column audit.alerts.code is 'What kind of trouble.';
+comment on column audit.alerts.subject is 'What it is about; one open alert per code and subject.';

@@ -3,7 +3,7 @@
 create or replace function audit.check_event_chronology() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_tolerance constant interval := '5 seconds';
@@ -11,12 +11,16 @@ declare
   v_now constant timestamptz := clock_timestamp();
   v_watermark timestamptz;
 begin
+  -- Readers find what is new by this column, so nobody chooses it, the owner included.
+  new.txid := pg_current_xact_id();
+
   select s.last_created_at
   into v_watermark
   from audit.audit_event_sequence s
   where s.workspace_id = new.workspace_id;
 
-  if new.created_at < v_watermark - c_tolerance then
+  -- A watermark ahead of the clock (the clock was set back) must not refuse the server's own time.
+  if new.created_at < least(v_watermark, v_now) - c_tolerance and v_watermark is not null then
     raise exception 'Audit event timestamp is before last event'
       using errcode = 'check_violation',
             detail = format('created_at is %s, the last event of this workspace is of %s.', new.created_at, v_watermark),
@@ -40,7 +44,7 @@ begin
 end
 $$;
 comment on function audit.check_event_chronology() is
-  'Trigger: refuses an event more than 5 s older than the newest of its workspace.';
+  'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 
 create or replace trigger audit_events_chronology
   before insert on audit.audit_events

@@ -1,21 +1,17 @@
--- Which top-level keys differ between two JSON objects, in alphabetical order.
+-- Which top-level keys differ between two JSON objects, in alphabetical order; null when none does. One look-up per key
+-- of either: a full join of jsonb_each() took more than twice as long. Parsed when made, so that callers inline it.
 create or replace function audit.changed_keys(p_old jsonb, p_new jsonb) returns text[]
 language sql immutable parallel safe
-set search_path = ''
-as $$
-  select array_agg(k order by k)
-  from (
-    select coalesce(o.key, n.key) as k
-    from jsonb_each(p_old) o
-    full join jsonb_each(p_new) n on n.key = o.key
-    where o.value is distinct from n.value
-  ) differing
-$$;
+return (
+  select array_agg(k order by k collate "C")
+  from jsonb_object_keys(p_old || p_new) k
+  where (p_old -> k) is distinct from (p_new -> k)
+);
 comment on function audit.changed_keys(jsonb, jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
 
 create or replace function audit.fill_changed_fields() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- A value that is no object is left to the named checks, which say what is wrong with it.
@@ -39,7 +35,7 @@ comment on trigger audit_events_changed_fields on audit.audit_events is 'changed
 create or replace function audit.insert_audit_events(p_events jsonb)
 returns table (ordinality int, id uuid, created_at timestamptz, duplicate boolean, conflict boolean)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -111,10 +107,21 @@ $$;
 comment on function audit.insert_audit_events(jsonb) is
   'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
 
+-- A retry may come by another road (HTTP or SQL), so nulls and missing keys are equal, and one instant is one instant.
 create or replace function audit.event_payload_hash(p_event jsonb) returns bytea
-language sql immutable parallel safe
-set search_path = ''
-as $$ select sha256(convert_to((p_event - 'request_id')::text, 'UTF8')) $$;
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select sha256(convert_to(
+    jsonb_object_agg(
+      e.key,
+      case when e.key = 'occurred_at' then to_jsonb(extract(epoch from (e.value #>> '{}')::timestamptz)) else e.value end
+    )::text,
+    'UTF8'
+  ))
+  from jsonb_each(p_event) e
+  where e.key <> 'request_id' and e.value <> 'null'
+$$;
 comment on function audit.event_payload_hash(jsonb) is
   'SHA-256 of what an event says, without request_id, which changes with every retry.';
 
@@ -135,7 +142,7 @@ create or replace function audit.insert_audit_event(
   p_event_id text default null
 ) returns uuid
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row record;
@@ -180,7 +187,7 @@ create or replace function audit.insert_audit_event(
   p_metadata jsonb default null
 ) returns uuid
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select audit.insert_audit_event(
     p_action_type, p_resource_type, p_resource_id::text, p_workspace_id, p_created_by_user_id,
@@ -205,7 +212,7 @@ create or replace function audit.insert_audit_event(
   p_metadata jsonb default null
 ) returns uuid
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select audit.insert_audit_event(
     p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,

@@ -1,7 +1,9 @@
+-- Belongs to audit_lookup, which may read the membership source and nothing else: that table is the application's, and
+-- what hangs on it (a view's functions, a column's cast) runs with the rights of whoever reads it.
 create or replace function audit.check_workspace_membership() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_source audit.membership_source;
@@ -30,6 +32,11 @@ $$;
 comment on function audit.check_workspace_membership() is
   'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 
+grant usage, create on schema audit to audit_lookup;
+grant select on audit.membership_source to audit_lookup;
+alter function audit.check_workspace_membership() owner to audit_lookup;
+revoke create on schema audit from audit_lookup;
+
 -- Off until set_membership_source() switches it on: a disabled trigger costs nothing.
 do $$
 begin
@@ -48,11 +55,12 @@ $$;
 comment on trigger check_audit_workspace_membership on audit.audit_events is
   'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
 
-create or replace function audit.switch_membership_check(p_table text, p_workspace_column text, p_user_column text)
-returns void
+create or replace function audit.switch_membership_check(
+  p_table regclass, p_workspace_column name, p_user_column name
+) returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '5s'
 as $$
 begin
@@ -61,54 +69,62 @@ begin
     alter table audit.audit_events disable trigger check_audit_workspace_membership;
     return;
   end if;
+  -- Quoted here and not by the caller: the trigger pastes it into its query.
   insert into audit.membership_source (source_table, workspace_column, user_column)
-  values (p_table, p_workspace_column, p_user_column);
+  select format('%I.%I', n.nspname, c.relname), p_workspace_column, p_user_column
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = p_table;
   alter table audit.audit_events enable trigger check_audit_workspace_membership;
 end
 $$;
-comment on function audit.switch_membership_check(text, text, text) is
+comment on function audit.switch_membership_check(regclass, name, name) is
   'The half of set_membership_source() that needs the rights of the owner of audit_events.';
 
--- Runs with the caller's rights: the caller owns the membership table and lets audit_owner read it.
+-- Runs with the caller's rights: the caller owns the membership table and lets audit_lookup read it.
 create or replace function audit.set_membership_source(p_table regclass, p_workspace_column name, p_user_column name)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_column name;
   v_table text;
+  v_schema name;
 begin
   if p_table is null then
     perform audit.switch_membership_check(null, null, null);
     return;
   end if;
-  select format('%I.%I', n.nspname, c.relname)
-  into v_table
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  select n.nspname, format('%I.%I', n.nspname, c.relname)
+  into v_schema, v_table
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
   where c.oid = p_table;
   foreach v_column in array array[p_workspace_column, p_user_column] loop
     if not exists (
-      select from pg_catalog.pg_attribute
+      select from pg_attribute
       where attrelid = p_table and attname = v_column and attnum > 0 and not attisdropped
     ) then
       raise exception 'Column % does not exist in %', coalesce(quote_ident(v_column), 'null'), v_table
         using errcode = 'undefined_column', hint = 'Name the columns that hold the workspace id and the user id.';
     end if;
   end loop;
-  if (select relrowsecurity from pg_catalog.pg_class where oid = p_table) then
+  if (select relrowsecurity from pg_class where oid = p_table) then
     raise exception '% has row-level security, so the membership check would see no members', v_table
       using errcode = 'object_not_in_prerequisite_state',
-            hint = 'Name a view or table that audit_owner may read in full.';
+            hint = 'Name a view or table that audit_lookup may read in full.';
   end if;
-  execute format('grant usage on schema %I to audit_owner', (
-    select n.nspname
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.oid = p_table
-  ));
-  execute format('grant select on %s to audit_owner', v_table);
-  perform audit.switch_membership_check(v_table, p_workspace_column::text, p_user_column::text);
+  if not has_schema_privilege('audit_lookup', v_schema, 'usage') then
+    execute format('grant usage on schema %I to audit_lookup', v_schema);
+  end if;
+  execute format('grant select on %s to audit_lookup', v_table);
+  -- GRANT by someone who may not grant is only a warning; the check would then refuse every event.
+  if not has_schema_privilege('audit_lookup', v_schema, 'usage') or not has_table_privilege('audit_lookup', p_table, 'select') then
+    raise exception 'audit_lookup may not read %', v_table
+      using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the membership table.';
+  end if;
+  perform audit.switch_membership_check(p_table, p_workspace_column, p_user_column);
 end
 $$;
 comment on function audit.set_membership_source(regclass, name, name) is

@@ -3,7 +3,7 @@
 create or replace function audit.insert_service_event(p_event jsonb) returns uuid
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id uuid;

@@ -1,4 +1,18 @@
 -- role: audit_keeper
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select p.oid
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'audit'::regnamespace and p.proowner = 'audit_keeper'::regrole
+  loop
+    execute format('revoke all on function %s from audit_app, audit_worker', v_function);
+  end loop;
+end
+$$;
+
 grant execute on function audit.insert_service_event(jsonb) to audit_app, audit_worker;
 grant execute on function
   audit.roll_up_trails(int),

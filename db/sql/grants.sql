@@ -1,15 +1,35 @@
 -- What each role may do; everything not granted here is refused with 42501.
 grant usage on schema audit to audit_app, audit_worker, audit_keeper;
 
-grant select on all tables in schema audit to audit_app, audit_worker, audit_keeper;
+-- First everything is taken back, so that a grant that leaves this file leaves the database.
+revoke all on all tables in schema audit from audit_app, audit_worker, audit_keeper;
 do $$
+declare
+  v_function regprocedure;
 begin
-  -- Partitions are read through their parents, where the guards and the grants are.
-  execute (
-    select coalesce(string_agg(format('revoke all on audit.%I from audit_app, audit_worker', c.relname), ';'), '')
+  for v_function in
+    select p.oid
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'audit'::regnamespace and p.proowner = 'audit_owner'::regrole
+  loop
+    execute format('revoke all on function %s from audit_app, audit_worker, audit_keeper', v_function);
+  end loop;
+end
+$$;
+
+grant select on all tables in schema audit to audit_app, audit_worker, audit_keeper;
+-- Partitions are read through their parents, where the guards and the grants are.
+do $$
+declare
+  v_partition regclass;
+begin
+  for v_partition in
+    select c.oid
     from pg_catalog.pg_class c
     where c.relnamespace = 'audit'::regnamespace and c.relispartition and c.relkind = 'r'
-  );
+  loop
+    execute format('revoke all on %s from audit_app, audit_worker, audit_keeper', v_partition);
+  end loop;
 end
 $$;
 
@@ -55,7 +75,8 @@ begin
   execute format('grant select on all tables in schema audit to %I', session_user);
   execute format(
     'grant execute on function audit.set_membership_source(regclass, name, name), '
-    'audit.switch_membership_check(text, text, text) to %I',
+    'audit.switch_membership_check(regclass, name, name), audit.is_security_action(text), audit.partitioned_tables(), '
+    'audit.get_audit_trail(text, text, text, int, int), audit.get_audit_trail(uuid, text, uuid, int, int) to %I',
     session_user
   );
 end

@@ -3,16 +3,24 @@
 create or replace function audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
 returns table (state text, status int, body jsonb)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_lifetime constant interval := '24 hours';
+  c_attempts constant int := 5;
+  c_pause_s constant float := 0.02;
+  v_lock constant bigint := hashtextextended(p_key_id::text || ':' || p_idempotency_key, 0);
   v_row audit.idempotency_keys;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended(p_key_id::text || ':' || p_idempotency_key, 0)) then
-    return query select 'running', null::int, null::jsonb;
-    return;
-  end if;
+  -- An error reaches its client a moment before its transaction lets go of the lock, and the client may be quick.
+  for attempt in 1 .. c_attempts loop
+    exit when pg_try_advisory_xact_lock(v_lock);
+    if attempt = c_attempts then
+      return query select 'running', null::int, null::jsonb;
+      return;
+    end if;
+    perform pg_sleep(c_pause_s);
+  end loop;
   select * into v_row
   from audit.idempotency_keys k
   where k.key_id = p_key_id and k.idempotency_key = p_idempotency_key;
@@ -36,7 +44,7 @@ create or replace function audit.finish_idempotent(
   p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status int, p_body jsonb
 ) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
   values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body)
@@ -49,7 +57,7 @@ create or replace function audit.ingest_audit_events(
   p_events jsonb, p_key_id uuid default null, p_idempotency_key text default null, p_request_hash bytea default null
 ) returns table (state text, results jsonb)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_state text := 'new';
@@ -81,20 +89,22 @@ comment on function audit.ingest_audit_events(jsonb, uuid, text, bytea) is
 create or replace function audit.sweep_idempotency_keys(p_limit int default 5000) returns int
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_deleted int;
 begin
-  delete from audit.idempotency_keys k
-  where (k.key_id, k.idempotency_key) in (
+  with due as materialized (
     select o.key_id, o.idempotency_key
     from audit.idempotency_keys o
     where o.created_at < clock_timestamp() - interval '24 hours'
     order by o.created_at
     limit p_limit
     for update skip locked
-  );
+  )
+  delete from audit.idempotency_keys k
+  using due
+  where k.key_id = due.key_id and k.idempotency_key = due.idempotency_key;
   get diagnostics v_deleted = row_count;
   return v_deleted;
 end

@@ -3,7 +3,7 @@
 create or replace function audit.add_month_partition(p_parent name, p_month date) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 set lock_timeout = '2s'
 as $$
@@ -47,7 +47,7 @@ comment on function audit.add_month_partition(name, date) is
 create or replace function audit.create_monthly_audit_partition(p_months_ahead int default 3) returns int
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $$
 declare
@@ -55,8 +55,8 @@ declare
   v_month date;
   v_added int := 0;
 begin
-  if p_months_ahead not between 0 and 24 then
-    raise exception 'p_months_ahead is %, but must be from 0 to 24', p_months_ahead
+  if p_months_ahead is null or p_months_ahead not between 0 and 24 then
+    raise exception 'p_months_ahead is %, but must be from 0 to 24', coalesce(p_months_ahead::text, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
   -- Two callers would race to the same name.
@@ -81,7 +81,7 @@ comment on function audit.create_monthly_audit_partition(int) is
 
 create or replace function audit.partitioned_tables() returns table (table_name name)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select c.relname
   from pg_catalog.pg_partitioned_table p
@@ -120,18 +120,30 @@ group by p.table_name;
 comment on view audit.partition_schedule is
   'Per partitioned table: its newest month, the first month without a partition, and how many whole months lie ahead.';
 
--- Per partition of the append-only tables: whether every guard is in place and switched on.
+-- Whether every guard of the append-only table is in place on it and on each partition: on for ordinary sessions ('R'
+-- fires in replicas only), unconditional, and calling our function. The bits are ROW 1, BEFORE 2, DELETE 8, UPDATE 16,
+-- TRUNCATE 32.
 create or replace view audit.partition_guards as
+with guards as (
+  select
+    t.tgrelid,
+    t.tgfoid = 'audit.refuse_event_change()'::regprocedure and t.tgqual is null and t.tgtype & 63 = 27 as guards_rows,
+    t.tgfoid = 'audit.refuse_event_change()'::regprocedure and t.tgqual is null and t.tgtype & 63 = 58 as guards_statements,
+    t.tgfoid = 'audit.check_event_chronology()'::regprocedure as checks_chronology
+  from pg_catalog.pg_trigger t
+  where t.tgenabled in ('O', 'A')
+)
 select
   c.relname as table_name,
-  bool_or(t.tgname = 'audit_events_immutable' and t.tgenabled <> 'D') as rows_guarded,
-  bool_or(t.tgname = 'audit_events_immutable_statement' and t.tgenabled <> 'D') as statements_guarded,
-  bool_or(t.tgname = 'audit_events_chronology' and t.tgenabled <> 'D') as chronology_checked
+  coalesce(bool_or(g.guards_rows), false) as rows_guarded,
+  coalesce(bool_or(g.guards_statements), false) as statements_guarded,
+  coalesce(bool_or(g.checks_chronology), false) as chronology_checked
 from pg_catalog.pg_class c
-left join pg_catalog.pg_trigger t on t.tgrelid = c.oid
+left join guards g on g.tgrelid = c.oid
 where c.oid = 'audit.audit_events'::regclass
   or c.oid in (select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = 'audit.audit_events'::regclass)
 group by c.relname;
-comment on view audit.partition_guards is 'Whether the triggers that keep events immutable are on, per partition.';
+comment on view audit.partition_guards is
+  'Whether the triggers that keep events immutable and in order are on, per table of audit_events.';
 
 select audit.create_monthly_audit_partition();

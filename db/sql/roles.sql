@@ -3,7 +3,7 @@ do $$
 declare
   v_role text;
 begin
-  foreach v_role in array array['audit_owner', 'audit_keeper'] loop
+  foreach v_role in array array['audit_owner', 'audit_keeper', 'audit_lookup'] loop
     if not exists (select from pg_roles where rolname = v_role) then
       execute format('create role %I nologin', v_role);
     end if;
@@ -49,16 +49,24 @@ end
 $$;
 
 -- Without INHERIT the admin's own statements meet the same refusals as anyone's; to act as the owner it must say
--- SET ROLE audit_owner. PostgreSQL 15 cannot express this and inherits.
+-- SET ROLE audit_owner. PostgreSQL 15 cannot grant so, but a role between the two that does not inherit does the same.
+-- Nobody stands in audit_keeper, which the guards let through: `migrate` enters it for the length of its transaction.
 do $$
 begin
   if current_setting('is_superuser') = 'on' then
     null;
   elsif current_setting('server_version_num')::int < 160000 then
-    execute format('grant audit_owner, audit_keeper to %I', current_user);
-  elsif not (pg_has_role('audit_owner', 'set') and pg_has_role('audit_keeper', 'set')) then
+    if not exists (select from pg_roles where rolname = 'audit_gate') then
+      create role audit_gate nologin noinherit;
+    end if;
+    grant audit_owner to audit_gate;
+    execute format('grant audit_gate to %I', current_user);
+  elsif not pg_has_role('audit_owner', 'set') then
     execute format('grant audit_owner to %I with inherit false, set true', current_user);
-    execute format('grant audit_keeper to %I with inherit false, set true', current_user);
+  end if;
+  -- The owner may hand its membership check to a role without rights; that role can do nothing for the owner.
+  if not pg_has_role('audit_owner', 'audit_lookup', 'member') then
+    grant audit_lookup to audit_owner;
   end if;
   execute format('grant create on database %I to audit_owner', current_database());
 end

@@ -1,7 +1,7 @@
 -- role: audit_keeper
 create or replace function audit.trail_contribution(t audit.audit_trails) returns jsonb
 language sql stable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'bucket_start', date_bin('15 minutes', t.timestamp, timestamptz '2000-01-01 00:00:00+00'),
@@ -28,7 +28,7 @@ comment on function audit.trail_contribution(audit.audit_trails) is
 create or replace function audit.roll_up_trails(p_limit int default 5000) returns int
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rolled_up int;
@@ -94,13 +94,12 @@ comment on function audit.roll_up_trails(int) is
 create or replace function audit.delete_due_trails(p_limit int default 1000) returns int
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_deleted int;
 begin
-  delete from audit.audit_trails t
-  using (
+  with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p
     cross join lateral (
@@ -114,7 +113,9 @@ begin
       for update skip locked
     ) d
     limit p_limit
-  ) due
+  )
+  delete from audit.audit_trails t
+  using due
   where t.project_id = due.project_id and t.message_id = due.message_id;
   get diagnostics v_deleted = row_count;
   return v_deleted;
@@ -126,13 +127,12 @@ comment on function audit.delete_due_trails(int) is
 create or replace function audit.delete_trails_of_deleted_projects(p_limit int default 1000) returns int
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_deleted int;
 begin
-  delete from audit.audit_trails t
-  using (
+  with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p
     cross join lateral (
@@ -144,7 +144,9 @@ begin
     ) d
     where p.deleted_at is not null
     limit p_limit
-  ) due
+  )
+  delete from audit.audit_trails t
+  using due
   where t.project_id = due.project_id and t.message_id = due.message_id;
   get diagnostics v_deleted = row_count;
   if v_deleted = 0 then

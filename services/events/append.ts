@@ -13,6 +13,9 @@ const BATCH_EVENTS_MAX = 1_000;
 export const newEvents = z.strictObject({ events: z.array(newEvent).min(1).max(BATCH_EVENTS_MAX) });
 export type NewEvents = z.infer<typeof newEvents>;
 
+/** Where the events stood in the request, so that refusals can name them. */
+export type EventPlace = "body" | "body.events";
+
 /**
  * Appends events in one statement, all or nothing, in the order given. An event whose `eventId` is stored already comes
  * back with `duplicate`. Throws `conflict` (409) when such an id holds another event, `not_found` for a workspace that
@@ -22,13 +25,14 @@ export async function appendEvents(
   ctx: Context,
   events: NewEvent[],
   idempotent: IdempotentRequest | null,
+  place: EventPlace = "body.events",
 ): Promise<StoredEvent[]> {
   requireScope(ctx, "events:write");
   for (const workspaceId of new Set(events.map((one) => one.workspaceId))) requireWorkspace(ctx, workspaceId);
-  checkSizes(events);
+  if (place === "body.events") checkSizes(events);
   const claim = idempotent && { keyId: ctx.principal.keyId, ...idempotent };
   const answer = await ingestEvents(ctx.db, events.map(toRecord), claim).catch((error: unknown) => {
-    throw refusal(error, events) ?? error;
+    throw refusal(error, place) ?? error;
   });
   if (answer.state === "running") throw requestRunning();
   if (answer.state === "mismatch") throw idempotencyKeyReused();
@@ -36,20 +40,20 @@ export async function appendEvents(
 }
 
 function checkSizes(events: NewEvent[]): void {
-  if (events.length === 1) return;
-  events.forEach((one, i) => {
-    if (Buffer.byteLength(JSON.stringify(one)) > EVENT_BYTES_MAX) {
-      throw new ServiceError(
-        "payload_too_large",
-        `body.events[${i}] has more than ${EVENT_BYTES_MAX} bytes.`,
-      );
-    }
-  });
+  const message = `An event may have ${EVENT_BYTES_MAX} bytes at most.`;
+  const errors = events.flatMap((one, i) =>
+    Buffer.byteLength(JSON.stringify(one)) > EVENT_BYTES_MAX
+      ? [{ path: `body.events[${i}]`, code: "too_large", message }]
+      : [],
+  );
+  if (errors.length > 0) {
+    throw new ServiceError("payload_too_large", `${errors[0]?.path}: ${message}`, { errors });
+  }
 }
 
-function refusal(error: unknown, events: NewEvent[]): ServiceError | null {
+function refusal(error: unknown, place: EventPlace): ServiceError | null {
   const refused = postgresError(error);
-  if (refused?.code === "AF409") return eventIdConflict(refused.detail ?? "[]", events);
+  if (refused?.code === "AF409") return eventIdConflict(refused.detail ?? "[]", place);
   if (refused?.code !== "23514") return null;
   if (refused.constraint === "check_audit_workspace_membership") {
     return new ServiceError(
@@ -73,10 +77,10 @@ function refusal(error: unknown, events: NewEvent[]): ServiceError | null {
   );
 }
 
-function eventIdConflict(detail: string, events: NewEvent[]): ServiceError {
+function eventIdConflict(detail: string, place: EventPlace): ServiceError {
   const results = JSON.parse(detail) as { conflict: boolean }[];
   const errors = results.flatMap(({ conflict }, i) => {
-    const path = events.length === 1 ? "body.eventId" : `body.events[${i}].eventId`;
+    const path = place === "body" ? "body.eventId" : `body.events[${i}].eventId`;
     return conflict ? [{ path, code: "reused", message: "This id holds another event." }] : [];
   });
   return new ServiceError("conflict", "An eventId was used for another event before; nothing was stored.", {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { EventRecord, EventRow } from "../../db/queries/events.ts";
+import { SERVICE_WORKSPACE } from "../context.ts";
 import { callerId, time } from "../inputs.ts";
 
 const USER_AGENT_LENGTH_MAX = 1_000;
@@ -16,15 +17,27 @@ const values = z
   .optional()
   .meta({ type: "object" });
 
+/** What the service writes of itself is known by these; callers cannot write such events, nor in their place. */
+export const SERVICE_EVENT_ID_PREFIX = `${SERVICE_WORKSPACE}:`;
+const isOwnSource = (metadata: unknown) =>
+  isObject(metadata) && (metadata as { source?: unknown }).source !== SERVICE_WORKSPACE;
+
 export const newEvent = z
   .strictObject({
     actionType: callerId.describe("What was done, as `UPDATE_WORKSPACE` or `invoice.paid`."),
     resourceType: callerId,
     resourceId: callerId,
-    workspaceId: callerId,
+    workspaceId: callerId.refine(
+      (id) => id !== SERVICE_WORKSPACE,
+      `${SERVICE_WORKSPACE} is the service's own workspace`,
+    ),
     createdByUserId: callerId.describe("Who did it."),
     occurredAt: time.optional().describe("When it was done, if that was earlier; createdAt is the server's."),
     eventId: callerId
+      .refine(
+        (id) => !id.startsWith(SERVICE_EVENT_ID_PREFIX),
+        `must not begin with ${SERVICE_EVENT_ID_PREFIX}`,
+      )
       .optional()
       .describe("Your own id of the event, unique in its workspace: it is stored once."),
     oldValues: values,
@@ -38,7 +51,12 @@ export const newEvent = z
     userAgent: z.string().max(USER_AGENT_LENGTH_MAX).optional(),
     requestId: callerId.optional(),
     tags: z.array(z.string().min(1).max(TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
-    metadata: z.unknown().refine(isObject, "must be an object").optional().meta({ type: "object" }),
+    metadata: z
+      .unknown()
+      .refine(isObject, "must be an object")
+      .refine(isOwnSource, `source must not be ${SERVICE_WORKSPACE}`)
+      .optional()
+      .meta({ type: "object" }),
   })
   .meta({ id: "NewEvent" });
 export type NewEvent = z.infer<typeof newEvent>;

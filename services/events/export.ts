@@ -4,6 +4,7 @@ import { currentSnapshot, listEvents, type EventPosition } from "../../db/querie
 import { requireScope, type Context } from "../context.ts";
 import { toEvent, type Event } from "./event.ts";
 import { eventCriteria, toFilter } from "./filter.ts";
+import { safeError } from "../../lib/logger.ts";
 import { logServiceEvent } from "./log-service-event.ts";
 import { workspaceOf } from "./record-read.ts";
 
@@ -47,6 +48,7 @@ export async function exportEvents(ctx: Context, input: EventExport): Promise<Re
     workspaceId: workspaceOf(ctx, criteria),
     metadata: { filter: criteria, format },
   });
+  const { log, requestId } = ctx;
   const toText = format === "csv" ? toCsv : toNdjson;
   const encoder = new TextEncoder();
   let position: EventPosition | null = null;
@@ -54,7 +56,11 @@ export async function exportEvents(ctx: Context, input: EventExport): Promise<Re
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const rows = await listEvents(ctx.db, filter, ROWS_PER_CHUNK, position);
+        const rows = await listEvents(ctx.db, filter, ROWS_PER_CHUNK, position).catch((error: unknown) => {
+          // The status is sent already: the broken connection tells the caller, this line the operator.
+          log.error({ requestId, error: safeError(error) }, "export broke off");
+          throw error;
+        });
         const text = toText(rows.map(toEvent), isFirst);
         isFirst = false;
         if (text !== "") controller.enqueue(encoder.encode(text));
@@ -73,6 +79,7 @@ function toCsv(events: Event[], withHeader: boolean): string {
   return stringify(events.map(flatten), {
     columns: CSV_COLUMNS as unknown as string[],
     header: withHeader,
+    record_delimiter: "windows",
     // A spreadsheet runs a cell that begins with = + - @ as a formula.
     escape_formulas: true,
   });

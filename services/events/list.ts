@@ -16,7 +16,8 @@ export async function listEvents(ctx: Context, input: EventQuery): Promise<Event
   requireScope(ctx, "events:read");
   const { limit, cursor, includeTotal, ...criteria } = input;
   const filter = toFilter(ctx, criteria);
-  const position = decodeCursor(cursor, criteria, [TIME_SHAPE, UUID_SHAPE]);
+  const list = { list: "events", ...criteria };
+  const position = decodeCursor(cursor, list, [TIME_SHAPE, UUID_SHAPE]);
   const after = position && { createdAt: position[0] as string, id: position[1] as string };
   const rows = await queryEvents(ctx.db, filter, limit + 1, after);
   const items = rows.slice(0, limit);
@@ -24,7 +25,7 @@ export async function listEvents(ctx: Context, input: EventQuery): Promise<Event
   await recordRead(ctx, "events", criteria);
   return {
     items: items.map(toEvent),
-    nextCursor: last ? encodeCursor([last.position, last.id], criteria) : null,
+    nextCursor: last ? encodeCursor([last.position, last.id], list) : null,
     ...(includeTotal ? { total: await countEvents(ctx.db, filter) } : {}),
   };
 }

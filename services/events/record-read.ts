@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SERVICE_WORKSPACE, type Context } from "../context.ts";
+import { SERVICE_EVENT_ID_PREFIX } from "./event.ts";
 import { logServiceEvent } from "./log-service-event.ts";
 
 const SEEN_MAX = 10_000;
@@ -14,7 +15,7 @@ export async function recordRead(ctx: Context, what: string, filter: Record<stri
   const digest = createHash("sha256")
     .update(JSON.stringify([what, filter]))
     .digest("base64url");
-  const eventId = `read:${ctx.principal.keyId}:${hour}:${digest}`;
+  const eventId = `${SERVICE_EVENT_ID_PREFIX}read:${ctx.principal.keyId}:${hour}:${digest}`;
   if (seen.has(eventId)) return;
   await logServiceEvent(ctx, "READ_AUDIT_LOG", "audit_log", what, {
     workspaceId: workspaceOf(ctx, filter),

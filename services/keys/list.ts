@@ -18,7 +18,7 @@ export async function listKeys(
   input: KeyFilter,
 ): Promise<{ items: Key[]; nextCursor: string | null }> {
   requireScope(ctx, "keys:manage");
-  const filters = { userId: input.userId };
+  const filters = { list: "keys", userId: input.userId };
   const position = decodeCursor(input.cursor, filters, [UUID_SHAPE]);
   const rows = await queryKeys(ctx.db, {
     reach: reachOf(ctx),

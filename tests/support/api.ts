@@ -70,8 +70,16 @@ export function useApi(): TestApi {
   afterAll(() => api.runtime.close());
 
   api.mintKey = (options = {}) => mintKey(db, options);
-  api.call = async (method, path, { key = allRights, body, headers = {} } = {}) => {
-    const response = await api.app.request(`http://localhost/api${path}`, {
+  api.call = (method, path, options = {}) => caller(api.app, allRights)(method, path, options);
+  return api;
+}
+
+export type Call = TestApi["call"];
+
+/** Calls routes of an app below /api, with a key of its own choice unless told otherwise. */
+export function caller(app: App, ownKey: string): Call {
+  return async (method, path, { key = ownKey, body, headers = {} } = {}) => {
+    const response = await app.request(`http://localhost/api${path}`, {
       method,
       headers: {
         ...(key === null ? {} : { authorization: `Bearer ${key}` }),
@@ -88,10 +96,10 @@ export function useApi(): TestApi {
       headers: response.headers,
     };
   };
-  return api;
 }
 
-async function mintKey(db: TestDatabase, options: KeyOptions): Promise<string> {
+/** Mints a key straight in the database. */
+export async function mintKey(db: TestDatabase, options: KeyOptions = {}): Promise<string> {
   const secret = newSecret();
   await db.rows(
     "app",

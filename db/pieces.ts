@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+
+/** Applied around the table migrations, each whenever its text has changed; later files may use earlier ones. */
+const BEFORE_TABLES = ["roles", "schema", "keeper"];
+const AFTER_TABLES = [
+  "events-guard",
+  "events-chronology",
+  "events-membership",
+  "events-insert",
+  "events-read",
+  "partitions",
+  "idempotency",
+  "trails-due",
+  "trails",
+  "events-service",
+  "comments",
+];
+export const GRANTS = ["grants", "grants-keeper"];
+
+export interface Piece {
+  name: string;
+  role: "admin" | "audit_owner" | "audit_keeper";
+  text: string;
+  checksum: string;
+}
+
+/** All pieces in order: SQL files before the tables, the table migrations, the other SQL files, grants last. */
+export function pieces(): Piece[] {
+  const journal = JSON.parse(read("migrations/meta/_journal.json")) as { entries: { tag: string }[] };
+  return [
+    ...BEFORE_TABLES.map((name) => sqlPiece(name)),
+    ...journal.entries.map(({ tag }) => piece(`migrations/${tag}.sql`, "audit_owner")),
+    ...[...AFTER_TABLES, ...GRANTS].map((name) => sqlPiece(name)),
+  ];
+}
+
+function sqlPiece(name: string): Piece {
+  if (name === "roles") return piece("sql/roles.sql", "admin");
+  const file = `sql/${name}.sql`;
+  return piece(file, read(file).startsWith("-- role: audit_keeper\n") ? "audit_keeper" : "audit_owner");
+}
+
+function piece(name: string, role: Piece["role"]): Piece {
+  const text = read(name);
+  return { name, role, text, checksum: createHash("sha256").update(text).digest("hex") };
+}
+
+function read(file: string): string {
+  return fs.readFileSync(path.join(import.meta.dirname, file), "utf8");
+}

@@ -1,0 +1,1334 @@
+-- The schema as it stands in the database, for reading: written by `npm run schema`, compared by a test, applied by
+-- nobody. Month partitions are left out; they look like their parents.
+
+-- Roles
+
+-- audit_app: login, TimeZone=UTC, idle_in_transaction_session_timeout=15s, lock_timeout=5s, search_path=audit, public, statement_timeout=10s
+-- audit_keeper: nologin
+-- audit_lookup: nologin
+-- audit_owner: nologin, member of audit_lookup
+-- audit_worker: login, TimeZone=UTC, idle_in_transaction_session_timeout=60s, lock_timeout=5s, search_path=audit, public, statement_timeout=60s
+
+-- Tables
+
+create table audit.alerts (
+  id uuid not null default audit.uuid_v7(),
+  code text not null,
+  subject text not null,
+  severity text not null,
+  message text not null,
+  details jsonb not null default '{}'::jsonb,
+  raised_at timestamp with time zone not null default clock_timestamp(),
+  last_raised_at timestamp with time zone not null default clock_timestamp(),
+  raise_count integer not null default 1,
+  acknowledged_at timestamp with time zone,
+  acknowledged_by_user_id text,
+  resolved_at timestamp with time zone,
+  constraint check_alert_severity CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text]))),
+  constraint alerts_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX alerts_open ON audit.alerts USING btree (code, subject) WHERE (resolved_at IS NULL);
+CREATE INDEX alerts_raised_at ON audit.alerts USING btree (raised_at);
+
+create table audit.api_keys (
+  id uuid not null default audit.uuid_v7(),
+  name text not null,
+  user_id text not null,
+  secret_hash bytea not null,
+  secret_prefix text not null,
+  scopes text[] not null,
+  workspaces text[],
+  projects text[],
+  created_at timestamp with time zone not null default clock_timestamp(),
+  created_by_user_id text not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  rotated_from uuid,
+  constraint check_key_owner_length CHECK (((length(user_id) >= 1) AND (length(user_id) <= 200))),
+  constraint check_key_scopes_not_empty CHECK ((cardinality(scopes) > 0)),
+  constraint check_key_secret_hash_length CHECK ((octet_length(secret_hash) = 32)),
+  constraint api_keys_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX api_keys_secret_hash ON audit.api_keys USING btree (secret_hash);
+
+create table audit.audit_deletion_log (
+  id uuid not null default audit.uuid_v7(),
+  deleted_at timestamp with time zone not null default clock_timestamp(),
+  deleted_by_user_id text not null,
+  subject_type text not null,
+  subject_id text not null,
+  deletion_authority text,
+  deletion_reason text,
+  approval_ticket_id text,
+  is_irrevocable boolean not null default true,
+  details jsonb not null default '{}'::jsonb,
+  constraint check_deletion_subject_not_empty CHECK (((subject_type <> ''::text) AND (subject_id <> ''::text))),
+  constraint audit_deletion_log_pkey PRIMARY KEY (id)
+);
+CREATE INDEX audit_deletion_log_deleted_at ON audit.audit_deletion_log USING btree (deleted_at);
+
+create table audit.audit_event_keys (
+  workspace_id text not null,
+  event_id text not null,
+  id uuid not null,
+  payload_hash bytea not null,
+  constraint audit_event_keys_pkey PRIMARY KEY (workspace_id, event_id)
+);
+
+create table audit.audit_event_sequence (
+  workspace_id text not null,
+  last_event_id uuid,
+  last_created_at timestamp with time zone not null,
+  constraint audit_event_sequence_pkey PRIMARY KEY (workspace_id)
+);
+
+create table audit.audit_events (
+  id uuid not null default audit.uuid_v7(),
+  created_at timestamp with time zone not null default clock_timestamp(),
+  occurred_at timestamp with time zone,
+  event_id text,
+  workspace_id text,
+  created_by_user_id text,
+  action_type text not null,
+  resource_type text not null,
+  resource_id text not null,
+  old_values jsonb,
+  new_values jsonb,
+  changed_fields text[],
+  ip_address inet,
+  user_agent text,
+  request_id text,
+  tags text[],
+  metadata jsonb,
+  txid xid8 not null default pg_current_xact_id(),
+  deleted_at timestamp with time zone,
+  deleted_by_user_id text,
+  deletion_reason text,
+  constraint check_action_type_not_empty CHECK ((btrim(action_type) <> ''::text)),
+  constraint check_created_at_not_future CHECK ((created_at <= (clock_timestamp() + '00:01:00'::interval))),
+  constraint check_created_by_user_id_not_null CHECK (((created_by_user_id IS NOT NULL) AND (created_by_user_id <> ''::text))),
+  constraint check_id_lengths CHECK (((GREATEST(length(action_type), length(resource_type), length(resource_id), length(workspace_id), length(created_by_user_id), length(event_id)) <= 200) AND (resource_id <> ''::text))),
+  constraint check_new_values_not_empty CHECK (((new_values IS NULL) OR ((jsonb_typeof(new_values) = 'object'::text) AND (new_values <> '{}'::jsonb)))),
+  constraint check_occurred_at_finite CHECK (isfinite(occurred_at)),
+  constraint check_old_values_not_empty CHECK (((old_values IS NULL) OR ((jsonb_typeof(old_values) = 'object'::text) AND (old_values <> '{}'::jsonb)))),
+  constraint check_resource_type_not_empty CHECK ((btrim(resource_type) <> ''::text)),
+  constraint check_workspace_id_not_null CHECK (((workspace_id IS NOT NULL) AND (workspace_id <> ''::text))),
+  constraint audit_events_pkey PRIMARY KEY (id, created_at)
+) partition by RANGE (created_at);
+CREATE INDEX audit_events_actor ON ONLY audit.audit_events USING btree (workspace_id, created_by_user_id, created_at, id);
+CREATE INDEX audit_events_created ON ONLY audit.audit_events USING btree (created_at, id);
+CREATE INDEX audit_events_resource ON ONLY audit.audit_events USING btree (workspace_id, resource_type, resource_id, created_at, id);
+CREATE INDEX audit_events_workspace ON ONLY audit.audit_events USING btree (workspace_id, created_at, id);
+
+create table audit.audit_trail_rollup (
+  project_id text not null,
+  bucket_start timestamp with time zone not null,
+  model text not null,
+  message_count bigint not null default 0,
+  complete_count bigint not null default 0,
+  failed_count bigint not null default 0,
+  unpriced_count bigint not null default 0,
+  prompt_tokens bigint not null default 0,
+  completion_tokens bigint not null default 0,
+  total_tokens bigint not null default 0,
+  cached_tokens bigint not null default 0,
+  reasoning_tokens bigint not null default 0,
+  prompt_cost numeric not null default 0,
+  completion_cost numeric not null default 0,
+  total_cost numeric not null default 0,
+  constraint check_bucket_start CHECK ((date_bin('00:15:00'::interval, bucket_start, '2000-01-01 00:00:00+00'::timestamp with time zone) = bucket_start)),
+  constraint audit_trail_rollup_project FOREIGN KEY (project_id) REFERENCES audit.projects(project_id) ON DELETE CASCADE,
+  constraint audit_trail_rollup_pkey PRIMARY KEY (project_id, bucket_start, model)
+);
+
+create table audit.audit_trails (
+  project_id text not null,
+  message_id text not null,
+  id uuid not null default audit.uuid_v7(),
+  status text not null,
+  "timestamp" timestamp with time zone not null default clock_timestamp(),
+  model text not null,
+  reasoning jsonb,
+  context_layers integer not null,
+  prompt_tokens integer,
+  completion_tokens integer,
+  total_tokens integer,
+  cached_tokens integer,
+  reasoning_tokens integer,
+  prompt_cost numeric,
+  completion_cost numeric,
+  total_cost numeric,
+  latency_ms integer,
+  prompt_digest text,
+  context_digest text,
+  policy_digest text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  completed_at timestamp with time zone,
+  counted jsonb,
+  rollup_due boolean not null default true,
+  constraint check_context_layers CHECK ((context_layers >= 0)),
+  constraint check_message_id_length CHECK (((length(message_id) >= 1) AND (length(message_id) <= 200))),
+  constraint check_trail_completed_at CHECK (((status = 'placeholder'::text) = (completed_at IS NULL))),
+  constraint check_trail_costs CHECK (((LEAST(prompt_cost, completion_cost, total_cost) >= (0)::numeric) AND (GREATEST(prompt_cost, completion_cost, total_cost) < 'Infinity'::numeric))),
+  constraint check_trail_model_length CHECK (((length(model) >= 1) AND (length(model) <= 200))),
+  constraint check_trail_status CHECK ((status = ANY (ARRAY['placeholder'::text, 'complete'::text, 'failed'::text]))),
+  constraint check_trail_timestamp CHECK ((("timestamp" >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND ("timestamp" < '2200-01-01 00:00:00+00'::timestamp with time zone))),
+  constraint check_trail_tokens CHECK ((LEAST(prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, latency_ms) >= 0)),
+  constraint audit_trails_project FOREIGN KEY (project_id) REFERENCES audit.projects(project_id) ON DELETE CASCADE,
+  constraint audit_trails_pkey PRIMARY KEY (project_id, message_id)
+);
+CREATE INDEX audit_trails_message ON audit.audit_trails USING btree (message_id);
+CREATE INDEX audit_trails_project_time ON audit.audit_trails USING btree (project_id, "timestamp", id);
+CREATE INDEX audit_trails_rollup_due ON audit.audit_trails USING btree ("timestamp") WHERE rollup_due;
+CREATE INDEX audit_trails_time ON audit.audit_trails USING btree ("timestamp");
+
+create table audit.idempotency_keys (
+  key_id uuid not null,
+  idempotency_key text not null,
+  request_hash bytea not null,
+  status integer not null,
+  body jsonb,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint check_idempotency_key_length CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
+  constraint idempotency_keys_key FOREIGN KEY (key_id) REFERENCES audit.api_keys(id) ON DELETE CASCADE,
+  constraint idempotency_keys_pkey PRIMARY KEY (key_id, idempotency_key)
+);
+CREATE INDEX idempotency_keys_created_at ON audit.idempotency_keys USING btree (created_at);
+
+create table audit.job_runs (
+  id uuid not null default audit.uuid_v7(),
+  job_id text not null,
+  trigger text not null,
+  status text not null,
+  engine_run_id text,
+  requested_by_user_id text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  result jsonb,
+  error text,
+  constraint check_job_run_status CHECK ((status = ANY (ARRAY['requested'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text]))),
+  constraint check_job_run_trigger CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text]))),
+  constraint job_runs_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX job_runs_engine_run ON audit.job_runs USING btree (engine_run_id);
+CREATE INDEX job_runs_job ON audit.job_runs USING btree (job_id, created_at);
+
+create table audit.job_schedules (
+  job_id text not null,
+  cron text not null,
+  late_after_seconds integer not null,
+  watched_since timestamp with time zone not null default clock_timestamp(),
+  last_success_at timestamp with time zone,
+  paused_at timestamp with time zone,
+  paused_by_user_id text,
+  constraint job_schedules_pkey PRIMARY KEY (job_id)
+);
+
+create table audit.membership_source (
+  id text not null default 'the one'::text,
+  source_table text not null,
+  workspace_column text not null,
+  user_column text not null,
+  set_at timestamp with time zone not null default clock_timestamp(),
+  set_by text not null default SESSION_USER,
+  constraint check_membership_source_single CHECK ((id = 'the one'::text)),
+  constraint membership_source_pkey PRIMARY KEY (id)
+);
+
+create table audit.projects (
+  project_id text not null,
+  trail_retention_days integer not null default 7,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  created_by_user_id text not null,
+  deleted_at timestamp with time zone,
+  constraint check_project_id_length CHECK (((length(project_id) >= 1) AND (length(project_id) <= 200))),
+  constraint check_trail_retention_days CHECK (((trail_retention_days >= 1) AND (trail_retention_days <= 3650))),
+  constraint projects_pkey PRIMARY KEY (project_id)
+);
+
+create table audit.schema_versions (
+  name text not null,
+  checksum text not null,
+  applied_at timestamp with time zone not null default clock_timestamp(),
+  constraint schema_versions_pkey PRIMARY KEY (name)
+);
+
+create table audit.workflow_requests (
+  event_id uuid not null,
+  event_name text not null,
+  data jsonb not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  send_count integer not null default 0,
+  last_sent_at timestamp with time zone,
+  picked_up_at timestamp with time zone,
+  constraint workflow_requests_pkey PRIMARY KEY (event_id)
+);
+CREATE INDEX workflow_requests_waiting ON audit.workflow_requests USING btree (created_at) WHERE (picked_up_at IS NULL);
+
+-- Functions
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.add_month_partition(p_parent name, p_month date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  v_name constant text := p_parent || to_char(p_month, '_YYYY_MM');
+  v_from constant timestamptz := date_trunc('month', p_month::timestamp);
+  v_to constant timestamptz := date_trunc('month', p_month::timestamp) + interval '1 month';
+begin
+  if to_regclass(format('audit.%I', v_name)) is not null then
+    return false;
+  end if;
+  execute format(
+    'create table audit.%I (like audit.%I including defaults including constraints including storage, '
+    'constraint %I check (created_at >= %L and created_at < %L))',
+    v_name, p_parent, v_name || '_range', v_from, v_to
+  );
+  execute format(
+    'comment on table audit.%I is %L',
+    v_name, format('%s of %s (UTC).', p_parent, to_char(p_month, 'YYYY-MM'))
+  );
+  execute format(
+    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', v_name
+  );
+  if p_parent = 'audit_events' then
+    -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
+    execute format(
+      'create trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
+      'for each statement execute function audit.refuse_event_change()',
+      v_name
+    );
+  end if;
+  execute format(
+    'alter table audit.%I attach partition audit.%I for values from (%L) to (%L)', p_parent, v_name, v_from, v_to
+  );
+  return true;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
+ RETURNS TABLE(state text, status integer, body jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_lifetime constant interval := '24 hours';
+  c_attempts constant int := 5;
+  c_pause_s constant float := 0.02;
+  v_lock constant bigint := hashtextextended(p_key_id::text || ':' || p_idempotency_key, 0);
+  v_row audit.idempotency_keys;
+begin
+  -- An error reaches its client a moment before its transaction lets go of the lock, and the client may be quick.
+  for attempt in 1 .. c_attempts loop
+    exit when pg_try_advisory_xact_lock(v_lock);
+    if attempt = c_attempts then
+      return query select 'running', null::int, null::jsonb;
+      return;
+    end if;
+    perform pg_sleep(c_pause_s);
+  end loop;
+  select * into v_row
+  from audit.idempotency_keys k
+  where k.key_id = p_key_id and k.idempotency_key = p_idempotency_key;
+  if not found then
+    return query select 'new', null::int, null::jsonb;
+  elsif v_row.created_at < clock_timestamp() - c_lifetime then
+    delete from audit.idempotency_keys k
+    where k.key_id = p_key_id and k.idempotency_key = p_idempotency_key;
+    return query select 'new', null::int, null::jsonb;
+  elsif v_row.request_hash = p_request_hash then
+    return query select 'replay', v_row.status, v_row.body;
+  else
+    return query select 'mismatch', null::int, null::jsonb;
+  end if;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.changed_keys(p_old jsonb, p_new jsonb)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT array_agg(k.k ORDER BY (k.k COLLATE "C")) AS array_agg FROM jsonb_object_keys((changed_keys.p_old || changed_keys.p_new)) k(k) WHERE ((changed_keys.p_old -> k.k) IS DISTINCT FROM (changed_keys.p_new -> k.k)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_event_chronology()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_tolerance constant interval := '5 seconds';
+  c_lock_space constant int := 1097622048;
+  v_now constant timestamptz := clock_timestamp();
+  v_watermark timestamptz;
+begin
+  -- Readers find what is new by this column, so nobody chooses it, the owner included.
+  new.txid := pg_current_xact_id();
+
+  select s.last_created_at
+  into v_watermark
+  from audit.audit_event_sequence s
+  where s.workspace_id = new.workspace_id;
+
+  -- A watermark ahead of the clock (the clock was set back) must not refuse the server's own time.
+  if new.created_at < least(v_watermark, v_now) - c_tolerance and v_watermark is not null then
+    raise exception 'Audit event timestamp is before last event'
+      using errcode = 'check_violation',
+            detail = format('created_at is %s, the last event of this workspace is of %s.', new.created_at, v_watermark),
+            hint = 'Leave created_at to the server and put the time of the deed into occurred_at.';
+  end if;
+
+  -- The watermark never passes the clock, so an event dated ahead cannot block its workspace.
+  if (v_watermark is null or v_watermark < least(new.created_at, v_now) - interval '1 second')
+    and new.workspace_id is not null
+    and current_setting('transaction_isolation') = 'read committed'
+    and pg_try_advisory_xact_lock(c_lock_space, hashtext(new.workspace_id))
+  then
+    insert into audit.audit_event_sequence as s (workspace_id, last_event_id, last_created_at)
+    values (new.workspace_id, new.id, least(new.created_at, v_now))
+    on conflict (workspace_id) do update
+      set last_event_id = excluded.last_event_id,
+          last_created_at = excluded.last_created_at
+      where s.last_created_at < excluded.last_created_at;
+  end if;
+  return new;
+end
+$function$;
+
+-- owner: audit_lookup
+CREATE OR REPLACE FUNCTION audit.check_workspace_membership()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_source audit.membership_source;
+  v_member boolean;
+begin
+  select * into v_source from audit.membership_source;
+  if not found then
+    return new;
+  end if;
+  execute format(
+    'select exists (select from %s where %I::text = $1 and %I::text = $2)',
+    v_source.source_table, v_source.workspace_column, v_source.user_column
+  )
+  into v_member
+  using new.workspace_id, new.created_by_user_id;
+  if not v_member then
+    raise exception 'User is not a member of the workspace'
+      using errcode = 'check_violation',
+            constraint = 'check_audit_workspace_membership',
+            detail = format('%s has no row for this user and workspace.', v_source.source_table),
+            hint = 'Add the membership first, or log the event as a member.';
+  end if;
+  return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.create_monthly_audit_partition(p_months_ahead integer DEFAULT 3)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  v_parent name;
+  v_month date;
+  v_added int := 0;
+begin
+  if p_months_ahead is null or p_months_ahead not between 0 and 24 then
+    raise exception 'p_months_ahead is %, but must be from 0 to 24', coalesce(p_months_ahead::text, 'null')
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- Two callers would race to the same name.
+  perform pg_advisory_xact_lock(hashtextextended('audit.create_monthly_audit_partition', 0));
+  for v_parent, v_month in
+    select p.table_name, m::date
+    from audit.partitioned_tables() p
+    cross join generate_series(
+      date_trunc('month', clock_timestamp()) - interval '1 month',
+      date_trunc('month', clock_timestamp()) + make_interval(months => p_months_ahead),
+      interval '1 month'
+    ) m
+    order by 2, 1
+  loop
+    v_added := v_added + audit.add_month_partition(v_parent, v_month)::int;
+  end loop;
+  return v_added;
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.delete_due_trails(p_limit integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_deleted int;
+begin
+  with due as materialized (
+    select d.project_id, d.message_id
+    from audit.projects p
+    cross join lateral (
+      select o.project_id, o.message_id
+      from audit.audit_trails o
+      where o.project_id = p.project_id
+        and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and not o.rollup_due
+      order by o.timestamp
+      limit p_limit
+      for update skip locked
+    ) d
+    limit p_limit
+  )
+  delete from audit.audit_trails t
+  using due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_deleted = row_count;
+  return v_deleted;
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.delete_trails_of_deleted_projects(p_limit integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_deleted int;
+begin
+  with due as materialized (
+    select d.project_id, d.message_id
+    from audit.projects p
+    cross join lateral (
+      select o.project_id, o.message_id
+      from audit.audit_trails o
+      where o.project_id = p.project_id
+      limit p_limit
+      for update skip locked
+    ) d
+    where p.deleted_at is not null
+    limit p_limit
+  )
+  delete from audit.audit_trails t
+  using due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_deleted = row_count;
+  if v_deleted = 0 then
+    delete from audit.projects p
+    where p.deleted_at is not null
+      and not exists (select from audit.audit_trails t where t.project_id = p.project_id);
+  end if;
+  return v_deleted;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.event_payload_hash(p_event jsonb)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select sha256(convert_to(
+    jsonb_object_agg(
+      e.key,
+      case when e.key = 'occurred_at' then to_jsonb(extract(epoch from (e.value #>> '{}')::timestamptz)) else e.value end
+    )::text,
+    'UTF8'
+  ))
+  from jsonb_each(p_event) e
+  where e.key <> 'request_id' and e.value <> 'null'
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.fill_changed_fields()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A value that is no object is left to the named checks, which say what is wrong with it.
+  if jsonb_typeof(new.old_values) = 'object' and jsonb_typeof(new.new_values) = 'object' then
+    new.changed_fields := audit.changed_keys(new.old_values, new.new_values);
+  end if;
+  return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.finish_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status integer, p_body jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
+  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id text, p_resource_type text DEFAULT NULL::text, p_resource_id text DEFAULT NULL::text, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
+ RETURNS SETOF audit.audit_events
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select e.*
+  from audit.audit_events e
+  where e.workspace_id = p_workspace_id
+    and (p_resource_type is null or e.resource_type = p_resource_type)
+    and (p_resource_id is null or e.resource_id = p_resource_id)
+    and e.created_at >= now() - make_interval(days => p_days_back)
+    and e.deleted_at is null
+  order by e.created_at desc, e.id desc
+  limit p_limit
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource_type text DEFAULT NULL::text, p_resource_id uuid DEFAULT NULL::uuid, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
+ RETURNS SETOF audit.audit_events
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.ingest_audit_events(p_events jsonb, p_key_id uuid DEFAULT NULL::uuid, p_idempotency_key text DEFAULT NULL::text, p_request_hash bytea DEFAULT NULL::bytea)
+ RETURNS TABLE(state text, results jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_state text := 'new';
+  v_results jsonb;
+begin
+  if p_idempotency_key is not null then
+    select b.state, b.body into v_state, v_results
+    from audit.begin_idempotent(p_key_id, p_idempotency_key, p_request_hash) b;
+  end if;
+  if v_state = 'new' then
+    select jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
+             order by e.ordinality)
+    into v_results
+    from audit.insert_audit_events(p_events) e;
+    if jsonb_path_exists(v_results, '$[*] ? (@.conflict == true)') then
+      raise exception 'An eventId was used for another event'
+        using errcode = 'AF409', detail = v_results::text;
+    end if;
+    if p_idempotency_key is not null then
+      perform audit.finish_idempotent(p_key_id, p_idempotency_key, p_request_hash, 201, v_results);
+    end if;
+  end if;
+  return query select v_state, v_results;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id text, p_workspace_id text, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_row record;
+begin
+  select * into v_row
+  from audit.insert_audit_events(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+    'action_type', p_action_type,
+    'resource_type', p_resource_type,
+    'resource_id', p_resource_id,
+    'workspace_id', p_workspace_id,
+    'created_by_user_id', p_created_by_user_id,
+    'ip_address', p_ip_address,
+    'user_agent', p_user_agent,
+    'request_id', p_request_id,
+    'occurred_at', p_occurred_at,
+    'event_id', p_event_id
+  )) || jsonb_build_object(
+    'old_values', p_old_values, 'new_values', p_new_values, 'tags', p_tags, 'metadata', p_metadata
+  )));
+  if v_row.conflict then
+    raise exception 'Event id % was used for another event', p_event_id
+      using errcode = 'unique_violation', hint = 'Give every event an id of its own.';
+  end if;
+  return v_row.id;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id text, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select audit.insert_audit_event(
+    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id, p_created_by_user_id,
+    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id uuid, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select audit.insert_audit_event(
+    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_events(p_events jsonb)
+ RETURNS TABLE(ordinality integer, id uuid, created_at timestamp with time zone, duplicate boolean, conflict boolean)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_ordinals int[] := '{}';
+begin
+  if jsonb_typeof(p_events) is distinct from 'array' then
+    raise exception 'p_events must be a JSON array of events' using errcode = 'invalid_parameter_value';
+  end if;
+
+  for ordinality, id, created_at, duplicate, conflict in
+    with incoming as materialized (
+      select
+        i.ordinality::int as ordinality,
+        audit.uuid_v7() as id,
+        i.item ->> 'workspace_id' as workspace_id,
+        i.item ->> 'event_id' as event_id,
+        i.item
+      from jsonb_array_elements(p_events) with ordinality i (item, ordinality)
+    ),
+    claimed as (
+      insert into audit.audit_event_keys (workspace_id, event_id, id, payload_hash)
+      select distinct on (workspace_id, event_id) workspace_id, event_id, id, audit.event_payload_hash(item)
+      from incoming
+      where event_id is not null and workspace_id is not null
+      order by workspace_id, event_id, ordinality
+      on conflict (workspace_id, event_id) do nothing
+      returning id
+    ),
+    stored as (
+      insert into audit.audit_events (
+        id, workspace_id, event_id, occurred_at, created_by_user_id, action_type, resource_type, resource_id,
+        old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
+      )
+      select
+        n.id, n.workspace_id, n.event_id, e.occurred_at, e.created_by_user_id, e.action_type, e.resource_type,
+        e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id,
+        e.tags, e.metadata
+      from incoming n,
+        jsonb_to_record(n.item) as e (
+          occurred_at timestamptz, created_by_user_id text, action_type text, resource_type text, resource_id text,
+          old_values jsonb, new_values jsonb, changed_fields text[], ip_address inet, user_agent text,
+          request_id text, tags text[], metadata jsonb
+        )
+      where n.event_id is null or n.workspace_id is null or n.id in (select claimed.id from claimed)
+      order by n.ordinality
+      returning id, created_at
+    )
+    select n.ordinality, n.id, s.created_at, false, false
+    from incoming n
+    join stored s on s.id = n.id
+  loop
+    v_ordinals := v_ordinals || ordinality;
+    return next;
+  end loop;
+
+  if cardinality(v_ordinals) = jsonb_array_length(p_events) then
+    return;
+  end if;
+
+  -- A second statement sees what a concurrent writer of the same event_id has committed meanwhile.
+  return query
+  select i.ordinality::int, k.id, e.created_at, true, k.payload_hash <> audit.event_payload_hash(i.item)
+  from jsonb_array_elements(p_events) with ordinality i (item, ordinality)
+  join audit.audit_event_keys k on k.workspace_id = i.item ->> 'workspace_id' and k.event_id = i.item ->> 'event_id'
+  left join audit.audit_events e on e.id = k.id
+  where i.ordinality <> all (v_ordinals);
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.insert_service_event(p_event jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid;
+begin
+  select e.id into v_id
+  from audit.insert_audit_events(jsonb_build_array(
+    p_event || jsonb_build_object('metadata', coalesce(p_event -> 'metadata', '{}') || '{"source": "afterimage"}')
+  )) e;
+  return v_id;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (regexp_replace(p_action_type, '([a-z])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text) ~* '(^|[^a-z0-9])((sign|signed|log|logged)[^a-z0-9]?(in|out|on|off|up)|logins?|logouts?|auth|authenticat(e|ed|ion)|mfa|2fa|sso|passwords?|impersonat(e|ed|ion)|(api)?keys?|secrets?|credentials?|token|certificates?|roles?|permissions?|grant|grants|granted|revoke|revoked|scopes?|access|acl|polic(y|ies)|members?|memberships?|invite|invited|invitations?|collaborators?|owners?|ownership|exports?|exported|downloads?|downloaded|deletes?|deleted|deletion|remove|removed|removal|purged?|erased?|erasure|destroy|destroyed|truncated?|refused?|den(y|ied)|forbidden|unauthorized|reject|rejected|blocked|locked|fail|failed|failure|errors?)($|[^a-z0-9])'::text);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.mark_rollup_due()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.rollup_due := true;
+  return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.partitioned_tables()
+ RETURNS TABLE(table_name name)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.relname
+  from pg_catalog.pg_partitioned_table p
+  join pg_catalog.pg_class c on c.oid = p.partrelid
+  where c.relnamespace = 'audit'::regnamespace
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.refuse_event_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if current_user = 'audit_keeper' then
+    return coalesce(new, old);
+  end if;
+  raise exception '% are immutable', coalesce(tg_argv[0], 'Audit events')
+    using errcode = 'insufficient_privilege',
+          detail = format('%s on %I.%I was refused.', tg_op, tg_table_schema, tg_table_name),
+          hint = 'Rows leave through retention, archiving or an approved erasure, never by hand.';
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.roll_up_trails(p_limit integer DEFAULT 5000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_rolled_up int;
+begin
+  with due as materialized (
+    select t.project_id, t.message_id, t.counted as before, audit.trail_contribution(t) as after
+    from audit.audit_trails t
+    where t.rollup_due
+      and t.timestamp < date_bin('15 minutes', clock_timestamp(), timestamptz '2000-01-01 00:00:00+00')
+    order by t.timestamp
+    limit p_limit
+    for update skip locked
+  ),
+  differences as (
+    select r.*, s.sign
+    from due
+    cross join lateral (values (due.before, -1), (due.after, 1)) s (contribution, sign)
+    cross join lateral jsonb_populate_record(
+      null::audit.audit_trail_rollup, s.contribution || jsonb_build_object('project_id', due.project_id)
+    ) r
+    where s.contribution is not null
+  ),
+  summed as (
+    insert into audit.audit_trail_rollup as b (
+      project_id, bucket_start, model, message_count, complete_count, failed_count, unpriced_count, prompt_tokens,
+      completion_tokens, total_tokens, cached_tokens, reasoning_tokens, prompt_cost, completion_cost, total_cost
+    )
+    select
+      project_id, bucket_start, model, sum(sign * message_count), sum(sign * complete_count), sum(sign * failed_count),
+      sum(sign * unpriced_count), sum(sign * prompt_tokens), sum(sign * completion_tokens), sum(sign * total_tokens),
+      sum(sign * cached_tokens), sum(sign * reasoning_tokens), sum(sign * prompt_cost), sum(sign * completion_cost),
+      sum(sign * total_cost)
+    from differences
+    group by project_id, bucket_start, model
+    order by project_id, bucket_start, model
+    on conflict (project_id, bucket_start, model) do update set
+      message_count = b.message_count + excluded.message_count,
+      complete_count = b.complete_count + excluded.complete_count,
+      failed_count = b.failed_count + excluded.failed_count,
+      unpriced_count = b.unpriced_count + excluded.unpriced_count,
+      prompt_tokens = b.prompt_tokens + excluded.prompt_tokens,
+      completion_tokens = b.completion_tokens + excluded.completion_tokens,
+      total_tokens = b.total_tokens + excluded.total_tokens,
+      cached_tokens = b.cached_tokens + excluded.cached_tokens,
+      reasoning_tokens = b.reasoning_tokens + excluded.reasoning_tokens,
+      prompt_cost = b.prompt_cost + excluded.prompt_cost,
+      completion_cost = b.completion_cost + excluded.completion_cost,
+      total_cost = b.total_cost + excluded.total_cost
+  )
+  update audit.audit_trails t
+  set counted = due.after,
+      rollup_due = false
+  from due
+  where t.project_id = due.project_id and t.message_id = due.message_id;
+  get diagnostics v_rolled_up = row_count;
+  return v_rolled_up;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.set_membership_source(p_table regclass, p_workspace_column name, p_user_column name)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_column name;
+  v_table text;
+  v_schema name;
+begin
+  if p_table is null then
+    perform audit.switch_membership_check(null, null, null);
+    return;
+  end if;
+  select n.nspname, format('%I.%I', n.nspname, c.relname)
+  into v_schema, v_table
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = p_table;
+  foreach v_column in array array[p_workspace_column, p_user_column] loop
+    if not exists (
+      select from pg_attribute
+      where attrelid = p_table and attname = v_column and attnum > 0 and not attisdropped
+    ) then
+      raise exception 'Column % does not exist in %', coalesce(quote_ident(v_column), 'null'), v_table
+        using errcode = 'undefined_column', hint = 'Name the columns that hold the workspace id and the user id.';
+    end if;
+  end loop;
+  if (select relrowsecurity from pg_class where oid = p_table) then
+    raise exception '% has row-level security, so the membership check would see no members', v_table
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Name a view or table that audit_lookup may read in full.';
+  end if;
+  if not has_schema_privilege('audit_lookup', v_schema, 'usage') then
+    execute format('grant usage on schema %I to audit_lookup', v_schema);
+  end if;
+  execute format('grant select on %s to audit_lookup', v_table);
+  -- GRANT by someone who may not grant is only a warning; the check would then refuse every event.
+  if not has_schema_privilege('audit_lookup', v_schema, 'usage') or not has_table_privilege('audit_lookup', p_table, 'select') then
+    raise exception 'audit_lookup may not read %', v_table
+      using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the membership table.';
+  end if;
+  perform audit.switch_membership_check(p_table, p_workspace_column, p_user_column);
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.sweep_idempotency_keys(p_limit integer DEFAULT 5000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_deleted int;
+begin
+  with due as materialized (
+    select o.key_id, o.idempotency_key
+    from audit.idempotency_keys o
+    where o.created_at < clock_timestamp() - interval '24 hours'
+    order by o.created_at
+    limit p_limit
+    for update skip locked
+  )
+  delete from audit.idempotency_keys k
+  using due
+  where k.key_id = due.key_id and k.idempotency_key = due.idempotency_key;
+  get diagnostics v_deleted = row_count;
+  return v_deleted;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.switch_membership_check(p_table regclass, p_workspace_column name, p_user_column name)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '5s'
+AS $function$
+begin
+  delete from audit.membership_source;
+  if p_table is null then
+    alter table audit.audit_events disable trigger check_audit_workspace_membership;
+    return;
+  end if;
+  -- Quoted here and not by the caller: the trigger pastes it into its query.
+  insert into audit.membership_source (source_table, workspace_column, user_column)
+  select format('%I.%I', n.nspname, c.relname), p_workspace_column, p_user_column
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = p_table;
+  alter table audit.audit_events enable trigger check_audit_workspace_membership;
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.trail_contribution(t audit.audit_trails)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select jsonb_build_object(
+    'bucket_start', date_bin('15 minutes', t.timestamp, timestamptz '2000-01-01 00:00:00+00'),
+    'model', t.model,
+    'message_count', 1,
+    'complete_count', (t.status = 'complete')::int,
+    'failed_count', (t.status = 'failed')::int,
+    'unpriced_count', (t.status = 'complete' and t.total_cost is null)::int,
+    'prompt_tokens', coalesce(t.prompt_tokens, 0),
+    'completion_tokens', coalesce(t.completion_tokens, 0),
+    'total_tokens', coalesce(t.total_tokens, 0),
+    'cached_tokens', coalesce(t.cached_tokens, 0),
+    'reasoning_tokens', coalesce(t.reasoning_tokens, 0),
+    'prompt_cost', coalesce(t.prompt_cost, 0),
+    'completion_cost', coalesce(t.completion_cost, 0),
+    'total_cost', coalesce(t.total_cost, 0)
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.uuid_v7()
+ RETURNS uuid
+ LANGUAGE sql
+ PARALLEL SAFE
+RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- Triggers
+
+CREATE TRIGGER audit_deletion_log_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_deletion_log FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Entries of the deletion log');
+CREATE TRIGGER audit_event_keys_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_event_keys FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Audit event keys');
+CREATE TRIGGER audit_events_changed_fields BEFORE INSERT ON audit.audit_events FOR EACH ROW WHEN (((new.changed_fields IS NULL) AND (new.old_values IS NOT NULL) AND (new.new_values IS NOT NULL))) EXECUTE FUNCTION audit.fill_changed_fields();
+CREATE TRIGGER audit_events_chronology BEFORE INSERT ON audit.audit_events FOR EACH ROW WHEN ((CURRENT_USER <> 'audit_keeper'::name)) EXECUTE FUNCTION audit.check_event_chronology();
+CREATE TRIGGER audit_events_immutable BEFORE DELETE OR UPDATE ON audit.audit_events FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change();
+CREATE TRIGGER audit_events_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change();
+CREATE TRIGGER check_audit_workspace_membership BEFORE INSERT ON audit.audit_events FOR EACH ROW WHEN ((CURRENT_USER <> 'audit_keeper'::name)) EXECUTE FUNCTION audit.check_workspace_membership(); -- disabled
+CREATE TRIGGER audit_trails_changed BEFORE UPDATE ON audit.audit_trails FOR EACH ROW WHEN (((NOT new.rollup_due) AND (((((((((((old.status IS DISTINCT FROM new.status) OR (old."timestamp" IS DISTINCT FROM new."timestamp")) OR (old.model IS DISTINCT FROM new.model)) OR (old.prompt_tokens IS DISTINCT FROM new.prompt_tokens)) OR (old.completion_tokens IS DISTINCT FROM new.completion_tokens)) OR (old.total_tokens IS DISTINCT FROM new.total_tokens)) OR (old.cached_tokens IS DISTINCT FROM new.cached_tokens)) OR (old.reasoning_tokens IS DISTINCT FROM new.reasoning_tokens)) OR (old.prompt_cost IS DISTINCT FROM new.prompt_cost)) OR (old.completion_cost IS DISTINCT FROM new.completion_cost)) OR (old.total_cost IS DISTINCT FROM new.total_cost)))) EXECUTE FUNCTION audit.mark_rollup_due();
+
+-- Views
+
+create view audit.partition_guards as
+ WITH guards AS (
+         SELECT t.tgrelid,
+            t.tgfoid = 'audit.refuse_event_change()'::regprocedure::oid AND t.tgqual IS NULL AND (t.tgtype::integer & 63) = 27 AS guards_rows,
+            t.tgfoid = 'audit.refuse_event_change()'::regprocedure::oid AND t.tgqual IS NULL AND (t.tgtype::integer & 63) = 58 AS guards_statements,
+            t.tgfoid = 'audit.check_event_chronology()'::regprocedure::oid AS checks_chronology
+           FROM pg_trigger t
+          WHERE t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])
+        )
+ SELECT c.relname AS table_name,
+    COALESCE(bool_or(g.guards_rows), false) AS rows_guarded,
+    COALESCE(bool_or(g.guards_statements), false) AS statements_guarded,
+    COALESCE(bool_or(g.checks_chronology), false) AS chronology_checked
+   FROM pg_class c
+     LEFT JOIN guards g ON g.tgrelid = c.oid
+  WHERE c.oid = 'audit.audit_events'::regclass::oid OR (c.oid IN ( SELECT i.inhrelid
+           FROM pg_inherits i
+          WHERE i.inhparent = 'audit.audit_events'::regclass::oid))
+  GROUP BY c.relname;
+
+create view audit.partition_schedule as
+ WITH bounds AS (
+         SELECT parent.relname AS table_name,
+            child.relname AS partition_name,
+            (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''([^'']+)''\)'::text))[1]::timestamp with time zone AS upper_bound
+           FROM pg_inherits i
+             JOIN pg_class parent ON parent.oid = i.inhparent
+             JOIN pg_class child ON child.oid = i.inhrelid
+          WHERE parent.relnamespace = 'audit'::regnamespace::oid AND parent.relkind = 'p'::"char"
+        )
+ SELECT p.table_name,
+    count(b.partition_name)::integer AS partition_count,
+    max(b.partition_name::text) AS newest_partition,
+    max(b.upper_bound) AS next_partition_date,
+    GREATEST(0, (EXTRACT(year FROM (max(b.upper_bound) AT TIME ZONE 'UTC'::text))::integer - EXTRACT(year FROM (now() AT TIME ZONE 'UTC'::text))::integer) * 12 + EXTRACT(month FROM (max(b.upper_bound) AT TIME ZONE 'UTC'::text))::integer - EXTRACT(month FROM (now() AT TIME ZONE 'UTC'::text))::integer - 1) AS months_ahead
+   FROM audit.partitioned_tables() p(table_name)
+     LEFT JOIN bounds b USING (table_name)
+  GROUP BY p.table_name;
+
+create view audit.vw_security_audit as
+ SELECT id,
+    created_at,
+    occurred_at,
+    workspace_id,
+    created_by_user_id,
+    action_type,
+    resource_type,
+    resource_id,
+    old_values,
+    new_values,
+    changed_fields,
+    ip_address,
+    user_agent,
+    request_id,
+    tags,
+    metadata
+   FROM audit.audit_events e
+  WHERE deleted_at IS NULL AND audit.is_security_action(action_type);
+
+-- Grants; whatever is not named here is refused
+
+grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
+grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
+grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
+grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
+grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
+grant execute on function audit.delete_due_trails(integer) to audit_worker;
+grant execute on function audit.delete_trails_of_deleted_projects(integer) to audit_worker;
+grant execute on function audit.event_payload_hash(jsonb) to audit_app;
+grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
+grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
+grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
+grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
+grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_app;
+grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_worker;
+grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
+grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
+grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) to audit_worker;
+grant execute on function audit.insert_audit_events(jsonb) to audit_app;
+grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
+grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
+grant execute on function audit.insert_service_event(jsonb) to audit_app;
+grant execute on function audit.insert_service_event(jsonb) to audit_worker;
+grant execute on function audit.is_security_action(text) to admin;
+grant execute on function audit.is_security_action(text) to audit_app;
+grant execute on function audit.is_security_action(text) to audit_keeper;
+grant execute on function audit.is_security_action(text) to audit_worker;
+grant execute on function audit.partitioned_tables() to admin;
+grant execute on function audit.partitioned_tables() to audit_app;
+grant execute on function audit.partitioned_tables() to audit_keeper;
+grant execute on function audit.partitioned_tables() to audit_worker;
+grant execute on function audit.roll_up_trails(integer) to audit_worker;
+grant execute on function audit.set_membership_source(regclass,name,name) to admin;
+grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
+grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
+grant execute on function audit.uuid_v7() to audit_app;
+grant execute on function audit.uuid_v7() to audit_keeper;
+grant execute on function audit.uuid_v7() to audit_worker;
+grant usage on schema audit to admin;
+grant usage on schema audit to audit_app;
+grant usage on schema audit to audit_keeper;
+grant usage on schema audit to audit_lookup;
+grant usage on schema audit to audit_worker;
+grant select on table audit.alerts to admin;
+grant insert, select, update on table audit.alerts to audit_app;
+grant select on table audit.alerts to audit_keeper;
+grant insert, select, update on table audit.alerts to audit_worker;
+grant select on table audit.api_keys to admin;
+grant insert, select, update on table audit.api_keys to audit_app;
+grant select on table audit.audit_deletion_log to admin;
+grant insert, select on table audit.audit_deletion_log to audit_app;
+grant insert, select on table audit.audit_deletion_log to audit_keeper;
+grant select on table audit.audit_deletion_log to audit_worker;
+grant select on table audit.audit_event_keys to admin;
+grant insert, select on table audit.audit_event_keys to audit_app;
+grant insert, select on table audit.audit_event_keys to audit_keeper;
+grant insert, select on table audit.audit_event_keys to audit_worker;
+grant select on table audit.audit_event_sequence to admin;
+grant select on table audit.audit_event_sequence to audit_app;
+grant select on table audit.audit_event_sequence to audit_keeper;
+grant select on table audit.audit_event_sequence to audit_worker;
+grant select on table audit.audit_events to admin;
+grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_app;
+grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, update on table audit.audit_events to audit_keeper;
+grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_worker;
+grant select on table audit.audit_trail_rollup to admin;
+grant select on table audit.audit_trail_rollup to audit_app;
+grant insert, select, update on table audit.audit_trail_rollup to audit_keeper;
+grant select on table audit.audit_trail_rollup to audit_worker;
+grant select on table audit.audit_trails to admin;
+grant insert, select, update on table audit.audit_trails to audit_app;
+grant delete, select, update on table audit.audit_trails to audit_keeper;
+grant select on table audit.audit_trails to audit_worker;
+grant select on table audit.idempotency_keys to admin;
+grant delete, insert, select on table audit.idempotency_keys to audit_app;
+grant select on table audit.job_runs to admin;
+grant insert, select, update on table audit.job_runs to audit_app;
+grant select on table audit.job_runs to audit_keeper;
+grant insert, select, update on table audit.job_runs to audit_worker;
+grant select on table audit.job_schedules to admin;
+grant select, update on table audit.job_schedules to audit_app;
+grant select on table audit.job_schedules to audit_keeper;
+grant insert, select, update on table audit.job_schedules to audit_worker;
+grant select on table audit.membership_source to admin;
+grant select on table audit.membership_source to audit_app;
+grant select on table audit.membership_source to audit_keeper;
+grant select on table audit.membership_source to audit_lookup;
+grant select on table audit.membership_source to audit_worker;
+grant select on table audit.partition_guards to admin;
+grant select on table audit.partition_guards to audit_app;
+grant select on table audit.partition_guards to audit_keeper;
+grant select on table audit.partition_guards to audit_worker;
+grant select on table audit.partition_schedule to admin;
+grant select on table audit.partition_schedule to audit_app;
+grant select on table audit.partition_schedule to audit_keeper;
+grant select on table audit.partition_schedule to audit_worker;
+grant select on table audit.projects to admin;
+grant insert, select, update on table audit.projects to audit_app;
+grant delete, select, update on table audit.projects to audit_keeper;
+grant select on table audit.projects to audit_worker;
+grant select on table audit.schema_versions to admin;
+grant select on table audit.schema_versions to audit_app;
+grant select on table audit.schema_versions to audit_keeper;
+grant select on table audit.schema_versions to audit_worker;
+grant select on table audit.vw_security_audit to admin;
+grant select on table audit.vw_security_audit to audit_app;
+grant select on table audit.vw_security_audit to audit_keeper;
+grant select on table audit.vw_security_audit to audit_worker;
+grant select on table audit.workflow_requests to admin;
+grant insert, select, update on table audit.workflow_requests to audit_app;
+grant select on table audit.workflow_requests to audit_keeper;
+grant insert, select, update on table audit.workflow_requests to audit_worker;
+
+-- Comments
+
+comment on column audit.alerts.code is 'What kind of trouble.';
+comment on column audit.alerts.subject is 'What it is about; one open alert per code and subject.';
+comment on column audit.api_keys.projects is 'Projects it may see; null means all.';
+comment on column audit.api_keys.rotated_from is 'The key that it replaces; both work until the old one expires.';
+comment on column audit.api_keys.secret_hash is 'SHA-256 of the secret.';
+comment on column audit.api_keys.secret_prefix is 'First characters of the secret, to tell keys apart in a list.';
+comment on column audit.api_keys.user_id is 'The person it acts for; an approval needs another one.';
+comment on column audit.api_keys.workspaces is 'Workspaces it may see; null means all.';
+comment on column audit.audit_deletion_log.approval_ticket_id is 'Where its approval is written down.';
+comment on column audit.audit_deletion_log.deletion_authority is 'The law or rule it was removed under, such as GDPR.';
+comment on column audit.audit_deletion_log.subject_id is 'Which one.';
+comment on column audit.audit_deletion_log.subject_type is 'What was removed: a project, a user''s events, a month.';
+comment on column audit.audit_event_keys.id is 'The event that was stored under this key first.';
+comment on column audit.audit_event_keys.payload_hash is 'SHA-256 of what that event said, to tell a retry from a clash.';
+comment on column audit.audit_event_sequence.last_created_at is 'Never later than the clock was.';
+comment on column audit.audit_events.changed_fields is 'Top-level keys in which old and new values differ; computed when the caller gives none.';
+comment on column audit.audit_events.created_at is 'When the server stored it: the partition key and the order of events.';
+comment on column audit.audit_events.deleted_at is 'Set when an approved erasure hid the event; reads leave it out.';
+comment on column audit.audit_events.event_id is 'The caller''s natural key, unique in its workspace by audit_event_keys.';
+comment on column audit.audit_events.id is 'UUIDv7 of ours; unique as made by the insert functions.';
+comment on column audit.audit_events.occurred_at is 'When the caller says it happened.';
+comment on column audit.audit_events.txid is 'The transaction that wrote it, set by the database: readers that must miss nothing go by it.';
+comment on column audit.audit_trail_rollup.bucket_start is 'First moment of the 15 minutes.';
+comment on column audit.audit_trail_rollup.unpriced_count is 'Complete messages without a total cost.';
+comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
+comment on column audit.audit_trails.completion_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.context_digest is 'Hash of the context.';
+comment on column audit.audit_trails.context_layers is 'How many layers of context went into the prompt.';
+comment on column audit.audit_trails.counted is 'What the roll-up has counted of it, so that a change adds the difference.';
+comment on column audit.audit_trails.message_id is 'The caller''s id, unique in its project.';
+comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';
+comment on column audit.audit_trails.prompt_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept instead of its text.';
+comment on column audit.audit_trails.rollup_due is 'New or changed since it was counted; such a trail is never deleted.';
+comment on column audit.audit_trails.status is 'placeholder until tokens and cost are known, then complete or failed.';
+comment on column audit.audit_trails.total_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.idempotency_keys.body is 'The body that was answered.';
+comment on column audit.idempotency_keys.request_hash is 'SHA-256 of the request, to refuse the key for another one.';
+comment on column audit.idempotency_keys.status is 'The HTTP status that was answered.';
+comment on column audit.job_runs.engine_run_id is 'The workflow engine''s id of the run.';
+comment on column audit.job_schedules.late_after_seconds is 'Without a success for so long the schedule is late.';
+comment on column audit.job_schedules.watched_since is 'Before its first success, lateness counts from here.';
+comment on column audit.membership_source.id is 'Always the same value: there is one row at most.';
+comment on column audit.membership_source.set_by is 'The login that switched the check on.';
+comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
+comment on column audit.projects.trail_retention_days is 'Days after which its trails are deleted; the roll-up stays.';
+comment on column audit.schema_versions.name is 'The file, as a path below db/.';
+comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
+comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
+comment on function audit.add_month_partition(name,date) is 'Adds the partition of the month of p_month to a table partitioned by created_at; false when it is there already.';
+comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
+comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
+comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
+comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
+comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead; returns how many it added.';
+comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
+comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
+comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
+comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
+comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
+comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for ids that are UUIDs.';
+comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
+comment on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'Appends one event and returns its id.';
+comment on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) is 'Appends one event about a resource whose id is a UUID.';
+comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) is 'Appends one event whose ids are all UUIDs.';
+comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
+comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
+comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
+comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
+comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
+comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
+comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
+comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
+comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
+comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
+comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
+comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
+comment on table audit.api_keys is 'API keys: the secret is shown once and kept only as its SHA-256.';
+comment on table audit.audit_deletion_log is 'Every removal, written before anything is removed. Append-only.';
+comment on table audit.audit_event_keys is 'Natural keys in use: a partitioned table cannot promise that they are unique. Append-only.';
+comment on table audit.audit_event_sequence is 'A watermark per workspace: no event may be dated more than 5 s before it. Advanced at most once a second.';
+comment on table audit.audit_events is 'Workspace events: who did what to which resource, and when. Append-only, one partition a month (UTC).';
+comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
+comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
+comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
+comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
+comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
+comment on table audit.membership_source is 'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
+comment on table audit.projects is 'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
+comment on table audit.schema_versions is 'Which migrations and SQL files this database has, by SHA-256 of their text.';
+comment on table audit.workflow_requests is 'Events for the workflow engine, each committed with the row that asks for the workflow.';
+comment on trigger audit_deletion_log_immutable on audit.audit_deletion_log is 'The record of removals only grows.';
+comment on trigger audit_event_keys_immutable on audit.audit_event_keys is 'A natural key stays taken: without it a late retry would store its event again.';
+comment on trigger audit_events_changed_fields on audit.audit_events is 'changed_fields follows from old and new values.';
+comment on trigger audit_events_chronology on audit.audit_events is 'Events of a workspace come in order.';
+comment on trigger audit_events_immutable on audit.audit_events is 'No event is changed or removed.';
+comment on trigger audit_events_immutable_statement on audit.audit_events is 'No event is changed or removed, not even by a statement that matches none.';
+comment on trigger audit_trails_changed on audit.audit_trails is 'The roll-up counts what a trail is worth now.';
+comment on trigger check_audit_workspace_membership on audit.audit_events is 'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
+comment on view audit.partition_guards is 'Whether the triggers that keep events immutable and in order are on, per table of audit_events.';
+comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first month without a partition, and how many whole months lie ahead.';
+comment on view audit.vw_security_audit is 'Events that matter to security, as audit.is_security_action() defines them.';

@@ -1,0 +1,199 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createApp } from "../../api/_http/create-app.ts";
+import { caller, mintKey, newId, type Call } from "../support/api.ts";
+import { useDatabase } from "../support/database.ts";
+import { useWorkflows } from "../support/workflows.ts";
+
+const db = useDatabase();
+const flows = useWorkflows(db);
+let call: Call;
+
+beforeAll(async () => {
+  call = caller(createApp(flows.runtime), await mintKey(db));
+});
+
+interface Run {
+  id: string;
+  status: string;
+  result: Record<string, unknown> | null;
+  error: string | null;
+}
+
+/** Asks for a job by HTTP and follows its Location to the end. */
+async function runJob(jobId: string): Promise<Run> {
+  const { status, headers } = await call("POST", `/jobs/${jobId}/run`);
+  expect(status).toBe(202);
+  return ended((headers.get("location") ?? "").replace(/^\/api/, ""));
+}
+
+async function ended(path: string): Promise<Run> {
+  for (let i = 0; i < 200; i++) {
+    const { body } = await call("GET", path);
+    if (body.status !== "requested" && body.status !== "running") return body as Run;
+    await sleep(50);
+  }
+  throw new Error(`${path} did not end`);
+}
+
+/** What the clock does: the engine starts the function without an event of ours. */
+const tick = async (jobId: string) => {
+  const response = await fetch(`${flows.engine.url}/invoke/afterimage-${jobId}`, {
+    method: "POST",
+    body: "{}",
+  });
+  expect(response.ok).toBe(true);
+};
+
+const stepIds = async (jobId: string) => {
+  const rows = await db.rows<{ name: string }>(
+    "admin",
+    `select s.name from inngest.steps s join inngest.runs r on r.id = s.run_id
+     where r.function_id = $1 and r.id = (select max(id) from inngest.runs where function_id = $1) order by s.position`,
+    [`afterimage-${jobId}`],
+  );
+  return rows.map((row) => row.name);
+};
+
+const openAlerts = (code: string) =>
+  db.rows("worker", "select * from alerts where code = $1 and resolved_at is null", [code]);
+
+beforeEach(() => db.asOwner("update job_schedules set watched_since = clock_timestamp()"));
+
+describe("trail-cleanup", () => {
+  test("rolls up, then deletes what is past its retention, and says how much", async () => {
+    const projectId = newId("proj");
+    const put = (messageId: string, timestamp: Date) =>
+      call("PUT", `/trails/${messageId}`, {
+        body: {
+          projectId,
+          model: "m",
+          contextLayers: 1,
+          timestamp: timestamp.toISOString(),
+          tokens: { prompt: 100, completion: 50 },
+          cost: { prompt: 0.0003, completion: 0.00075 },
+        },
+      });
+    const day = 24 * 60 * 60 * 1_000;
+    expect((await put("old", new Date(Date.now() - 10 * day))).status).toBe(201);
+    expect((await put("new", new Date(Date.now() - 2 * day))).status).toBe(201);
+
+    const { status, result } = await runJob("trail-cleanup");
+    expect({ status, result }).toMatchObject({
+      status: "completed",
+      result: { deletedCount: 1, remains: false },
+    });
+    expect((await call("GET", `/trails/old?projectId=${projectId}`)).status).toBe(404);
+    expect((await call("GET", `/trails/new?projectId=${projectId}`)).status).toBe(200);
+    const [total] = await db.rows(
+      "worker",
+      "select sum(message_count)::int as messages, sum(total_cost)::float as cost from audit_trail_rollup where project_id = $1",
+      [projectId],
+    );
+    expect(total).toEqual({ messages: 2, cost: 0.0021 });
+  });
+
+  test("sweeps what is left of a deleted project", async () => {
+    const projectId = newId("proj");
+    await call("PUT", "/trails/m-1", { body: { projectId, model: "m", contextLayers: 1 } });
+    expect((await call("DELETE", `/projects/${projectId}`)).status).toBe(202);
+    expect((await runJob("trail-cleanup")).status).toBe("completed");
+    expect(await db.rows("worker", "select from projects where project_id = $1", [projectId])).toHaveLength(
+      0,
+    );
+  });
+
+  test("has these steps, which runs in flight rely on", async () => {
+    await runJob("trail-cleanup");
+    expect(await stepIds("trail-cleanup")).toEqual([
+      "begin",
+      "roll-up-1",
+      "delete-batch-1",
+      "delete-project-batch-1",
+      "finish",
+    ]);
+  });
+});
+
+test("create-partitions adds the months that are missing and resolves its alert", async () => {
+  const [last] = await db.rows<{ name: string }>(
+    "worker",
+    "select newest_partition as name from partition_schedule",
+  );
+  await db.asOwner(`drop table audit.${last?.name}`);
+  const first = await runJob("create-partitions");
+  expect(first).toMatchObject({ status: "completed", result: { added: 1, monthsAhead: 3 } });
+  expect(await stepIds("create-partitions")).toEqual(["begin", "ensure-ahead", "verify", "finish"]);
+  expect(await openAlerts("partitions.missing")).toHaveLength(0);
+});
+
+test("trail-rollup has these steps, which runs in flight rely on", async () => {
+  expect((await runJob("trail-rollup")).status).toBe("completed");
+  expect(await stepIds("trail-rollup")).toEqual(["begin", "roll-up-1", "finish"]);
+});
+
+describe("a schedule", () => {
+  test("that is paused does nothing when its time comes, and runs by hand all the same", async () => {
+    await call("POST", "/jobs/trail-rollup/pause");
+    await tick("trail-rollup");
+    await expect
+      .poll(async () => (await call("GET", "/jobs/trail-rollup")).body.runs[0].status, { timeout: 10_000 })
+      .toBe("skipped");
+    expect(await runJob("trail-rollup")).toMatchObject({ status: "completed" });
+    expect((await call("POST", "/jobs/trail-rollup/resume")).body.pausedAt).toBeNull();
+    await tick("trail-rollup");
+    await expect
+      .poll(async () => (await call("GET", "/jobs/trail-rollup")).body.runs[0], { timeout: 10_000 })
+      .toMatchObject({ status: "completed", trigger: "schedule" });
+  });
+
+  test("without a success for too long is late: /ready shows it, an alert is raised once, the next success resolves it", async () => {
+    await db.asOwner(
+      "update job_schedules set watched_since = now() - interval '3 days', last_success_at = null where job_id = 'trail-rollup'",
+    );
+    const { body } = await call("GET", "/ready");
+    expect(body).toMatchObject({ status: "warn" });
+    expect(body.checks.find((one: { name: string }) => one.name === "schedules").detail).toContain(
+      "trail-rollup",
+    );
+    expect((await runJob("watch-schedules")).result).toMatchObject({ late: ["trail-rollup"] });
+    expect((await runJob("watch-schedules")).result).toMatchObject({ late: ["trail-rollup"] });
+    expect(await openAlerts("schedule.late")).toMatchObject([{ subject: "trail-rollup", raise_count: 2 }]);
+    await runJob("trail-rollup");
+    expect(await openAlerts("schedule.late")).toHaveLength(0);
+  });
+});
+
+test("watch-schedules has these steps, which runs in flight rely on", async () => {
+  await runJob("watch-schedules");
+  expect(await stepIds("watch-schedules")).toEqual([
+    "begin",
+    "resend-waiting",
+    "alert-late",
+    "fail-stuck",
+    "sweep-idempotency-keys",
+    "finish",
+  ]);
+});
+
+test("a workflow that has used up its retries is a failed run and an alert; its next success resolves it", async () => {
+  await db.rows("superuser", "revoke execute on function audit.roll_up_trails(int) from audit_worker");
+  const failed = await runJob("trail-rollup").finally(() =>
+    db.rows("superuser", "grant execute on function audit.roll_up_trails(int) to audit_worker"),
+  );
+  expect(failed.status).toBe("failed");
+  // Kind and code; the database's own words may quote values.
+  expect(failed.error).toMatch(/^The step failed: .*42501$/);
+  expect(await openAlerts("job.failed")).toMatchObject([{ subject: "trail-rollup", severity: "critical" }]);
+  await runJob("trail-rollup");
+  expect(await openAlerts("job.failed")).toHaveLength(0);
+});
+
+test("a run that began and never ended is given up after two hours, with an alert", async () => {
+  await db.rows(
+    "worker",
+    "insert into job_runs (job_id, trigger, status, engine_run_id, started_at) values ('trail-rollup', 'schedule', 'running', 'gone', now() - interval '3 hours')",
+  );
+  expect((await runJob("watch-schedules")).result).toMatchObject({ stuck: 1 });
+  expect(await openAlerts("job.stuck")).toHaveLength(1);
+});

@@ -1,0 +1,150 @@
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import pg from "pg";
+import { describe, expect, test } from "vitest";
+import { isAlive, waitForExit } from "../../local/processes.ts";
+import type { DevFile } from "../../local/stack.ts";
+import { useStack } from "../support/stack.ts";
+
+const ORDINARY_USER = { uid: 65_534, gid: 65_534 };
+const isRoot = process.getuid?.() === 0;
+
+const call = (dev: DevFile, route: string, init: RequestInit = {}) =>
+  fetch(`${dev.url}/api${route}`, {
+    ...init,
+    headers: { authorization: `Bearer ${dev.apiKey}`, "content-type": "application/json" },
+  });
+
+async function storeEvent(dev: DevFile, workspaceId: string): Promise<string> {
+  const body = {
+    actionType: "TEST_EVENT",
+    resourceType: "workspace",
+    resourceId: "ws-123",
+    workspaceId,
+    createdByUserId: "user-123",
+  };
+  const response = await call(dev, "/audit/log", { method: "POST", body: JSON.stringify(body) });
+  expect(response.status).toBe(201);
+  return ((await response.json()) as { id: string }).id;
+}
+
+async function allGone(pids: number[]): Promise<boolean> {
+  const gone = await Promise.all(pids.map((pid) => waitForExit(pid, 15_000)));
+  return gone.every(Boolean);
+}
+
+describe("npm start", () => {
+  const stack = useStack();
+  let eventId: string;
+
+  test("serves the API on real parts, and says how to reach each in a file for its owner only", async () => {
+    const { dev, end, output } = await stack.start(["--port", "0"]);
+    expect(output()).toContain(dev.apiKey);
+    expect(fs.statSync(path.join(stack.dataDir, "dev.json")).mode & 0o777).toBe(0o600);
+    expect(Object.keys(dev).toSorted()).toEqual([
+      "apiKey",
+      "databaseUrl",
+      "inngestUrl",
+      "ownerDatabaseUrl",
+      "pids",
+      "redisToken",
+      "redisUrl",
+      "superuserDatabaseUrl",
+      "url",
+      "workerDatabaseUrl",
+    ]);
+    eventId = await storeEvent(dev, "ws-1");
+    const ready = (await (await call(dev, "/ready")).json()) as { status: string; checks: unknown };
+    expect(ready.status, JSON.stringify(ready.checks)).toBe("ok");
+    expect(await rolesOf(dev)).toEqual(["audit_app", "audit_worker", "afterimage_admin", "postgres"]);
+    expect(await end("SIGINT")).toBe(0);
+    expect(await allGone(Object.values(dev.pids))).toBe(true);
+  });
+
+  test("Ctrl-C ends every child; what was stored is there at the next start", async () => {
+    const { dev, end } = await stack.start(["--port", "0"]);
+    expect((await call(dev, `/audit/events/${eventId}`)).status).toBe(200);
+    const pids = Object.values(dev.pids);
+    expect(pids.every(isAlive)).toBe(true);
+    await end("SIGTERM");
+    expect(await allGone(pids)).toBe(true);
+  });
+
+  test("after kill -9 of everything the next start recovers with all that was acknowledged", async () => {
+    const first = await stack.start(["--port", "0"]);
+    const stored = await storeEvent(first.dev, "ws-2");
+    for (const pid of Object.values(first.dev.pids)) process.kill(pid, "SIGKILL");
+    const second = await stack.start(["--port", "0"]);
+    expect(second.dev.apiKey).toBe(first.dev.apiKey);
+    expect((await call(second.dev, `/audit/events/${stored}`)).status).toBe(200);
+    await second.end("SIGINT");
+  });
+
+  test("after kill -9 of the launcher alone its children end or are ended by the next start", async () => {
+    const first = await stack.start(["--port", "0"]);
+    process.kill(first.dev.pids.start as number, "SIGKILL");
+    const second = await stack.start(["--port", "0"]);
+    expect(await allGone(Object.values(first.dev.pids))).toBe(true);
+    await storeEvent(second.dev, "ws-3");
+    await second.end("SIGINT");
+  });
+
+  test("takes another port when the wanted one is in use, and refuses to run twice on one folder", async () => {
+    const taken = net.createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => taken.once("listening", resolve));
+    const { port } = taken.address() as net.AddressInfo;
+    const { dev, end, output } = await stack.start(["--port", String(port)]);
+    expect(new URL(dev.url).port).not.toBe(String(port));
+    expect(output()).toContain(`port ${port} was taken`);
+    await expect(stack.start(["--port", "0"])).rejects.toThrow(/runs already on this folder/);
+    expect((await call(dev, "/health")).status).toBe(200);
+    await end("SIGINT");
+    taken.close();
+  });
+
+  test("a part that dies is started again", async () => {
+    const { dev, end } = await stack.start(["--port", "0", "--no-inngest"]);
+    expect(dev.inngestUrl).toBeNull();
+    process.kill(dev.pids.api as number, "SIGKILL");
+    process.kill(dev.pids.postgres as number, "SIGKILL");
+    await expect
+      .poll(
+        () =>
+          call(dev, `/audit/events/${eventId}`).then(
+            (r) => r.status,
+            () => 0,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(200);
+    await end("SIGINT");
+  });
+});
+
+describe.skipIf(!isRoot)("npm start as an ordinary user", () => {
+  const stack = useStack();
+
+  test("serves the API as under root", async () => {
+    fs.chownSync(stack.dataDir, ORDINARY_USER.uid, ORDINARY_USER.gid);
+    const { dev, end } = await stack.start(["--port", "0"], {
+      ...ORDINARY_USER,
+      env: { HOME: stack.dataDir },
+    });
+    await storeEvent(dev, "ws-1");
+    await end("SIGINT");
+  });
+});
+
+async function rolesOf(dev: DevFile): Promise<string[]> {
+  const urls = [dev.databaseUrl, dev.workerDatabaseUrl, dev.ownerDatabaseUrl, dev.superuserDatabaseUrl];
+  return Promise.all(
+    urls.map(async (url) => {
+      const client = new pg.Client({ connectionString: url ?? "" });
+      await client.connect();
+      const { rows } = await client.query<{ role: string }>("select current_user as role");
+      await client.end();
+      return rows[0]?.role ?? "";
+    }),
+  );
+}

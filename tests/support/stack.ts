@@ -1,0 +1,80 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll } from "vitest";
+import { isAlive, waitForExit } from "../../local/processes.ts";
+import type { DevFile } from "../../local/stack.ts";
+
+const START_TIMEOUT_MS = 60_000;
+const root = path.resolve(import.meta.dirname, "../..");
+
+export interface RunningStack {
+  dev: DevFile;
+  output: () => string;
+  /** Sends a signal to the launcher alone and waits for its end; answers the exit code. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface StackRunner {
+  dataDir: string;
+  /** Runs what `npm start` runs; rejects with what it printed when it ends instead. */
+  start(
+    args?: string[],
+    options?: { uid?: number; gid?: number; env?: Record<string, string> },
+  ): Promise<RunningStack>;
+}
+
+/** The real start command on a folder of this test file's own; whatever is left is ended afterwards. */
+export function useStack(): StackRunner {
+  const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-stack-"));
+  const started: RunningStack[] = [];
+  afterAll(async () => {
+    for (const { dev } of started) {
+      for (const pid of Object.values(dev.pids)) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      for (const pid of Object.values(dev.pids)) await waitForExit(pid, 5_000);
+    }
+    fs.rmSync(dataDir, { recursive: true, force: true });
+  });
+  return {
+    dataDir,
+    start: async (args = [], { env = {}, ...identity } = {}) => {
+      const command = ["--import", "tsx", path.join(root, "local/start.ts"), "--data", dataDir, ...args];
+      const child = spawn(process.execPath, command, {
+        cwd: root,
+        env: { ...process.env, ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+        ...identity,
+      });
+      const stack = await untilStarted(child, dataDir);
+      started.push(stack);
+      return stack;
+    },
+  };
+}
+
+async function untilStarted(child: ChildProcess, dataDir: string): Promise<RunningStack> {
+  let text = "";
+  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not started in time:\n${text}`)), START_TIMEOUT_MS);
+    const read = (chunk: Buffer) => {
+      text += chunk.toString();
+      if (!text.includes("Ctrl-C stops everything")) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    child.stdout?.on("data", read);
+    child.stderr?.on("data", read);
+    void exited.then((code) => (clearTimeout(timer), reject(new Error(`ended with ${code}:\n${text}`))));
+  });
+  const dev = JSON.parse(fs.readFileSync(path.join(dataDir, "dev.json"), "utf8")) as DevFile;
+  return {
+    dev,
+    output: () => text,
+    end: async (signal) => {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { serve as listen } from "@hono/node-server";
+import { serve } from "inngest/edge";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll } from "vitest";
+import { workflows } from "../../functions/index.ts";
+import { readEnv } from "../../lib/env.ts";
+import { createInngest } from "../../lib/inngest.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { startInngest, type InngestServer } from "../../local/inngest/index.ts";
+import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import type { TestDatabase } from "./database.ts";
+
+const RETRY_BACKOFF_MS = [50];
+
+export interface TestWorkflows {
+  runtime: Runtime;
+  engine: InngestServer;
+}
+
+/** All workflows of the service, driven by the local engine over HTTP, on a test file's database. */
+export function useWorkflows(db: TestDatabase): TestWorkflows {
+  const running = {} as TestWorkflows & { close(): Promise<void> };
+
+  beforeAll(async () => {
+    let handler: (request: Request) => Promise<Response> = async () => new Response(null, { status: 503 });
+    const server = listen({ hostname: "127.0.0.1", port: 0, fetch: (request) => handler(request) });
+    await new Promise((resolve) => server.once("listening", resolve));
+    const appUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/inngest`;
+    running.engine = await startInngest({
+      databaseUrl: db.url("admin"),
+      appUrls: [appUrl],
+      retryBackoffMs: RETRY_BACKOFF_MS,
+      log: () => undefined,
+    });
+    const log = createLogger("silent");
+    const inngest = createInngest(log, running.engine.url);
+    const env = readEnv({ DATABASE_URL: db.url("app"), WORKER_DATABASE_URL: db.url("worker") });
+    running.runtime = createRuntime(env, { inngest, log });
+    handler = serve({ client: inngest, functions: workflows(running.runtime), servePath: "/api/inngest" });
+    running.close = async () => {
+      await running.engine.stop();
+      await new Promise((resolve) => server.close(resolve));
+      await running.runtime.close();
+    };
+  });
+  afterAll(() => running.close());
+  return running;
+}
