@@ -17,7 +17,7 @@ export class MissingSettingError extends Error {
 /** A database URL from the environment, or of the local stack that runs in this folder. */
 export function databaseUrl(name: Setting): string {
   const shared = name === "WORKER_DATABASE_URL" ? process.env.DATABASE_URL : undefined;
-  const url = process.env[name] ?? shared ?? (hasDatabase() ? undefined : localStack()[FROM_DEV_FILE[name]]);
+  const url = process.env[name] || shared || (hasDatabase() ? undefined : localStack()[FROM_DEV_FILE[name]]);
   if (typeof url === "string" && url !== "") return url;
   throw new MissingSettingError(`Set ${name}, or start the local stack in this folder with npm start.`);
 }

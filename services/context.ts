@@ -44,10 +44,10 @@ export function requireScope(ctx: Context, scope: Scope): void {
   );
 }
 
-/** Another tenant's workspace answers like one that does not exist. */
-export function requireWorkspace(ctx: Context, workspaceId: string): void {
+/** Another tenant's workspace answers like one that does not exist; `path` says where the request named it. */
+export function requireWorkspace(ctx: Context, workspaceId: string, path: string): void {
   const { workspaces } = ctx.principal;
-  if (workspaces !== null && !workspaces.includes(workspaceId)) throw notFound("workspace");
+  if (workspaces !== null && !workspaces.includes(workspaceId)) throw notFound("workspace", path);
 }
 
 /** Another tenant's project answers like one that does not exist. */

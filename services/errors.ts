@@ -42,8 +42,13 @@ export class ServiceError extends Error {
   }
 }
 
-export const notFound = (what: string) =>
-  new ServiceError("not_found", `There is no ${what} with this id that this key may see.`);
+/** Not there, or not for this key; `paths` say where in the request it was named. */
+export const notFound = (what: string, ...paths: string[]) => {
+  const message = `There is no ${what} with this id that this key may see.`;
+  return new ServiceError("not_found", message, {
+    errors: paths.map((path) => ({ path, code: "not_found", message })),
+  });
+};
 
 /** One wrong field, named. */
 export const invalidField = (path: string, code: string, message: string) =>

@@ -32,6 +32,10 @@ export const idempotencyKeyReused = () =>
     "This Idempotency-Key was sent with another request; use a new one.",
   );
 
+/** Tells a caller that nothing was done now. */
+export const replayHeaders = (isReplay: boolean): Record<string, string> =>
+  isReplay ? { "idempotent-replay": "true" } : {};
+
 /**
  * Runs a write once per key and Idempotency-Key, in one transaction with the answer that is kept for 24 hours: a crash
  * leaves neither. A refusal is not kept. Throws `request_running` (409) and `idempotency_key_reused` (422).
@@ -51,7 +55,7 @@ export async function runIdempotent(
       return {
         status: first.status ?? 200,
         ...kept,
-        headers: { ...kept.headers, "idempotent-replay": "true" },
+        headers: { ...kept.headers, ...replayHeaders(true) },
       };
     }
     const answer = await write({ ...ctx, db: tx });

@@ -89,7 +89,7 @@ export function caller(app: App, ownKey: string): Call {
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = /json$/.test(response.headers.get("content-type")?.split(";")[0] ?? "");
+    const isJson = /[/+]json$/.test(response.headers.get("content-type")?.split(";")[0] ?? "");
     return {
       status: response.status,
       body: isJson && text ? JSON.parse(text) : text,

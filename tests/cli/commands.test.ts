@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { useDatabase } from "../support/database.ts";
+
+const db = useDatabase();
+const root = path.resolve(import.meta.dirname, "../..");
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `npx afterimage` as an operator would, on this file's database unless told otherwise. */
+function afterimage(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const urls = {
+    DATABASE_URL: db.url("app"),
+    WORKER_DATABASE_URL: db.url("worker"),
+    MIGRATE_DATABASE_URL: db.url("admin"),
+  };
+  return new Promise((resolve) => {
+    const options = { cwd: root, env: { ...process.env, ...urls, ...env } };
+    execFile(process.execPath, ["cli/afterimage.js", ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+test("every command explains itself", async () => {
+  for (const args of [["--help"], ["migrate", "--help"], ["keys", "--help"], ["doctor", "--help"]]) {
+    const { code, stdout } = await afterimage(args);
+    expect({ args, code }).toEqual({ args, code: 0 });
+    expect(stdout).toContain("Usage: afterimage");
+  }
+});
+
+describe("afterimage keys", () => {
+  test("a key is made, listed, rotated and revoked, and its secret is shown once", async () => {
+    const created = await afterimage([
+      "keys",
+      "create",
+      "--name",
+      "chat app",
+      "--user",
+      "alice",
+      "--scopes",
+      "events:read",
+    ]);
+    expect(created).toMatchObject({ code: 0 });
+    const secret = /afi_[\w-]{43}/.exec(created.stdout)?.[0];
+    expect(secret).toBeDefined();
+    const listed = await afterimage(["keys", "list", "--user", "alice"]);
+    expect(listed.stdout).toContain("chat app");
+    expect(listed.stdout).not.toContain(secret);
+    const [key] = await db.rows<{ id: string }>("app", "select id from api_keys where user_id = 'alice'");
+    const rotated = await afterimage(["keys", "rotate", key?.id ?? "", "--overlap-hours", "1"]);
+    expect(/afi_[\w-]{43}/.exec(rotated.stdout)?.[0]).not.toBe(secret);
+    const revoked = await afterimage(["keys", "revoke", key?.id ?? ""]);
+    expect(revoked.stdout).toMatch(/^Revoked afi_/);
+    const [row] = await db.rows("app", "select revoked_at, created_by_user_id from api_keys where id = $1", [
+      key?.id,
+    ]);
+    expect(row?.revoked_at).not.toBeNull();
+    expect(row?.created_by_user_id).toMatch(/^operator:/);
+    const actions = await db.rows("app", "select action_type from audit_events order by created_at");
+    expect(actions.map((one) => one.action_type)).toEqual([
+      "CREATE_API_KEY",
+      "ROTATE_API_KEY",
+      "REVOKE_API_KEY",
+    ]);
+  });
+
+  test.each([
+    [["keys", "create", "--name", "x", "--user", "bob", "--scopes", "everything"], /scopes/],
+    [["keys", "create", "--name", "x", "--user", "bob", "--expires", "yesterday"], /expiresAt/],
+    [["keys", "create", "--user", "bob"], /--name/],
+    [["keys", "revoke", "not-an-id"], /Invalid UUID/],
+    [["keys", "revoke", "00000000-0000-7000-8000-000000000000"], /no key with this id/],
+    [["keys", "list", "--limit", "0"], /limit/],
+    [["nonsense"], /unknown command/],
+  ])("%j is refused with a reason and changes nothing", async (args, reason) => {
+    const before = await db.rows("app", "select count(*) from api_keys");
+    const { code, stderr } = await afterimage(args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(reason);
+    expect(stderr).not.toContain("    at ");
+    expect(await db.rows("app", "select count(*) from api_keys")).toEqual(before);
+  });
+});
+
+describe("afterimage doctor", () => {
+  test("says in words that all is well", async () => {
+    const { code, stdout } = await afterimage(["doctor"]);
+    expect({ code, bad: stdout.split("\n").filter((line) => !line.startsWith("ok")) }).toEqual({
+      code: 0,
+      bad: [""],
+    });
+  });
+
+  test("names a guard that was switched off, says what to do, and ends with 1", async () => {
+    const [month] = await db.rows("app", "select newest_partition as name from partition_schedule");
+    const trigger = `alter table audit.${month?.name}`;
+    await db.asOwner(`${trigger} disable trigger audit_events_immutable_statement`);
+    const { code, stdout } = await afterimage(["doctor"]);
+    await db.asOwner(`${trigger} enable trigger audit_events_immutable_statement`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(new RegExp(`FAIL  guards: .*${month?.name}`));
+    expect(stdout).toContain("→");
+  });
+
+  test("says what to do when the database is away", async () => {
+    const away = { DATABASE_URL: "postgresql://audit_app@127.0.0.1:9/none", WORKER_DATABASE_URL: "" };
+    const { code, stdout } = await afterimage(["doctor"], away);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/FAIL  database: .*\n\s+→ Check DATABASE_URL/);
+  });
+});
+
+describe("afterimage migrate", () => {
+  test("says that there is nothing to do", async () => {
+    const { code, stdout } = await afterimage(["migrate"]);
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("Nothing to do") });
+  });
+
+  test("--dry-run says what it would apply, and changes nothing", async () => {
+    await db.asOwner("delete from schema_versions where name = 'sql/trails.sql'");
+    const tried = await afterimage(["migrate", "--dry-run"]);
+    expect(tried.stdout).toContain("  sql/trails.sql");
+    expect(await db.rows("app", "select from schema_versions where name = 'sql/trails.sql'")).toHaveLength(0);
+    const applied = await afterimage(["migrate"]);
+    expect(applied.stdout).toMatch(/Applied:\n {2}sql\/trails\.sql/);
+  });
+
+  test("without a database it says which variable to set", async () => {
+    const { code, stderr } = await afterimage(["migrate"], { MIGRATE_DATABASE_URL: "" });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining("Set MIGRATE_DATABASE_URL"),
+    });
+  });
+});

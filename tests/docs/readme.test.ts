@@ -1,0 +1,32 @@
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { useStack } from "../support/stack.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
+const stack = useStack();
+
+/** The shell blocks below a heading, one after the other. */
+function blocksOf(heading: string): string {
+  const section = readme.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+  return [...section.matchAll(/```bash\n([\s\S]*?)```/g)].map((match) => match[1]).join("\n");
+}
+
+test("the README's first minute works by copy and paste", async () => {
+  const { dev, end } = await stack.start(["--port", "0"]);
+  const script = blocksOf("The first minute")
+    .replaceAll("http://localhost:3000", dev.url)
+    .replaceAll(".afterimage/dev.json", path.join(stack.dataDir, "dev.json"))
+    .replaceAll("curl ", "curl --silent --show-error --fail-with-body ");
+  const run = promisify(execFile);
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", script], { cwd: root });
+  await end("SIGINT");
+  expect(stdout).toContain('"changedFields":["name"]');
+  expect(stdout).toContain('"status":"placeholder"');
+  expect(stdout).toMatch(/"status":"complete".*"total":0\.00105/);
+  expect(stdout).toContain('"jobId":"trail-cleanup"');
+  expect(stdout).toContain("Audit events are immutable");
+});
