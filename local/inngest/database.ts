@@ -6,6 +6,7 @@ import type { Log } from "./log.ts";
 const POOL_SIZE = 8;
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
+const START_PATIENCE_MS = 30_000;
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** Serialises executors that create the tables at the same moment. */
@@ -40,13 +41,13 @@ export class Database {
     );
   }
 
-  /** Creates the tables when they are missing. */
+  /** Creates the tables when they are missing. Throws when the server stays away for START_PATIENCE_MS. */
   async migrate(): Promise<void> {
     const sql = readFileSync(new URL("./schema.sql", import.meta.url), "utf8");
     await this.transaction(async (session) => {
       await session.rows("select pg_advisory_xact_lock($1)", [SCHEMA_LOCK]);
       await session.rows(sql);
-    });
+    }, START_PATIENCE_MS);
   }
 
   /** One read. Throws at once when the server is away. */

@@ -25,9 +25,24 @@ export async function acceptEvents(
       ? await claimKey(session, "event", `${event.name}\n${event.id}`, internalId)
       : internalId;
     if (known === internalId) await insertEvent(session, internalId, normalized(event, internalId));
+    else await routeAgain(session, known);
     ids.push(known);
   }
   return ids;
+}
+
+/**
+ * A repeated event starts what it has not started yet, as on Inngest's server, where an id counts per
+ * function: so one that came before its function was registered is not lost. No function starts twice.
+ */
+async function routeAgain(session: Session, internalId: string): Promise<void> {
+  await session.rows(
+    `update inngest.events
+     set handled_at = null
+     where internal_id = $1
+     and handled_at is not null`,
+    [internalId],
+  );
 }
 
 /** Stores an event that the engine itself sends. Its handling happens with all others', in order. */

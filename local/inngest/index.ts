@@ -9,6 +9,8 @@ import { routes } from "./server.ts";
 import { keepSynced } from "./sync.ts";
 
 const HOST = "127.0.0.1";
+/** How long apps named in `appUrls` may take to start before calls are made to them regardless. */
+const HOLD_MAX_MS = 15_000;
 
 export interface InngestOptions {
   /** Where runs are kept, in the schema `inngest`, which is made when missing. The role must own it. */
@@ -39,12 +41,15 @@ export async function startInngest(options: InngestOptions): Promise<InngestServ
   const { databaseUrl, log = logToStderr } = options;
   const database = new Database(databaseUrl, log);
   const registry = new Registry(database, log);
+  const unsynced = new Set(options.appUrls);
+  const holdEndsAt = Date.now() + HOLD_MAX_MS;
   const scheduler = new Scheduler({
     database,
     databaseUrl,
     registry,
     backoff: backoff(options.retryBackoffMs),
     checkpointing: options.checkpointing ?? true,
+    held: () => unsynced.size > 0 && Date.now() < holdEndsAt,
     log,
   });
   const server = await openServer(options, database, registry, scheduler, log).catch(
@@ -55,7 +60,11 @@ export async function startInngest(options: InngestOptions): Promise<InngestServ
   );
   const { port } = server.address() as AddressInfo;
   const syncing = new AbortController();
-  const syncs = (options.appUrls ?? []).map((appUrl) => keepSynced(appUrl, log, syncing.signal));
+  const syncs = (options.appUrls ?? []).map((appUrl) =>
+    keepSynced(appUrl, log, syncing.signal, () => {
+      if (unsynced.delete(appUrl)) scheduler.wake();
+    }),
+  );
   scheduler.start();
   return {
     url: `http://${HOST}:${port}`,

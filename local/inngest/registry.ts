@@ -44,7 +44,9 @@ export class Registry {
     const [row] = await this.#database.rows<{ at: string | null }>(
       "select max(synced_at)::text as at from inngest.apps",
     );
-    if (row && row.at !== this.#loadedAt) await this.load();
+    if (!row || row.at === this.#loadedAt) return;
+    this.#checksums.clear();
+    await this.load();
   }
 
   /** Fills memory from the tables, so that runs go on before their app has registered again. */

@@ -29,6 +29,8 @@ export interface SchedulerOptions {
   registry: Registry;
   backoff: Backoff;
   checkpointing: boolean;
+  /** While true no call is made: apps that are still starting would only use up attempts. */
+  held(): boolean;
   log: Log;
 }
 
@@ -128,7 +130,7 @@ export class Scheduler {
 
   async #startJobs(): Promise<number> {
     const room = IN_FLIGHT_MAX - this.#inFlight.size;
-    if (room <= 0) return 0;
+    if (room <= 0 || this.#options.held()) return 0;
     const jobs = await claimJobs(this.#options.database, this.#slots, this.#executor, room);
     for (const job of jobs) {
       const call = this.#perform(job).finally(() => {

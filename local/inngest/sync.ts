@@ -10,13 +10,19 @@ const SAY_AFTER_FAILURES = 20;
 /**
  * Asks an app to register, as Inngest's own dev server does with the URLs it is given: until it answers,
  * and every five seconds from then on, so that an app which comes back changed is noticed. Ends with
- * `signal`.
+ * `signal`. Calls `onSynced` each time the app has registered.
  */
-export async function keepSynced(appUrl: string, log: Log, signal: AbortSignal): Promise<void> {
+export async function keepSynced(
+  appUrl: string,
+  log: Log,
+  signal: AbortSignal,
+  onSynced: () => void,
+): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     const problem = await askToRegister(appUrl, signal);
     failures = problem === undefined ? 0 : failures + 1;
+    if (problem === undefined) onSynced();
     if (failures === SAY_AFTER_FAILURES) log("warn", "an app does not register", { app: appUrl, problem });
     const wait = failures === 0 ? REPEAT_MS : Math.min(FIRST_RETRY_MS * failures, RETRY_MAX_MS);
     await sleep(wait, undefined, { signal, ref: false }).catch(() => {});
