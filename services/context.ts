@@ -13,6 +13,8 @@ export interface Principal {
   workspaces: readonly string[] | null;
   /** Null: every project. */
   projects: readonly string[] | null;
+  /** Null: the key does not expire. */
+  expiresAt: Date | null;
 }
 
 /** What every service call gets. Inside an idempotent request `db` is a transaction. */

@@ -10,7 +10,14 @@ const OPERATOR_KEY_ID = "00000000-0000-0000-0000-000000000000";
 export function operatorContext(db: Db, userId: string, log: Logger): Context {
   return {
     db,
-    principal: { keyId: OPERATOR_KEY_ID, userId, scopes: new Set(scopes), workspaces: null, projects: null },
+    principal: {
+      keyId: OPERATOR_KEY_ID,
+      userId,
+      scopes: new Set(scopes),
+      workspaces: null,
+      projects: null,
+      expiresAt: null,
+    },
     requestId: crypto.randomUUID(),
     log,
     afterCommit: () => undefined,

@@ -13,6 +13,11 @@ interface Schema {
   enum?: unknown[];
   anyOf?: Schema[];
   format?: string;
+  minimum?: number;
+  maximum?: number;
+  maxLength?: number;
+  maxItems?: number;
+  default?: unknown;
 }
 
 interface Operation {
@@ -33,9 +38,9 @@ nav { columns: 2; font-size: .9rem; } nav a { display: block; text-decoration: n
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); } section { margin: 2.2rem 0; }
 h3 { font: 600 1rem/1.4 ui-monospace, monospace; margin-bottom: .2rem; overflow-wrap: anywhere; }
 h3 b { display: inline-block; min-width: 4.2rem; text-transform: uppercase; color: #0a7d55; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; } td { border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; vertical-align: top; }
-code { font-size: .88em; } td:first-child { white-space: nowrap; } .quiet { opacity: .7; }
-@media (max-width: 40rem) { nav { columns: 1; } td:first-child { white-space: normal; } }`;
+table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: .9rem; } td { border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; vertical-align: top; }
+code { font-size: .88em; } td:first-child { width: 32%; overflow-wrap: anywhere; } td:nth-child(2):not([colspan]) { width: 24%; } .quiet { opacity: .7; }
+@media (max-width: 40rem) { nav { columns: 1; } }`;
 
 /** The OpenAPI document as one page of HTML without scripts. */
 export function docsPage(document: Document) {
@@ -63,7 +68,8 @@ export function docsPage(document: Document) {
           Every request carries <code>Authorization: Bearer afi_…</code>. Errors are RFC 9457 problem
           documents: rely on <code>code</code>, read <code>detail</code>. Lists answer <code>items</code> and
           <code>nextCursor</code>; give the cursor back with the same filters. Writes take an
-          <code>Idempotency-Key</code>. For programs: <a href="openapi.json">openapi.json</a>.
+          <code>Idempotency-Key</code>. After a 429 or 503 wait as <code>Retry-After</code> says. For
+          programs: <a href="openapi.json">openapi.json</a>.
         </p>
         <nav>
           ${operations.map(({ path, method }) => html`<a href="#${anchor(method, path)}"><code>${method.toUpperCase()} ${path}</code></a>`)}
@@ -86,7 +92,7 @@ function section(path: string, method: string, operation: Operation, schemas: Re
   const body = content ? resolve(content.schema, schemas) : undefined;
   return html`<section id="${anchor(method, path)}">
     <h3><b>${method}</b> ${path}</h3>
-    <p>${operation.summary}. <span class="quiet">${plain(operation.description)}</span></p>
+    <p>${operation.summary}. <span class="quiet">${prose(operation.description)}</span></p>
     <table>
       ${(operation.parameters ?? []).map((one) => field(`${one.in} ${one.name}`, one.schema, one.required ?? false, one.description))}
       ${Object.entries(body?.properties ?? {}).map(([name, schema]) =>
@@ -97,13 +103,15 @@ function section(path: string, method: string, operation: Operation, schemas: Re
           schema.description,
         ),
       )}
-      ${Object.entries(operation.responses).map(
-        ([status, answer]) =>
-          html`<tr>
-            <td>${status}</td>
-            <td colspan="2">${answer.description}</td>
-          </tr>`,
-      )}
+      ${Object.entries(operation.responses)
+        .filter(([status]) => !status.endsWith("XX"))
+        .map(
+          ([status, answer]) =>
+            html`<tr>
+              <td>${status}</td>
+              <td colspan="2">${prose(answer.description)}</td>
+            </tr>`,
+        )}
     </table>
   </section>`;
 }
@@ -111,8 +119,8 @@ function section(path: string, method: string, operation: Operation, schemas: Re
 function field(name: string, schema: Schema | undefined, isRequired: boolean, description?: string) {
   return html`<tr>
     <td><code>${name}</code>${isRequired ? "" : html` <span class="quiet">optional</span>`}</td>
-    <td class="quiet">${typeName(schema)}</td>
-    <td>${description ?? schema?.description ?? ""}</td>
+    <td class="quiet">${[typeName(schema), ...bounds(schema)].join(", ")}</td>
+    <td>${prose(description ?? schema?.description)}</td>
   </tr>`;
 }
 
@@ -129,4 +137,16 @@ function typeName(schema: Schema | undefined): string {
   return [schema.type ?? "any"].flat().join(" | ") + (schema.format ? ` (${schema.format})` : "");
 }
 
-const plain = (text = "") => text.replaceAll("`", "");
+function bounds(schema: Schema = {}): string[] {
+  const { minimum, maximum, maxLength, maxItems } = schema;
+  return [
+    minimum !== undefined && maximum !== undefined ? `${minimum} to ${maximum}` : "",
+    maxLength === undefined ? "" : `up to ${maxLength} characters`,
+    maxItems === undefined ? "" : `up to ${maxItems}`,
+    schema.default === undefined ? "" : `default ${String(schema.default)}`,
+  ].filter(Boolean);
+}
+
+/** Text whose `code` is marked with backticks. */
+const prose = (text = "") =>
+  text.split("`").map((part, i) => (i % 2 === 0 ? part : html`<code>${part}</code>`));

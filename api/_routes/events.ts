@@ -5,6 +5,7 @@ import { eventExport, exportEvents } from "../../services/events/export.ts";
 import { eventQuery } from "../../services/events/filter.ts";
 import { getEvent } from "../../services/events/get.ts";
 import { listEvents } from "../../services/events/list.ts";
+import { replayHeaders } from "../../services/requests/run-idempotent.ts";
 import { flag, page, uuid } from "../../services/inputs.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
@@ -30,8 +31,10 @@ export function eventRoutes(app: App, runtime: Runtime): void {
       201: { description: "Stored.", schema: stored },
     },
     handle: async (ctx, { body, idempotent }) => {
-      const [one] = await appendEvents(ctx, [body], idempotent, "body");
-      return { status: one?.duplicate ? 200 : 201, body: { id: one?.id, createdAt: one?.createdAt } };
+      const { events, isReplay } = await appendEvents(ctx, [body], idempotent, "body");
+      const [one] = events;
+      const status = one?.duplicate ? 200 : 201;
+      return { status, body: { id: one?.id, createdAt: one?.createdAt }, headers: replayHeaders(isReplay) };
     },
   });
   endpoint(app, runtime, {
@@ -51,8 +54,8 @@ export function eventRoutes(app: App, runtime: Runtime): void {
       },
     },
     handle: async (ctx, { body, idempotent }) => {
-      const all = await appendEvents(ctx, body.events, idempotent);
-      return { status: 201, body: { ids: all.map((one) => one.id) } };
+      const { events, isReplay } = await appendEvents(ctx, body.events, idempotent);
+      return { status: 201, body: { ids: events.map((one) => one.id) }, headers: replayHeaders(isReplay) };
     },
   });
   endpoint(app, runtime, {

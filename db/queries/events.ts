@@ -150,11 +150,16 @@ function matches(filter: EventFilter): SQL | undefined {
   );
 }
 
-const contains = (text: string) => sql`
+// Folded by Unicode's rules whatever the database's locale; within JSON a quote or backslash stands escaped.
+const contains = (text: string) => sql`(
   strpos(
     lower(concat_ws(
-      ' ', ${e.actionType}, ${e.resourceType}, ${e.resourceId}, ${e.createdByUserId}, ${e.oldValues}::text,
-      ${e.newValues}::text, ${e.metadata}::text, array_to_string(${e.tags}, ' ')
-    )),
-    lower(${text}::text)
-  ) > 0`;
+      ' ', ${e.actionType}, ${e.resourceType}, ${e.resourceId}, ${e.createdByUserId}, array_to_string(${e.tags}, ' ')
+    ) collate "und-x-icu"),
+    lower(${text}::text collate "und-x-icu")
+  ) > 0
+  or strpos(
+    lower(concat_ws(' ', ${e.oldValues}::text, ${e.newValues}::text, ${e.metadata}::text) collate "und-x-icu"),
+    lower(${JSON.stringify(text).slice(1, -1)}::text collate "und-x-icu")
+  ) > 0
+)`;

@@ -41,11 +41,13 @@ const within = (reach: KeyReach) =>
     reach.projects === null ? undefined : arrayContained(apiKeys.projects, [...reach.projects]),
   );
 
-export async function findKey(db: Db, id: string, reach: KeyReach): Promise<KeyRow | null> {
+/** The key, held against changes until the transaction ends; null when it reaches further than `reach`. */
+export async function lockKey(db: Db, id: string, reach: KeyReach): Promise<KeyRow | null> {
   const [row] = await db
     .select()
     .from(apiKeys)
-    .where(and(eq(apiKeys.id, id), within(reach)));
+    .where(and(eq(apiKeys.id, id), within(reach)))
+    .for("update");
   return row ?? null;
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ingestEvents, type StoredEvent } from "../../db/queries/events.ts";
-import { requireScope, requireWorkspace, type Context } from "../context.ts";
-import { invalidField, ServiceError } from "../errors.ts";
+import { requireScope, type Context } from "../context.ts";
+import { invalidField, notFound, ServiceError } from "../errors.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { idempotencyKeyReused, requestRunning, type IdempotentRequest } from "../requests/run-idempotent.ts";
 import { newEvent, toRecord, type NewEvent } from "./event.ts";
@@ -16,6 +16,12 @@ export type NewEvents = z.infer<typeof newEvents>;
 /** Where the events stood in the request, so that refusals can name them. */
 export type EventPlace = "body" | "body.events";
 
+export interface Appended {
+  events: StoredEvent[];
+  /** The answer of an earlier request with the same Idempotency-Key. */
+  isReplay: boolean;
+}
+
 /**
  * Appends events in one statement, all or nothing, in the order given. An event whose `eventId` is stored already comes
  * back with `duplicate`. Throws `conflict` (409) when such an id holds another event, `not_found` for a workspace that
@@ -26,9 +32,9 @@ export async function appendEvents(
   events: NewEvent[],
   idempotent: IdempotentRequest | null,
   place: EventPlace = "body.events",
-): Promise<StoredEvent[]> {
+): Promise<Appended> {
   requireScope(ctx, "events:write");
-  for (const workspaceId of new Set(events.map((one) => one.workspaceId))) requireWorkspace(ctx, workspaceId);
+  requireWorkspaces(ctx, events, place);
   if (place === "body.events") checkSizes(events);
   const claim = idempotent && { keyId: ctx.principal.keyId, ...idempotent };
   const answer = await ingestEvents(ctx.db, events.map(toRecord), claim).catch((error: unknown) => {
@@ -36,8 +42,22 @@ export async function appendEvents(
   });
   if (answer.state === "running") throw requestRunning();
   if (answer.state === "mismatch") throw idempotencyKeyReused();
-  return answer.results.map((one) => ({ ...one, createdAt: new Date(one.createdAt).toISOString() }));
+  const stored = answer.results.map((one) => ({ ...one, createdAt: new Date(one.createdAt).toISOString() }));
+  return { events: stored, isReplay: answer.state === "replay" };
 }
+
+function requireWorkspaces(ctx: Context, events: NewEvent[], place: EventPlace): void {
+  const { workspaces } = ctx.principal;
+  if (workspaces === null) return;
+  const seen = new Set(workspaces);
+  const foreign = events.flatMap((one, i) =>
+    seen.has(one.workspaceId) ? [] : [pathOf(place, i, "workspaceId")],
+  );
+  if (foreign.length > 0) throw notFound("workspace", ...foreign);
+}
+
+const pathOf = (place: EventPlace, i: number, field: string) =>
+  place === "body" ? `body.${field}` : `body.events[${i}].${field}`;
 
 function checkSizes(events: NewEvent[]): void {
   const message = `An event may have ${EVENT_BYTES_MAX} bytes at most.`;
@@ -79,10 +99,11 @@ function refusal(error: unknown, place: EventPlace): ServiceError | null {
 
 function eventIdConflict(detail: string, place: EventPlace): ServiceError {
   const results = JSON.parse(detail) as { conflict: boolean }[];
-  const errors = results.flatMap(({ conflict }, i) => {
-    const path = place === "body" ? "body.eventId" : `body.events[${i}].eventId`;
-    return conflict ? [{ path, code: "reused", message: "This id holds another event." }] : [];
-  });
+  const errors = results.flatMap(({ conflict }, i) =>
+    conflict
+      ? [{ path: pathOf(place, i, "eventId"), code: "reused", message: "This id holds another event." }]
+      : [],
+  );
   return new ServiceError("conflict", "An eventId was used for another event before; nothing was stored.", {
     errors,
   });

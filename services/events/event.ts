@@ -47,7 +47,7 @@ export const newEvent = z
       .max(CHANGED_FIELDS_MAX)
       .optional()
       .describe("Computed if left out."),
-    ipAddress: z.union([z.ipv4(), z.ipv6()]).optional(),
+    ipAddress: z.union([z.ipv4().meta({ format: "ipv4" }), z.ipv6().meta({ format: "ipv6" })]).optional(),
     userAgent: z.string().max(USER_AGENT_LENGTH_MAX).optional(),
     requestId: callerId.optional(),
     tags: z.array(z.string().min(1).max(TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
@@ -61,7 +61,7 @@ export const newEvent = z
   .meta({ id: "NewEvent" });
 export type NewEvent = z.infer<typeof newEvent>;
 
-const json = z.unknown().meta({ type: "object", nullable: true });
+const json = z.unknown().meta({ type: ["object", "null"] });
 
 export const event = z
   .object({

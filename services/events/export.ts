@@ -57,9 +57,10 @@ export async function exportEvents(ctx: Context, input: EventExport): Promise<Re
     {
       async pull(controller) {
         const rows = await listEvents(ctx.db, filter, ROWS_PER_CHUNK, position).catch((error: unknown) => {
-          // The status is sent already: the broken connection tells the caller, this line the operator.
           log.error({ requestId, error: safeError(error) }, "export broke off");
-          throw error;
+          // The status is sent already, so a broken connection tells the caller; servers print what breaks a stream,
+          // and the database's own error quotes the filter.
+          throw new Error(`export broke off: request ${requestId}`);
         });
         const text = toText(rows.map(toEvent), isFirst);
         isFirst = false;
@@ -80,6 +81,8 @@ function toCsv(events: Event[], withHeader: boolean): string {
     columns: CSV_COLUMNS as unknown as string[],
     header: withHeader,
     record_delimiter: "windows",
+    // Else a lone line feed in a cell would end the row.
+    quote_record_delimiter: true,
     // A spreadsheet runs a cell that begins with = + - @ as a formula.
     escape_formulas: true,
   });

@@ -35,7 +35,7 @@ export type EventQuery = z.infer<typeof eventQuery>;
 /** The filter within what the key may see. Throws `not_found` for a workspace that it does not. */
 export function toFilter(ctx: Context, criteria: EventCriteria): EventFilter {
   const { workspaceId, actionType, includeDeleted, ...rest } = criteria;
-  if (workspaceId !== undefined) requireWorkspace(ctx, workspaceId);
+  if (workspaceId !== undefined) requireWorkspace(ctx, workspaceId, "query.workspaceId");
   return {
     ...rest,
     workspaceIds: workspaceId !== undefined ? [workspaceId] : ctx.principal.workspaces,

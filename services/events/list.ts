@@ -22,10 +22,12 @@ export async function listEvents(ctx: Context, input: EventQuery): Promise<Event
   const rows = await queryEvents(ctx.db, filter, limit + 1, after);
   const items = rows.slice(0, limit);
   const last = rows.length > limit ? items.at(-1) : undefined;
+  // Counted before the read is recorded, which may match the filter itself.
+  const total = includeTotal ? { total: await countEvents(ctx.db, filter) } : {};
   await recordRead(ctx, "events", criteria);
   return {
     items: items.map(toEvent),
     nextCursor: last ? encodeCursor([last.position, last.id], list) : null,
-    ...(includeTotal ? { total: await countEvents(ctx.db, filter) } : {}),
+    ...total,
   };
 }

@@ -25,7 +25,7 @@ export const jobRun = z
     createdAt: z.string(),
     startedAt: z.string().nullable(),
     finishedAt: z.string().nullable(),
-    result: z.unknown().meta({ type: "object", nullable: true }),
+    result: z.unknown().meta({ type: ["object", "null"] }),
     error: z.string().nullable(),
   })
   .meta({ id: "JobRun" });

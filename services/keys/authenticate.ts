@@ -55,5 +55,6 @@ function toPrincipal(row: KeyRow): Principal {
     scopes: new Set(row.scopes.filter((scope): scope is Scope => known.has(scope))),
     workspaces: row.workspaces,
     projects: row.projects,
+    expiresAt: row.expiresAt,
   };
 }

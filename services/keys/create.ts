@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { insertKey } from "../../db/queries/keys.ts";
 import { requireScope, type Context } from "../context.ts";
-import { ServiceError } from "../errors.ts";
+import { invalidField, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { callerId, time } from "../inputs.ts";
+import { withinOwnLifetime } from "./lifetime.ts";
 import { toKey, type Key } from "./key.ts";
 import { scopes } from "./scopes.ts";
 import { hashSecret, newSecret, shownPrefix } from "./secret.ts";
@@ -29,7 +30,7 @@ export const newKey = z.strictObject({
     .nullable()
     .optional()
     .describe("As your own if left out."),
-  expiresAt: time.optional(),
+  expiresAt: time.optional().describe("When your own key expires, if that ever does and this is left out."),
 });
 export type NewKey = z.infer<typeof newKey>;
 
@@ -40,10 +41,9 @@ export async function createKey(ctx: Context, input: NewKey): Promise<{ key: Key
   const workspaces = within(input.workspaces, ctx.principal.workspaces, "workspaces");
   const projects = within(input.projects, ctx.principal.projects, "projects");
   if (input.expiresAt && input.expiresAt.getTime() <= Date.now()) {
-    throw new ServiceError("invalid_request", "body.expiresAt: must lie in the future", {
-      errors: [{ path: "body.expiresAt", code: "past", message: "must lie in the future" }],
-    });
+    throw invalidField("body.expiresAt", "past", "must lie in the future");
   }
+  const expiresAt = withinOwnLifetime(ctx, input.expiresAt);
   const secret = newSecret();
   return ctx.db.transaction(async (tx) => {
     const row = await insertKey(tx, {
@@ -55,7 +55,7 @@ export async function createKey(ctx: Context, input: NewKey): Promise<{ key: Key
       workspaces,
       projects,
       createdByUserId: ctx.principal.userId,
-      expiresAt: input.expiresAt ?? null,
+      expiresAt,
     });
     const created = toKey(row);
     await logServiceEvent({ ...ctx, db: tx }, "CREATE_API_KEY", "api_key", row.id, {

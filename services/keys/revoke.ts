@@ -1,4 +1,4 @@
-import { endKey, findKey } from "../../db/queries/keys.ts";
+import { endKey, lockKey } from "../../db/queries/keys.ts";
 import { requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
@@ -8,7 +8,7 @@ import { reachOf, toKey, type Key } from "./key.ts";
 export async function revokeKey(ctx: Context, id: string): Promise<Key> {
   requireScope(ctx, "keys:manage");
   return ctx.db.transaction(async (tx) => {
-    const before = await findKey(tx, id, reachOf(ctx));
+    const before = await lockKey(tx, id, reachOf(ctx));
     if (!before) throw notFound("key");
     if (before.revokedAt !== null) return toKey(before);
     const after = await endKey(tx, id, { revoke: true });

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { endKey, findKey, insertKey } from "../../db/queries/keys.ts";
+import { endKey, lockKey, insertKey } from "../../db/queries/keys.ts";
 import { requireScope, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { reachOf, toKey, type Key } from "./key.ts";
+import { withinOwnLifetime } from "./lifetime.ts";
 import type { Scope } from "./scopes.ts";
 import { hashSecret, newSecret, shownPrefix } from "./secret.ts";
 
@@ -29,13 +30,14 @@ export async function rotateKey(
   requireScope(ctx, "keys:manage");
   const secret = newSecret();
   return ctx.db.transaction(async (tx) => {
-    const old = await findKey(tx, id, reachOf(ctx));
+    const old = await lockKey(tx, id, reachOf(ctx));
     if (!old) throw notFound("key");
     if (old.revokedAt !== null || (old.expiresAt !== null && old.expiresAt.getTime() <= Date.now())) {
       throw new ServiceError("conflict", "This key is revoked or expired; create a new one instead.");
     }
     for (const scope of old.scopes) requireScope(ctx, scope as Scope);
-    const { name, userId, scopes, workspaces, projects, expiresAt } = old;
+    const { name, userId, scopes, workspaces, projects } = old;
+    const expiresAt = withinOwnLifetime(ctx, old.expiresAt);
     const row = await insertKey(tx, {
       name,
       userId,

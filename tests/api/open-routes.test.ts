@@ -49,7 +49,7 @@ describe("no guarded route answers", () => {
   test.each(refused)("to %s", async (_, make) => {
     const authorization = await make();
     for (const { method, path } of guarded) {
-      const headers = authorization === null ? {} : { authorization };
+      const headers: Record<string, string> = authorization === null ? {} : { authorization };
       const answer = await api.call(method, concrete(path), { key: null, headers });
       expectProblem(answer, 401, "unauthenticated");
       expect(answer.headers.get("www-authenticate")).toContain("Bearer");

@@ -64,7 +64,7 @@ export async function callRaw(
     ...(body === undefined ? {} : { body, duplex: "half" }),
   });
   const text = await response.text();
-  const isJson = /json$/.test(response.headers.get("content-type") ?? "");
+  const isJson = /[/+]json$/.test(response.headers.get("content-type") ?? "");
   return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
 }
 
