@@ -5,13 +5,15 @@ import { postgresError } from "../services/postgres-errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
-import { MissingSettingError } from "./settings.ts";
+import { MissingSettingError, setDataDir } from "./settings.ts";
 
 const program = new Command("afterimage")
   .description(
     "Operator commands of Afterimage. Each works on the database that the environment names;\nwithout one, on the local stack that npm start runs here.",
   )
   .showHelpAfterError()
+  .option("--data <dir>", "the local stack's folder, as given to npm start", ".afterimage")
+  .hook("preAction", (command) => setDataDir(command.opts<{ data: string }>().data))
   .addHelpText(
     "after",
     `

@@ -1,12 +1,18 @@
-import fs from "node:fs";
 import path from "node:path";
+import { readDevFile } from "../local/dev-file.ts";
 
-const DEV_FILE = ".afterimage/dev.json";
 const FROM_DEV_FILE = {
   DATABASE_URL: "databaseUrl",
   WORKER_DATABASE_URL: "workerDatabaseUrl",
   MIGRATE_DATABASE_URL: "ownerDatabaseUrl",
 } as const;
+
+let dataDir = ".afterimage";
+
+/** Where the local stack keeps its data, if not in .afterimage: the --data of npm start. */
+export function setDataDir(folder: string): void {
+  dataDir = folder;
+}
 
 type Setting = keyof typeof FROM_DEV_FILE;
 
@@ -28,6 +34,5 @@ function hasDatabase(): boolean {
 }
 
 function localStack(): Record<string, unknown> {
-  const file = path.resolve(DEV_FILE);
-  return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>) : {};
+  return { ...readDevFile(path.resolve(dataDir)) };
 }

@@ -7,6 +7,7 @@ import { waitForExit } from "./processes.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const RESTART_MS = 500;
+const RESTART_MS_MAX = 15_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 export interface ChildOptions {
@@ -35,23 +36,26 @@ export interface Child {
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
   let stopping = false;
-  let child = launch(options);
+  let { child, exited } = launch(options);
   const ready = await untilReady(child, options);
   options.onStart?.(child.pid ?? 0, ready);
 
   const watch = async (): Promise<void> => {
-    await new Promise((resolve) => child.once("exit", resolve));
-    if (stopping) return;
-    options.say(`${options.name} ended unexpectedly; starting it again (its log: ${options.logFile})`);
-    await sleep(RESTART_MS);
-    if (stopping) return;
-    child = launch(options);
-    try {
-      options.onStart?.(child.pid ?? 0, await untilReady(child, options));
-    } catch (error) {
-      if (!stopping) options.say(error instanceof Error ? error.message : String(error));
+    for (let failures = 0; !stopping;) {
+      await exited;
+      if (stopping) return;
+      options.say(`${options.name} ended unexpectedly; starting it again (its log: ${options.logFile})`);
+      await sleep(Math.min(RESTART_MS * 2 ** failures, RESTART_MS_MAX));
+      if (stopping) return;
+      ({ child, exited } = launch(options));
+      try {
+        options.onStart?.(child.pid ?? 0, await untilReady(child, options));
+        failures = 0;
+      } catch (error) {
+        failures++;
+        if (!stopping) options.say(error instanceof Error ? error.message : String(error));
+      }
     }
-    return watch();
   };
   void watch();
 
@@ -66,14 +70,19 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   };
 }
 
-function launch({ file, args = [], env = {}, logFile }: ChildOptions): ChildProcess {
+function launch({ file, args = [], env = {}, logFile }: ChildOptions): {
+  child: ChildProcess;
+  exited: Promise<void>;
+} {
   const log = fs.openSync(logFile, "a", 0o600);
   const child = spawn(process.execPath, ["--import", "tsx", path.join(import.meta.dirname, file), ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", log, "ipc"],
   });
   fs.closeSync(log);
-  return child;
+  // Asked for at once: an end that comes before anyone listens would be missed.
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return { child, exited };
 }
 
 /** The first line of standard output is for us; what follows goes to the log. */

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 25;
@@ -10,13 +11,26 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-  return !/<defunct>$/.test(commandOf(pid));
+  return commandOf(pid) !== "";
 }
 
-/** The command line of a process, or "" when there is none: a number alone may have been reused by a stranger. */
+/**
+ * The command line of a running process, or "": a number alone may have been reused by a stranger. Read from /proc
+ * where there is one, because the smallest systems have no ps.
+ */
 export function commandOf(pid: number): string {
+  if (process.platform === "linux") return read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
   try {
-    return execFileSync("ps", ["-ww", "-o", "args=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const line = execFileSync("ps", ["-ww", "-o", "args=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    return line.endsWith("<defunct>") ? "" : line;
+  } catch {
+    return "";
+  }
+}
+
+function read(file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
   } catch {
     return "";
   }
@@ -41,6 +55,6 @@ export async function endProcess(
   if (!isAlive(pid)) return;
   process.kill(pid, signal);
   if (await waitForExit(pid, graceMs)) return;
-  process.kill(pid, "SIGKILL");
+  if (isAlive(pid)) process.kill(pid, "SIGKILL");
   await waitForExit(pid, graceMs);
 }

@@ -1,15 +1,19 @@
 import fs from "node:fs";
 import path from "node:path";
+import pg from "pg";
 import { migrate } from "../db/migrate.ts";
 import { startChild, type Child } from "./children.ts";
 import { ADMIN, createAdminAndDatabase, rolePasswords } from "./database.ts";
+import { readDevFile, removeDevFile, writeDevFile, type DevFile } from "./dev-file.ts";
 import { firstApiKey } from "./first-key.ts";
+import { lockFolder } from "./lock.ts";
 import { startPostgres, type PostgresServer } from "./postgres/index.ts";
 import { freePort } from "./ports.ts";
-import { commandOf, endProcess, isAlive } from "./processes.ts";
+import { commandOf, endProcess } from "./processes.ts";
 
 const DATABASE = "afterimage";
 const ENGINE_DATABASE = "inngest";
+const CONNECT_TIMEOUT_MS = 5_000;
 
 export interface StackOptions {
   dataDir: string;
@@ -18,20 +22,6 @@ export interface StackOptions {
   /** Whether a workflow engine runs; `--no-inngest` leaves it out. */
   inngest: boolean;
   say: (line: string) => void;
-}
-
-/** What .afterimage/dev.json holds: how to reach each part. */
-export interface DevFile {
-  url: string;
-  apiKey: string;
-  databaseUrl: string;
-  workerDatabaseUrl: string;
-  ownerDatabaseUrl: string | null;
-  superuserDatabaseUrl: string | null;
-  redisUrl: string | null;
-  redisToken: string | null;
-  inngestUrl: string | null;
-  pids: Record<string, number>;
 }
 
 export interface Stack {
@@ -51,10 +41,10 @@ interface Urls {
 /** Starts every part that the environment does not replace, migrates, and writes dev.json. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   fs.mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
-  const file = path.join(options.dataDir, "dev.json");
-  await endLeftovers(file);
-  const parts = new Parts(options, file);
+  const unlock = lockFolder(options.dataDir);
+  const parts = new Parts(options, unlock);
   try {
+    await endLeftovers(options.dataDir);
     const urls = await startDatabases(parts, options);
     const redis = await startRedisPart(parts, options.dataDir);
     const port = await freePort(options.port);
@@ -89,14 +79,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 /** The running parts: stopped in the opposite order, their process ids kept in dev.json. */
 class Parts {
   readonly #options: StackOptions;
-  readonly #file: string;
+  readonly #unlock: () => void;
   readonly #running: { stop(): Promise<void> }[] = [];
   readonly #pids: Record<string, number> = { start: process.pid };
   #written: DevFile | undefined;
 
-  constructor(options: StackOptions, file: string) {
+  constructor(options: StackOptions, unlock: () => void) {
     this.#options = options;
-    this.#file = file;
+    this.#unlock = unlock;
   }
 
   async start(name: string, file: string, args: string[], env: Record<string, string> = {}): Promise<Child> {
@@ -122,13 +112,14 @@ class Parts {
 
   writeDevFile(dev: Omit<DevFile, "pids">): DevFile {
     this.#written = { ...dev, pids: this.#pids };
-    fs.writeFileSync(this.#file, `${JSON.stringify(this.#written, null, 2)}\n`, { mode: 0o600 });
+    writeDevFile(this.#options.dataDir, this.#written);
     return this.#written;
   }
 
   async stop(): Promise<void> {
     for (const part of this.#running.toReversed()) await part.stop();
-    fs.rmSync(this.#file, { force: true });
+    removeDevFile(this.#options.dataDir);
+    this.#unlock();
   }
 }
 
@@ -150,6 +141,7 @@ async function prepareDatabases(postgres: PostgresServer, dataDir: string): Prom
   const { DATABASE_URL, WORKER_DATABASE_URL, MIGRATE_DATABASE_URL } = process.env;
   if (DATABASE_URL) {
     if (MIGRATE_DATABASE_URL) await migrate({ url: MIGRATE_DATABASE_URL });
+    await requireSchema(DATABASE_URL);
     const worker = WORKER_DATABASE_URL ?? DATABASE_URL;
     return { app: DATABASE_URL, worker, owner: MIGRATE_DATABASE_URL ?? null, superuser: null, engine };
   }
@@ -162,6 +154,26 @@ async function prepareDatabases(postgres: PostgresServer, dataDir: string): Prom
     superuser: postgres.url(DATABASE),
     engine,
   };
+}
+
+async function requireSchema(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query("select to_regclass('audit.schema_versions') is not null as yes");
+    if (rows[0]?.yes) return;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    throw new Error(
+      `The database of DATABASE_URL cannot be used (${code ?? message}): check the URL and that it runs.`,
+    );
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+  throw new Error(
+    "The database of DATABASE_URL has no schema audit: set MIGRATE_DATABASE_URL to its admin, or run npx afterimage migrate.",
+  );
 }
 
 async function startRedisPart(parts: Parts, dataDir: string) {
@@ -191,23 +203,10 @@ function engineEnvironment(inngestUrl: string | null): Record<string, string> {
 }
 
 /** A start that was killed leaves parts behind: their ids are in dev.json, their command lines prove who they are. */
-async function endLeftovers(devFile: string): Promise<void> {
-  if (!fs.existsSync(devFile)) return;
-  const { url, pids = {} } = JSON.parse(fs.readFileSync(devFile, "utf8")) as Partial<DevFile>;
-  if (
-    pids.start &&
-    pids.start !== process.pid &&
-    isAlive(pids.start) &&
-    /local\/start\.ts/.test(commandOf(pids.start))
-  ) {
-    throw new Error(
-      `Afterimage runs already on this folder (process ${pids.start}, ${url}). Stop it, or give --data another folder.`,
-    );
-  }
-  for (const [name, pid] of Object.entries(pids)) {
+async function endLeftovers(dataDir: string): Promise<void> {
+  for (const [name, pid] of Object.entries(readDevFile(dataDir)?.pids ?? {})) {
     if (name === "start" || name === "postgres") continue;
-    if (isAlive(pid) && /local\/(serve|inngest\/main|redis\/main)\.ts/.test(commandOf(pid)))
-      await endProcess(pid);
+    if (/local\/(serve|inngest\/main|neon\/main|redis\/main)\.ts/.test(commandOf(pid))) await endProcess(pid);
   }
-  fs.rmSync(devFile, { force: true });
+  removeDevFile(dataDir);
 }

@@ -68,20 +68,26 @@ Ctrl-C stops everything; data stays.`;
 async function main(): Promise<void> {
   const started = performance.now();
   const options = readOptions();
-  say("Starting PostgreSQL, Redis, the workflow engine and the API …");
-  const starting = startStack({ ...options, say });
+  let starting: Promise<Stack> | undefined;
   let signals = 0;
   const end = async () => {
     if (++signals > 1) process.exit(1);
     say("Stopping …");
-    const stack = await starting.catch(() => null);
+    const stack = await starting?.catch(() => null);
     await stack?.stop();
     process.exit(0);
   };
-  process.on("SIGINT", () => void end());
-  process.on("SIGTERM", () => void end());
-  process.on("SIGHUP", () => void end());
-  say(welcome(await starting, options, ((performance.now() - started) / 1_000).toFixed(1)));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end());
+  say("Starting PostgreSQL, Redis, the workflow engine and the API …");
+  try {
+    starting = startStack({ ...options, say });
+    const stack = await starting;
+    const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+    if (signals === 0) say(welcome(stack, options, seconds));
+  } catch (error) {
+    // What fails because it is being stopped is no news.
+    if (signals === 0) throw error;
+  }
 }
 
 main().catch((error: unknown) => {

@@ -1,9 +1,10 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { writeWhole } from "../dev-file.ts";
 import { freePort } from "../ports.ts";
 import { commandOf, endProcess, isAlive, waitForExit } from "../processes.ts";
 import { identity, postgresBinaries } from "./binaries.ts";
@@ -45,7 +46,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const home = path.resolve(options.dataDir);
   const data = path.join(home, "data");
   const binaries = postgresBinaries();
-  const password = initialise(binaries, home, data);
+  const password = await initialise(binaries, home, data);
   await endLeftover(data);
   const port = await freePort(options.port);
   const url = (database = "postgres", user = SUPERUSER, secret = password) =>
@@ -77,30 +78,39 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
 }
 
 /** Makes the cluster once; a half-made one from an interrupted start is removed. Returns the password. */
-function initialise(binaries: string, home: string, data: string): string {
+async function initialise(binaries: string, home: string, data: string): Promise<string> {
   const passwordFile = path.join(home, "superuser-password");
   if (fs.existsSync(passwordFile)) return fs.readFileSync(passwordFile, "utf8");
   fs.rmSync(data, { recursive: true, force: true });
   fs.mkdirSync(data, { recursive: true, mode: 0o700 });
+  own(data);
   const password = randomBytes(18).toString("base64url");
-  const handover = path.join(data, "..", "initdb-password");
+  const handover = path.join(home, "initdb-password");
   fs.writeFileSync(handover, password, { mode: 0o600 });
   own(handover);
-  own(data);
-  const input = fs.openSync(handover, "r");
-  const args = ["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"];
   try {
-    execFileSync(path.join(binaries, "bin/initdb"), [...args, "--pwfile=/dev/stdin", "-D", here(data)], {
-      ...identity,
-      cwd: workingFolder(data),
-      stdio: [input, "ignore", "pipe"],
-    });
+    await initdb(binaries, data, handover);
   } finally {
-    fs.closeSync(input);
-    fs.rmSync(handover);
+    fs.rmSync(handover, { force: true });
   }
-  fs.writeFileSync(passwordFile, password, { mode: 0o600 });
+  writeWhole(passwordFile, password);
   return password;
+}
+
+async function initdb(binaries: string, data: string, passwordFile: string): Promise<void> {
+  const args = ["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"];
+  const input = fs.openSync(passwordFile, "r");
+  const child = spawn(path.join(binaries, "bin/initdb"), [...args, "--pwfile=/dev/stdin", "-D", here(data)], {
+    ...identity,
+    cwd: workingFolder(data),
+    stdio: [input, "ignore", "pipe"],
+    detached: true,
+  });
+  fs.closeSync(input);
+  let said = "";
+  child.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  if (code !== 0) throw new Error(`PostgreSQL could not make its data folder ${data}: ${said.trim()}`);
 }
 
 function own(folder: string): void {

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { webhookEvents } from "../../examples/demo/webhooks.ts";
 import { chatDay } from "../../examples/demo/chat-day.ts";
 import { isAlive } from "../../local/processes.ts";
-import type { DevFile } from "../../local/stack.ts";
+import type { DevFile } from "../../local/dev-file.ts";
 import { useStack } from "../support/stack.ts";
 
 const WRITERS = 8;

@@ -91,7 +91,7 @@ describe("a request that starts a workflow", () => {
       ["--import", "tsx", path.join(root, "tests/support/die-before-send.ts")],
       {
         cwd: root,
-        env: { ...process.env, DATABASE_URL: api.db.url("app"), TEST_API_KEY: key },
+        env: { ...process.env, ...api.db.serviceEnv(), TEST_API_KEY: key },
         stdio: "ignore",
       },
     );

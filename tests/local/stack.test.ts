@@ -4,7 +4,8 @@ import path from "node:path";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { isAlive, waitForExit } from "../../local/processes.ts";
-import type { DevFile } from "../../local/stack.ts";
+import { devFilePath, readDevFile, type DevFile } from "../../local/dev-file.ts";
+import { useDatabase } from "../support/database.ts";
 import { useStack } from "../support/stack.ts";
 
 const ORDINARY_USER = { uid: 65_534, gid: 65_534 };
@@ -36,6 +37,7 @@ async function allGone(pids: number[]): Promise<boolean> {
 
 describe("npm start", () => {
   const stack = useStack();
+  const db = useDatabase();
   let eventId: string;
 
   test("serves the API on real parts, and says how to reach each in a file for its owner only", async () => {
@@ -101,6 +103,71 @@ describe("npm start", () => {
     expect((await call(dev, "/health")).status).toBe(200);
     await end("SIGINT");
     taken.close();
+  });
+
+  test("of two starts at the same moment one runs, undisturbed by the other", async () => {
+    const starts = await Promise.allSettled([stack.start(["--port", "0"]), stack.start(["--port", "0"])]);
+    const [running] = starts.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const [refused] = starts.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    expect(refused).toContain("runs already on this folder");
+    expect(running?.output()).not.toContain("starting it again");
+    expect(readDevFile(stack.dataDir)).toEqual(running?.dev);
+    await storeEvent(running?.dev as DevFile, "ws-4");
+    await running?.end("SIGINT");
+  });
+
+  test("a dev.json that was cut off does not keep it from starting", async () => {
+    fs.writeFileSync(devFilePath(stack.dataDir), '{"url": "http');
+    const { dev, end } = await stack.start(["--port", "0"]);
+    await storeEvent(dev, "ws-5");
+    await end("SIGINT");
+  });
+
+  test("on a system without ps and without redis-server it recovers all the same", async () => {
+    const bare = { env: { PATH: "" } };
+    const first = await stack.start(["--port", "0"], bare);
+    expect(first.output()).toContain("in-memory stand-in");
+    process.kill(first.dev.pids.start as number, "SIGKILL");
+    const second = await stack.start(["--port", "0"], bare);
+    await storeEvent(second.dev, "ws-6");
+    await second.end("SIGINT");
+  });
+
+  test("a part whose restart fails is tried again until it works", async () => {
+    const { dev, end, output } = await stack.start(["--port", "0", "--no-inngest"]);
+    const port = Number(new URL(dev.url).port);
+    process.kill(dev.pids.api as number, "SIGKILL");
+    await waitForExit(dev.pids.api as number, 5_000);
+    const squatter = net.createServer().listen(port, "127.0.0.1");
+    await expect.poll(output, { timeout: 20_000 }).toContain("api did not start");
+    await new Promise((resolve) => squatter.close(resolve));
+    await expect
+      .poll(
+        () =>
+          call(dev, "/health").then(
+            (r) => r.status,
+            () => 0,
+          ),
+        { timeout: 30_000 },
+      )
+      .toBe(200);
+    await end("SIGINT");
+  });
+
+  test("Ctrl-C while it starts ends it without a word of failure", async () => {
+    await expect(stack.start(["--port", "0"], { interrupt: true })).rejects.toThrow(
+      /^ended with 0:[^]*Stopping …\n$/,
+    );
+  });
+
+  test("with a database of your own that has no schema it says what to do", async () => {
+    const url = new URL(db.url("superuser"));
+    url.pathname = "/postgres";
+    await expect(stack.start(["--port", "0"], { env: { DATABASE_URL: url.href } })).rejects.toThrow(
+      /npx afterimage migrate/,
+    );
+    const away = { env: { DATABASE_URL: "postgresql://nobody@127.0.0.1:9/none" } };
+    await expect(stack.start(["--port", "0"], away)).rejects.toThrow(/cannot be used \(ECONNREFUSED\)/);
   });
 
   test("a part that dies is started again", async () => {

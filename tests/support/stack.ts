@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll } from "vitest";
 import { isAlive, waitForExit } from "../../local/processes.ts";
-import type { DevFile } from "../../local/stack.ts";
+import type { DevFile } from "../../local/dev-file.ts";
 
 const START_TIMEOUT_MS = 60_000;
 const root = path.resolve(import.meta.dirname, "../..");
@@ -16,13 +16,18 @@ export interface RunningStack {
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
+export interface StartOptions {
+  uid?: number;
+  gid?: number;
+  env?: Record<string, string>;
+  /** Sends Ctrl-C as soon as it has printed anything. */
+  interrupt?: boolean;
+}
+
 export interface StackRunner {
   dataDir: string;
   /** Runs what `npm start` runs; rejects with what it printed when it ends instead. */
-  start(
-    args?: string[],
-    options?: { uid?: number; gid?: number; env?: Record<string, string> },
-  ): Promise<RunningStack>;
+  start(args?: string[], options?: StartOptions): Promise<RunningStack>;
 }
 
 /** The real start command on a folder of this test file's own; whatever is left is ended afterwards. */
@@ -38,7 +43,7 @@ export function useStack(): StackRunner {
   });
   return {
     dataDir,
-    start: async (args = [], { env = {}, ...identity } = {}) => {
+    start: async (args = [], { env = {}, interrupt = false, ...identity } = {}) => {
       const command = ["--import", "tsx", path.join(root, "local/start.ts"), "--data", dataDir, ...args];
       const child = spawn(process.execPath, command, {
         cwd: root,
@@ -46,6 +51,7 @@ export function useStack(): StackRunner {
         stdio: ["ignore", "pipe", "pipe"],
         ...identity,
       });
+      if (interrupt) child.stdout.once("data", () => child.kill("SIGINT"));
       const stack = await untilStarted(child, dataDir);
       started.push(stack);
       return stack;
