@@ -11,11 +11,12 @@ export const alertOnFailure = (runtime: Runtime) =>
   runtime.inngest.createFunction(
     { id: ID, triggers: [functionFailed], retries: RETRIES },
     async ({ event, step: engine }) => {
-      const { function_id: functionId, run_id: engineRunId, error } = event.data;
+      const { function_id: functionId, run_id: engineRunId, error, event: cause } = event.data;
       // Its own failure would start it again, for ever.
-      if (functionId.endsWith(ID)) return { jobId: null };
+      if (functionId.endsWith(ID)) return { subject: ID };
       const ctx = workerContext(runtime);
-      const failure = { functionId, engineRunId, error: error?.message ?? "unknown" };
+      const requestedRunId = cause?.data?.runId ?? null;
+      const failure = { functionId, engineRunId, requestedRunId, error: error?.message ?? "unknown" };
       return safeSteps(engine, ctx.log).run("record", () => recordFailure(ctx, failure));
     },
   );

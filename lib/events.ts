@@ -2,7 +2,7 @@ import { eventType } from "inngest";
 import { z } from "zod";
 import type { ScheduleId } from "./schedules.ts";
 
-/** Without a `runId` it is a continuation of a run that reached its bound. */
+/** The engine itself can invoke a function, from its dashboard say, and then names no run of ours. */
 const schema = z.object({ runId: z.string().optional() });
 
 /** The events that start a scheduled workflow out of turn; `runId` is the job run's id and the event's own. */
@@ -18,6 +18,11 @@ export const functionFailed = eventType("inngest/function.failed", {
   schema: z.object({
     function_id: z.string(),
     run_id: z.string(),
-    error: z.object({ name: z.string().optional(), message: z.string().optional() }).loose().optional(),
+    error: z.object({ message: z.string().optional() }).loose().optional(),
+    // The event that started the failed run.
+    event: z
+      .object({ data: z.object({ runId: z.string().optional() }).loose().nullish() })
+      .loose()
+      .optional(),
   }),
 });

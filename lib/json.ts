@@ -16,7 +16,8 @@ export class JsonError extends Error {
 
 /**
  * Parses JSON that Postgres can store and give back as it was. Throws JsonError (with the path of the value) for
- * malformed text, NUL characters, lone surrogates, more than 32 levels, and numbers that a double cannot hold exactly.
+ * malformed text, NUL characters, lone surrogates, more than 32 levels, and integers that a double cannot hold exactly.
+ * A fraction is read as the nearest double; send one with more than 15 digits as a string.
  */
 export function parseStorableJson(text: string): unknown {
   let value: unknown;

@@ -9,11 +9,14 @@ export const callerId = z.string().regex(/\S/, "must not be empty").max(ID_LENGT
 
 /** A time in ISO 8601 with a zone, between the years 1900 and 2999. */
 export const time = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, error: "must be a time with its zone, as 2026-01-31T12:00:00Z" })
   .refine((text) => /^(19|2\d)\d{2}-/.test(text), "must be between the years 1900 and 2999")
   .transform((text) => new Date(text));
 
-export const uuid = z.uuid();
+/** The same in a path: those come without the check that bodies and queries have had. */
+export const pathId = callerId.refine((id) => !id.includes("\0"), "must not hold the NUL character");
+
+export const uuid = z.uuid("must be a UUID");
 
 // Number("") is 0 and Number("0x10") is 16: only digits are a number here.
 const digits = (value: unknown) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : value);

@@ -17,8 +17,10 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/jobs",
-    summary: "The schedules, and which are late",
-    answers: { 200: { description: "All schedules.", schema: page(job) } },
+    summary: "The schedules, their last runs, and which are late",
+    answers: {
+      200: { description: "All schedules.", schema: page(job.extend({ lastRun: jobRun.nullable() })) },
+    },
     handle: async (ctx) => ({ status: 200, body: await listJobs(ctx) }),
   });
   endpoint(app, runtime, {

@@ -4,7 +4,7 @@ import { getProject } from "../../services/projects/get.ts";
 import { project, projectRetention, retention } from "../../services/projects/project.ts";
 import { setRetention } from "../../services/projects/set-retention.ts";
 import type { Runtime } from "../../services/runtime.ts";
-import { pathId } from "../../services/trails/trail.ts";
+import { pathId } from "../../services/inputs.ts";
 import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
@@ -37,14 +37,15 @@ export function projectRoutes(app: App, runtime: Runtime): void {
     query: projectDeletion,
     answers: {
       202: {
-        description: "It and its trails are gone for every reader; the rows follow in batches.",
-        schema: z.object({ projectId: z.string(), trailCount: z.int() }),
+        description:
+          "It and its trails are gone for every reader; Location is the run that deletes the rows.",
+        schema: z.object({ projectId: z.string(), trailCount: z.int(), runId: z.string() }),
       },
     },
-    handle: async (ctx, { params: { projectId }, query }) => ({
-      status: 202,
-      body: await deleteProject(ctx, projectId, query),
-    }),
+    handle: async (ctx, { params: { projectId }, query }) => {
+      const body = await deleteProject(ctx, projectId, query);
+      return { status: 202, body, headers: { location: `/api/jobs/trail-cleanup/runs/${body.runId}` } };
+    },
   });
   endpoint(app, runtime, {
     tag,

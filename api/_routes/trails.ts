@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { callerId, page } from "../../services/inputs.ts";
+import { callerId, page, pathId } from "../../services/inputs.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import { getTrail } from "../../services/trails/get.ts";
 import { listTrails, trailQuery } from "../../services/trails/list.ts";
 import { patchTrail, trailPatch } from "../../services/trails/patch.ts";
 import { putTrail } from "../../services/trails/put.ts";
-import { newTrail, pathId, trail, TRAIL_BYTES_MAX } from "../../services/trails/trail.ts";
+import { newTrail, trail, TRAIL_BYTES_MAX } from "../../services/trails/trail.ts";
 import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
@@ -54,7 +54,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     answers: { 200: { description: "The trail as it is now.", schema: trail } },
     handle: async (ctx, { params: { messageId }, query, body }) => ({
       status: 200,
-      body: await patchTrail(ctx, messageId, query.projectId, body),
+      body: await patchTrail(ctx, messageId, query.projectId ?? body.projectId, body),
     }),
   });
   endpoint(app, runtime, {

@@ -1,24 +1,42 @@
-import { and, asc, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { jobRuns as r, jobSchedules as s } from "../schema/index.ts";
-import { rows } from "./rows.ts";
 
 export type ScheduleRow = typeof s.$inferSelect;
 export type RunRow = typeof r.$inferSelect;
 
-export async function listSchedules(db: Db): Promise<ScheduleRow[]> {
-  return db.select().from(s).orderBy(asc(s.jobId));
+const isLate = sql<boolean>`(
+  ${s.pausedAt} is null
+  and greatest(${s.lastSuccessAt}, ${s.watchedSince})
+    < clock_timestamp() - make_interval(secs => ${s.lateAfterSeconds})
+)`;
+
+const scheduleColumns = { ...getTableColumns(s), isLate };
+export type Schedule = ScheduleRow & { isLate: boolean };
+
+export async function listSchedules(db: Db): Promise<Schedule[]> {
+  return db.select(scheduleColumns).from(s).orderBy(asc(s.jobId));
 }
 
-export async function findSchedule(db: Db, jobId: string): Promise<ScheduleRow | null> {
-  const [row] = await db.select().from(s).where(eq(s.jobId, jobId));
+export async function findSchedule(db: Db, jobId: string): Promise<Schedule | null> {
+  const [row] = await db.select(scheduleColumns).from(s).where(eq(s.jobId, jobId));
   return row ?? null;
 }
 
-/** Pauses or resumes; resuming starts the dead-man's switch anew. Null when it was so already. */
-export async function setPaused(db: Db, jobId: string, byUserId: string | null): Promise<ScheduleRow | null> {
+/** The schedules that are not paused and have had no success for longer than they may. */
+export async function lateSchedules(db: Db): Promise<Schedule[]> {
+  return db.select(scheduleColumns).from(s).where(isLate).orderBy(asc(s.jobId));
+}
+
+/** The newest run of every job. */
+export async function lastRuns(db: Db): Promise<RunRow[]> {
+  return db.selectDistinctOn([r.jobId]).from(r).orderBy(asc(r.jobId), desc(r.createdAt), desc(r.id));
+}
+
+/** Pauses or resumes; resuming starts the dead-man's switch anew. Says whether that changed anything. */
+export async function setPaused(db: Db, jobId: string, byUserId: string | null): Promise<boolean> {
   const isPaused = byUserId !== null;
-  const [row] = await db
+  const changed = await db
     .update(s)
     .set(
       isPaused
@@ -26,30 +44,8 @@ export async function setPaused(db: Db, jobId: string, byUserId: string | null):
         : { pausedAt: null, pausedByUserId: null, watchedSince: sql`clock_timestamp()` },
     )
     .where(and(eq(s.jobId, jobId), isPaused ? isNull(s.pausedAt) : sql`${s.pausedAt} is not null`))
-    .returning();
-  return row ?? null;
-}
-
-export interface LateSchedule {
-  jobId: string;
-  lateSeconds: number;
-  lastSuccessAt: string | null;
-}
-
-/** Schedules that are not paused and have had no success for longer than they may. */
-export async function lateSchedules(db: Db): Promise<LateSchedule[]> {
-  return rows<LateSchedule>(
-    db,
-    sql`
-      select
-        job_id as "jobId",
-        round(extract(epoch from clock_timestamp() - greatest(last_success_at, watched_since)))::int as "lateSeconds",
-        last_success_at as "lastSuccessAt"
-      from audit.job_schedules
-      where paused_at is null
-        and greatest(last_success_at, watched_since) < clock_timestamp() - make_interval(secs => late_after_seconds)
-      order by job_id`,
-  );
+    .returning({ jobId: s.jobId });
+  return changed.length > 0;
 }
 
 export async function listRuns(db: Db, jobId: string, limit: number): Promise<RunRow[]> {
@@ -72,12 +68,26 @@ export async function insertRequestedRun(db: Db, jobId: string, requestedByUserI
   return row as RunRow;
 }
 
-/** Starts a requested run for one engine run; null when another engine run has it. */
-export async function startRequestedRun(db: Db, id: string, engineRunId: string): Promise<RunRow | null> {
+/** Starts a requested run for one engine run; null when it has ended, or another engine run has it. */
+export async function startRequestedRun(
+  db: Db,
+  run: { id: string; jobId: string; engineRunId: string },
+): Promise<RunRow | null> {
   const [row] = await db
     .update(r)
-    .set({ status: "running", engineRunId, startedAt: sql`coalesce(${r.startedAt}, clock_timestamp())` })
-    .where(and(eq(r.id, id), or(eq(r.status, "requested"), eq(r.engineRunId, engineRunId))))
+    .set({
+      status: "running",
+      engineRunId: run.engineRunId,
+      startedAt: sql`coalesce(${r.startedAt}, clock_timestamp())`,
+    })
+    .where(
+      and(
+        eq(r.id, run.id),
+        eq(r.jobId, run.jobId),
+        isNull(r.finishedAt),
+        or(eq(r.status, "requested"), eq(r.engineRunId, run.engineRunId)),
+      ),
+    )
     .returning();
   return row ?? null;
 }
@@ -92,18 +102,20 @@ export async function startScheduledRun(db: Db, jobId: string, engineRunId: stri
   return row as RunRow;
 }
 
-/** Ends a run that has not ended; null when it had. */
+/** Ends a run that has not ended; null when it had. With `notBegun` only one that no engine run has. */
 export async function endRun(
   db: Db,
-  match: { id: string } | { engineRunId: string },
+  match: { id: string; notBegun?: true } | { engineRunId: string },
   end: Pick<RunRow, "status"> & { result?: unknown; error?: string },
 ): Promise<RunRow | null> {
+  const isIt =
+    "id" in match
+      ? and(eq(r.id, match.id), match.notBegun ? isNull(r.engineRunId) : undefined)
+      : eq(r.engineRunId, match.engineRunId);
   const [row] = await db
     .update(r)
     .set({ ...end, finishedAt: sql`clock_timestamp()` })
-    .where(
-      and("id" in match ? eq(r.id, match.id) : eq(r.engineRunId, match.engineRunId), isNull(r.finishedAt)),
-    )
+    .where(and(isIt, isNull(r.finishedAt)))
     .returning();
   return row ?? null;
 }

@@ -11,13 +11,13 @@ export async function insertRequest(
   await db.insert(r).values(request).onConflictDoNothing();
 }
 
-/** Requests that no workflow has picked up and that were last sent (or made) more than `seconds` ago, oldest first. */
+/** Requests that no workflow has picked up and that were last sent (or made) more than `seconds` ago, the longest unsent first. */
 export async function waitingRequests(db: Db, seconds: number, limit: number): Promise<WorkflowRequest[]> {
   return db
     .select()
     .from(r)
     .where(and(isNull(r.pickedUpAt), isDue(seconds)))
-    .orderBy(asc(r.createdAt))
+    .orderBy(sql`${r.lastSentAt} asc nulls first`, asc(r.createdAt))
     .limit(limit);
 }
 

@@ -10,7 +10,9 @@ export const EVENT_BYTES_MAX = 256 * 1024;
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_EVENTS_MAX = 1_000;
 
-export const newEvents = z.strictObject({ events: z.array(newEvent).min(1).max(BATCH_EVENTS_MAX) });
+export const newEvents = z.strictObject({
+  events: z.array(newEvent).min(1, "must hold at least one event").max(BATCH_EVENTS_MAX),
+});
 export type NewEvents = z.infer<typeof newEvents>;
 
 /** Where the events stood in the request, so that refusals can name them. */

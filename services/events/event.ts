@@ -13,14 +13,14 @@ const isObject = (value: unknown) => typeof value === "object" && value !== null
 const isFilled = (value: unknown) => isObject(value) && Object.keys(value as object).length > 0;
 const values = z
   .unknown()
-  .refine(isFilled, "must be an object with at least one field")
+  .refine((value) => value === null || isFilled(value), "must be an object with at least one field, or null")
   .optional()
-  .meta({ type: "object" });
+  .meta({ type: ["object", "null"] });
 
 /** What the service writes of itself is known by these; callers cannot write such events, nor in their place. */
 export const SERVICE_EVENT_ID_PREFIX = `${SERVICE_WORKSPACE}:`;
 const isOwnSource = (metadata: unknown) =>
-  isObject(metadata) && (metadata as { source?: unknown }).source !== SERVICE_WORKSPACE;
+  (metadata as { source?: unknown } | null)?.source !== SERVICE_WORKSPACE;
 
 export const newEvent = z
   .strictObject({
@@ -47,16 +47,23 @@ export const newEvent = z
       .max(CHANGED_FIELDS_MAX)
       .optional()
       .describe("Computed if left out."),
-    ipAddress: z.union([z.ipv4().meta({ format: "ipv4" }), z.ipv6().meta({ format: "ipv6" })]).optional(),
+    ipAddress: z
+      .union([z.ipv4().meta({ format: "ipv4" }), z.ipv6().meta({ format: "ipv6" })], {
+        error: "must be an IPv4 or IPv6 address",
+      })
+      .optional(),
     userAgent: z.string().max(USER_AGENT_LENGTH_MAX).optional(),
     requestId: callerId.optional(),
     tags: z.array(z.string().min(1).max(TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
     metadata: z
       .unknown()
-      .refine(isObject, "must be an object")
+      .refine((value) => value === null || isObject(value), {
+        error: "must be an object, or null",
+        abort: true,
+      })
       .refine(isOwnSource, `source must not be ${SERVICE_WORKSPACE}`)
       .optional()
-      .meta({ type: "object" }),
+      .meta({ type: ["object", "null"] }),
   })
   .meta({ id: "NewEvent" });
 export type NewEvent = z.infer<typeof newEvent>;

@@ -1,19 +1,7 @@
 import { z } from "zod";
-import type { RunRow, ScheduleRow } from "../../db/queries/jobs.ts";
+import type { RunRow, Schedule } from "../../db/queries/jobs.ts";
 
-/** Between two runs by the clock nothing is late; see lateAfterSeconds in lib/schedules.ts. */
-export const job = z
-  .object({
-    id: z.string(),
-    cron: z.string().describe("UTC."),
-    lastSuccessAt: z.string().nullable(),
-    lateAfterSeconds: z.int().describe("Without a success for so long the schedule is late."),
-    isLate: z.boolean(),
-    pausedAt: z.string().nullable(),
-    pausedByUserId: z.string().nullable(),
-  })
-  .meta({ id: "Job" });
-export type Job = z.infer<typeof job>;
+const MS_PER_S = 1_000;
 
 export const jobRun = z
   .object({
@@ -31,13 +19,26 @@ export const jobRun = z
   .meta({ id: "JobRun" });
 export type JobRun = z.infer<typeof jobRun>;
 
-export function toJob(row: ScheduleRow, isLate: boolean): Job {
+export const job = z
+  .object({
+    id: z.string(),
+    cron: z.string().describe("UTC."),
+    lastSuccessAt: z.string().nullable(),
+    lateAfterSeconds: z.int().describe("Without a success for so long the schedule is late."),
+    isLate: z.boolean(),
+    pausedAt: z.string().nullable(),
+    pausedByUserId: z.string().nullable(),
+  })
+  .meta({ id: "Job" });
+export type Job = z.infer<typeof job>;
+
+export function toJob(row: Schedule): Job {
   return {
     id: row.jobId,
     cron: row.cron,
     lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null,
     lateAfterSeconds: row.lateAfterSeconds,
-    isLate,
+    isLate: row.isLate,
     pausedAt: row.pausedAt?.toISOString() ?? null,
     pausedByUserId: row.pausedByUserId,
   };
@@ -50,4 +51,10 @@ export function toJobRun({ engineRunId: _, ...row }: RunRow): JobRun {
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,
   };
+}
+
+/** Whole minutes since a schedule last succeeded, or since it has been watched. */
+export function minutesWithoutSuccess(row: Schedule): number {
+  const since = Math.max(row.lastSuccessAt?.getTime() ?? 0, row.watchedSince.getTime());
+  return Math.round((Date.now() - since) / MS_PER_S / 60);
 }

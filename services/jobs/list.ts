@@ -1,15 +1,20 @@
-import { findSchedule, lateSchedules, listRuns, listSchedules } from "../../db/queries/jobs.ts";
+import { findSchedule, lastRuns, listRuns, listSchedules } from "../../db/queries/jobs.ts";
 import { requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { toJob, toJobRun, type Job, type JobRun } from "./job.ts";
 
 const RUNS_SHOWN = 20;
 
-/** Every schedule, with its last success and whether it is late. */
-export async function listJobs(ctx: Context): Promise<{ items: Job[]; nextCursor: null }> {
+/** Every schedule, with its last run and whether it is late. */
+export async function listJobs(
+  ctx: Context,
+): Promise<{ items: (Job & { lastRun: JobRun | null })[]; nextCursor: null }> {
   requireScope(ctx, "jobs:read");
-  const late = new Set((await lateSchedules(ctx.db)).map((one) => one.jobId));
-  const items = (await listSchedules(ctx.db)).map((row) => toJob(row, late.has(row.jobId)));
+  const runs = new Map((await lastRuns(ctx.db)).map((run) => [run.jobId, toJobRun(run)]));
+  const items = (await listSchedules(ctx.db)).map((row) => ({
+    ...toJob(row),
+    lastRun: runs.get(row.jobId) ?? null,
+  }));
   return { items, nextCursor: null };
 }
 
@@ -18,13 +23,6 @@ export async function getJob(ctx: Context, jobId: string): Promise<Job & { runs:
   requireScope(ctx, "jobs:read");
   const row = await findSchedule(ctx.db, jobId);
   if (!row) throw notFound("job");
-  const late = await lateSchedules(ctx.db);
   const runs = await listRuns(ctx.db, jobId, RUNS_SHOWN);
-  return {
-    ...toJob(
-      row,
-      late.some((one) => one.jobId === jobId),
-    ),
-    runs: runs.map(toJobRun),
-  };
+  return { ...toJob(row), runs: runs.map(toJobRun) };
 }

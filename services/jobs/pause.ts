@@ -1,4 +1,4 @@
-import { findSchedule, lateSchedules, setPaused } from "../../db/queries/jobs.ts";
+import { findSchedule, setPaused } from "../../db/queries/jobs.ts";
 import { requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
@@ -20,12 +20,8 @@ async function switchJob(ctx: Context, jobId: string, pause: boolean): Promise<J
         newValues: { paused: pause },
       });
     }
-    const row = changed ?? (await findSchedule(tx, jobId));
+    const row = await findSchedule(tx, jobId);
     if (!row) throw notFound("job");
-    const late = await lateSchedules(tx);
-    return toJob(
-      row,
-      late.some((one) => one.jobId === jobId),
-    );
+    return toJob(row);
   });
 }

@@ -1,4 +1,5 @@
 import { findRun, findSchedule, insertRequestedRun } from "../../db/queries/jobs.ts";
+import type { ScheduleId } from "../../lib/schedules.ts";
 import { requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
@@ -11,16 +12,22 @@ export async function runJob(ctx: Context, jobId: string): Promise<JobRun> {
   requireScope(ctx, "jobs:manage");
   return ctx.db.transaction(async (tx) => {
     if (!(await findSchedule(tx, jobId))) throw notFound("job");
-    const run = await insertRequestedRun(tx, jobId, ctx.principal.userId);
     const inner = { ...ctx, db: tx };
+    const run = await requestRun(inner, jobId as ScheduleId);
     await logServiceEvent(inner, "RUN_JOB", "job", jobId, { newValues: { runId: run.id } });
-    await requestWorkflow(inner, {
-      eventId: run.id,
-      eventName: `audit/${jobId}.requested`,
-      data: { runId: run.id },
-    });
-    return toJobRun(run);
+    return run;
   });
+}
+
+/** Asks for a run of a job within the caller's transaction, as a part of something else that was allowed. */
+export async function requestRun(ctx: Context, jobId: ScheduleId): Promise<JobRun> {
+  const run = await insertRequestedRun(ctx.db, jobId, ctx.principal.userId);
+  await requestWorkflow(ctx, {
+    eventId: run.id,
+    eventName: `audit/${jobId}.requested`,
+    data: { runId: run.id },
+  });
+  return toJobRun(run);
 }
 
 /** One run; looking at one that waits too long sends its event again. */

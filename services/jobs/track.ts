@@ -24,7 +24,7 @@ export async function beginRun(
   return ctx.db.transaction(async (tx) => {
     if (requestedRunId !== null) {
       await notePickedUp(tx, requestedRunId);
-      const run = await startRequestedRun(tx, requestedRunId, engineRunId);
+      const run = await startRequestedRun(tx, { id: requestedRunId, jobId, engineRunId });
       return { runId: run?.id ?? null };
     }
     const run = await startScheduledRun(tx, jobId, engineRunId);
@@ -45,7 +45,6 @@ export async function finishRun(
     await endRun(tx, { id: runId }, { status: "completed", result });
     await noteSuccess(tx, jobId);
     const inner = { ...ctx, db: tx };
-    await resolveAlert(inner, "job.failed", jobId);
-    await resolveAlert(inner, "schedule.late", jobId);
+    for (const code of ["job.failed", "job.stuck", "schedule.late"]) await resolveAlert(inner, code, jobId);
   });
 }

@@ -15,7 +15,7 @@ const TENANTS_MAX = 1_000;
 export const newKey = z.strictObject({
   name: z.string().trim().min(1).max(NAME_LENGTH_MAX),
   userId: callerId.optional().describe("The person who owns the key; yourself if left out."),
-  scopes: z.array(z.enum(scopes)).min(1),
+  scopes: z.array(z.enum(scopes)).min(1, "must name at least one scope"),
   workspaces: z
     .array(callerId)
     .min(1)

@@ -8,6 +8,7 @@ import {
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
+import { requestRun } from "../jobs/run.ts";
 
 const REASON_LENGTH_MAX = 1_000;
 
@@ -17,14 +18,14 @@ export const projectDeletion = z.strictObject({
 export type ProjectDeletion = z.infer<typeof projectDeletion>;
 
 /**
- * Logs the deletion of a project, then hides it and its trails at once; the worker deletes the rows in bounded batches.
- * `trailCount` is how many trails there were. Throws `not_found` when it is unknown, another tenant's or deleted already.
+ * Logs the deletion of a project, then hides it and its trails at once, and asks for a run of the clean-up, which deletes
+ * the rows in bounded batches. `trailCount` is how many trails there were, `runId` the run. Throws `not_found` when it is unknown, another tenant's or deleted already.
  */
 export async function deleteProject(
   ctx: Context,
   projectId: string,
   { reason }: ProjectDeletion,
-): Promise<{ projectId: string; trailCount: number }> {
+): Promise<{ projectId: string; trailCount: number; runId: string }> {
   requireScope(ctx, "projects:manage");
   requireProject(ctx, projectId);
   return ctx.db.transaction(async (tx) => {
@@ -39,11 +40,13 @@ export async function deleteProject(
       details: { ...counts, requestId: ctx.requestId, keyId: ctx.principal.keyId },
     });
     const { trailRetentionDays, createdAt, createdByUserId } = project;
-    await logServiceEvent({ ...ctx, db: tx }, "DELETE_PROJECT", "project", projectId, {
+    const inner = { ...ctx, db: tx };
+    await logServiceEvent(inner, "DELETE_PROJECT", "project", projectId, {
       oldValues: { trailRetentionDays, createdAt: createdAt.toISOString(), createdByUserId },
       metadata: { ...counts, ...(reason === undefined ? {} : { reason }) },
     });
     await markProjectDeleted(tx, projectId);
-    return { projectId, trailCount: counts.trailCount };
+    const { id: runId } = await requestRun(inner, "trail-cleanup");
+    return { projectId, trailCount: counts.trailCount, runId };
   });
 }

@@ -8,6 +8,7 @@ import {
   unguardedPartitions,
   waitingCount,
 } from "../../db/queries/readiness.ts";
+import { minutesWithoutSuccess } from "../jobs/job.ts";
 import { schemaVersions } from "../../db/schema-versions.ts";
 
 const MONTHS_AHEAD_MIN = 2;
@@ -127,10 +128,11 @@ async function checkRoles(app: Db, worker: Db): Promise<Verdict> {
 async function checkSchedules(db: Db): Promise<Verdict> {
   const late = await lateSchedules(db);
   if (late.length === 0) return ok("every schedule succeeded in time, or has not had to yet");
-  const minutes = (seconds: number) => Math.round(seconds / 60);
   return {
     status: "warn",
-    detail: late.map((one) => `${one.jobId}: no success for ${minutes(one.lateSeconds)} minutes`).join(", "),
+    detail: late
+      .map((one) => `${one.jobId}: no success for ${minutesWithoutSuccess(one)} minutes`)
+      .join(", "),
     action: "Check that the workflow engine reaches the service, then POST /api/jobs/<id>/run.",
   };
 }

@@ -31,14 +31,15 @@ export async function listTrails(ctx: Context, input: TrailQuery): Promise<Trail
   if (projectId !== undefined) requireProject(ctx, projectId);
   const projectIds = projectId === undefined ? ctx.principal.projects : [projectId];
   const filter: TrailFilter = { ...rest, projectIds };
-  const position = decodeCursor(cursor, criteria, [TIME_SHAPE, UUID_SHAPE]);
+  const named = { list: "trails", ...criteria };
+  const position = decodeCursor(cursor, named, [TIME_SHAPE, UUID_SHAPE]);
   const after = position && { timestamp: position[0] as string, id: position[1] as string };
   const rows = await queryTrails(ctx.db, filter, limit + 1, after);
   const items = rows.slice(0, limit);
   const last = rows.length > limit ? items.at(-1) : undefined;
   return {
     items: items.map(toTrail),
-    nextCursor: last ? encodeCursor([last.timestamp, last.id], criteria) : null,
+    nextCursor: last ? encodeCursor([last.timestamp, last.id], named) : null,
     ...(includeTotal ? { total: await countTrails(ctx.db, filter) } : {}),
   };
 }

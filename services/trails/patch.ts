@@ -4,12 +4,15 @@ import { requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { holdAmount } from "./amounts.ts";
 import { findOneTrail } from "./find-one.ts";
-import { newTrail, toTrail, toValues, type Trail } from "./trail.ts";
+import { newTrail, requireSame, toTrail, toValues, type Trail } from "./trail.ts";
 
 export const trailPatch = newTrail
-  .omit({ projectId: true, timestamp: true })
+  .omit({ timestamp: true })
   .partial()
-  .refine((patch) => Object.keys(patch).length > 0, "must name at least one field")
+  .refine(
+    ({ projectId: _p, messageId: _m, ...fields }) => Object.keys(fields).length > 0,
+    "must name at least one field to change",
+  )
   .meta({ id: "TrailPatch" });
 export type TrailPatch = z.infer<typeof trailPatch>;
 
@@ -25,6 +28,8 @@ export async function patchTrail(
   input: TrailPatch,
 ): Promise<Trail> {
   requireScope(ctx, "trails:write");
+  requireSame("messageId", input.messageId, messageId);
+  requireSame("projectId", input.projectId, projectId);
   const found = await findOneTrail(ctx, messageId, projectId);
   const both = input.tokens !== undefined && input.cost !== undefined;
   const completes = both || holdAmount(input.tokens, input.cost);

@@ -5,7 +5,7 @@ import { ServiceError } from "../errors.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { holdAmount } from "./amounts.ts";
 import { projectBeingDeleted } from "../projects/project.ts";
-import { toTrail, toValues, type NewTrail, type Trail } from "./trail.ts";
+import { requireSame, toTrail, toValues, type NewTrail, type Trail } from "./trail.ts";
 
 const FOREIGN_KEY_VIOLATION = "23503";
 const RETRY_AFTER_S = 1;
@@ -21,6 +21,7 @@ export async function putTrail(
   input: NewTrail,
 ): Promise<{ trail: Trail; created: boolean }> {
   requireScope(ctx, "trails:write");
+  requireSame("messageId", input.messageId, messageId);
   const { projectId } = input;
   requireProject(ctx, projectId);
   const key = { projectId, messageId };

@@ -1,17 +1,16 @@
 import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
 import type { TrailRow, TrailValues } from "../../db/queries/trails.ts";
+import { invalidField } from "../errors.ts";
 import { callerId, time } from "../inputs.ts";
 import { cost, INTEGER_MAX, tokens } from "./amounts.ts";
 
 export const TRAIL_BYTES_MAX = 1024 * 1024;
 const REASONING_STEPS_MAX = 1_000;
 const DIGEST_LENGTH_MAX = 200;
+const TIMESTAMP_AHEAD_MAX_MS = 24 * 60 * 60 * 1_000;
 
 export const trailStatus = z.enum(["placeholder", "complete", "failed"]);
-
-/** An id in a path: those come without the check that bodies and queries have had. */
-export const pathId = callerId.refine((id) => !id.includes("\0"), "must not hold the NUL character");
 
 const count = z.int().min(0).max(INTEGER_MAX);
 const digest = z.string().min(1).max(DIGEST_LENGTH_MAX).nullish();
@@ -19,12 +18,13 @@ const digest = z.string().min(1).max(DIGEST_LENGTH_MAX).nullish();
 export const newTrail = z
   .strictObject({
     projectId: callerId.describe("Registered by its first trail, if the key may write to it."),
+    messageId: callerId.optional().describe("The one in the path, if it is said again."),
     model: callerId,
     contextLayers: count,
     timestamp: time
       .refine(
-        (at) => at.getUTCFullYear() >= 2000 && at.getUTCFullYear() < 2200,
-        "must be between the years 2000 and 2199 (UTC)",
+        (at) => at.getUTCFullYear() >= 2000 && at.getTime() < Date.now() + TIMESTAMP_AHEAD_MAX_MS,
+        "must be after 1999 and at most a day ahead: a trail is rolled up and cleaned up by this time",
       )
       .optional()
       .describe("When the message was; the server's time of the first write if left out."),
@@ -71,6 +71,16 @@ export const trail = z
   })
   .meta({ id: "Trail" });
 export type Trail = z.infer<typeof trail>;
+
+/** An id that the body says once more must be the one that the request is about. */
+export function requireSame(field: string, inBody: string | undefined, meant: string | undefined): void {
+  if (inBody === undefined || inBody === meant) return;
+  throw invalidField(
+    `body.${field}`,
+    "mismatch",
+    "must be the one that the path or query names, or be left out",
+  );
+}
 
 /** The columns that an input names; of a group that is null, all are. */
 export function toValues(input: Partial<NewTrail>): TrailValues {

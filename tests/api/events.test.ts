@@ -35,6 +35,14 @@ describe("POST /audit/log", () => {
     );
   });
 
+  test("null for values or metadata is the same as leaving them out", async () => {
+    const ws = newId("ws");
+    const nothing = { oldValues: null, newValues: null, metadata: null };
+    const { status, body } = await api.call("POST", "/audit/log", { body: newEvent(ws, nothing) });
+    expect(status).toBe(201);
+    expect((await api.call("GET", `/audit/events/${body.id}`)).body).toMatchObject(nothing);
+  });
+
   test("an eventId is stored once, and holding another event is a conflict", async () => {
     const ws = newId("ws");
     const body = newEvent(ws, { eventId: "e-1", newValues: { a: 1 } });

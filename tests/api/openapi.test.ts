@@ -155,7 +155,7 @@ describe("the OpenAPI document", () => {
     expect(Object.keys(properties)).toContain("oldValues");
     expect(properties.workspaceId).toMatchObject({ type: "string", maxLength: 200 });
     expect(properties.occurredAt).toMatchObject({ type: "string", format: "date-time" });
-    expect(properties.oldValues).toMatchObject({ type: "object" });
+    expect(properties.oldValues).toMatchObject({ type: ["object", "null"] });
     expect(properties.ipAddress?.anyOf).toEqual([
       { type: "string", format: "ipv4" },
       { type: "string", format: "ipv6" },

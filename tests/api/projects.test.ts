@@ -100,7 +100,7 @@ describe("DELETE /projects/:projectId", () => {
     await api.call("PUT", "/trails/m-2", { body: placeholder(projectId) });
     const key = await api.mintKey({ userId: "user-cleaner" });
     const gone = await api.call("DELETE", `/projects/${projectId}?reason=Contract%20ended`, { key });
-    expect([gone.status, gone.body]).toEqual([202, { projectId, trailCount: 2 }]);
+    expect([gone.status, gone.body]).toEqual([202, { projectId, trailCount: 2, runId: expect.any(String) }]);
     expect(await deletionsOf(projectId)).toEqual([
       expect.objectContaining({
         subject_type: "project",

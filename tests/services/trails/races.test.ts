@@ -4,6 +4,7 @@ import { workerContext } from "../../../services/runtime.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { complete, newTrail, placeholder } from "./support.ts";
 
+const BATCH = 1_000;
 const api = useApi();
 const ROUNDS = 40;
 
@@ -107,7 +108,7 @@ describe("the roll-up beside writers", () => {
     }
     writing = false;
     await worker;
-    while ((await rollUpTrails(workerContext(api.runtime))) > 0);
+    while ((await rollUpTrails(workerContext(api.runtime), BATCH)) > 0);
     const sum = 10 * ((19 * 20) / 2);
     expect(
       await api.db.rows(

@@ -7,6 +7,7 @@ import { rollUpTrails } from "../../../services/trails/roll-up.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
 
+const BATCH = 1_000;
 const api = useApi();
 let ctx: WorkerContext;
 beforeAll(() => {
@@ -14,7 +15,7 @@ beforeAll(() => {
 });
 // The worker sees all projects: each test begins with nothing left to do.
 beforeEach(async () => {
-  while ((await rollUpTrails(ctx)) + (await deleteDueTrails(ctx)) > 0);
+  while ((await rollUpTrails(ctx, BATCH)) + (await deleteDueTrails(ctx, BATCH)) > 0);
 });
 
 const putMany = (projectId: string, count: number, timestamp: string) =>
@@ -36,8 +37,8 @@ describe("clean-up", () => {
     const [old, today] = [newTrail(api), newTrail(api)];
     await old.put(placeholder(old.projectId, { timestamp: daysAgo(10) }));
     await today.put(placeholder(today.projectId));
-    await rollUpTrails(ctx);
-    expect(await deleteDueTrails(ctx)).toBe(1);
+    await rollUpTrails(ctx, BATCH);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(1);
     expect((await old.get()).status).toBe(404);
     expect((await today.get()).status).toBe(200);
   });
@@ -45,12 +46,12 @@ describe("clean-up", () => {
   test("what is not rolled up is not deleted, and its totals outlive it", async () => {
     const { put, projectId } = newTrail(api);
     await put(complete(projectId, { timestamp: daysAgo(10) }));
-    expect(await deleteDueTrails(ctx)).toBe(0);
-    expect(await rollUpTrails(ctx)).toBe(1);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(0);
+    expect(await rollUpTrails(ctx, BATCH)).toBe(1);
     await put(complete(projectId, { timestamp: daysAgo(10), cost: { prompt: 1, completion: 1 } }));
-    expect(await deleteDueTrails(ctx)).toBe(0);
-    await rollUpTrails(ctx);
-    expect(await deleteDueTrails(ctx)).toBe(1);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(0);
+    await rollUpTrails(ctx, BATCH);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(1);
     expect(await totals(projectId)).toEqual([{ messages: 1, cost: "2" }]);
   });
 
@@ -60,10 +61,10 @@ describe("clean-up", () => {
       api.call("PUT", `/projects/${projectId}/retention`, { body: { trailRetentionDays } });
     await keep(30);
     await put(complete(projectId, { timestamp: daysAgo(29.99) }));
-    await rollUpTrails(ctx);
-    expect(await deleteDueTrails(ctx)).toBe(0);
+    await rollUpTrails(ctx, BATCH);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(0);
     await keep(29);
-    expect(await deleteDueTrails(ctx)).toBe(1);
+    expect(await deleteDueTrails(ctx, BATCH)).toBe(1);
     expect((await get()).status).toBe(404);
   });
 
@@ -82,10 +83,10 @@ describe("clean-up", () => {
     const { put, projectId } = newTrail(api);
     const body = complete(projectId, { timestamp: daysAgo(10) });
     await put(body);
-    await rollUpTrails(ctx);
-    await deleteDueTrails(ctx);
+    await rollUpTrails(ctx, BATCH);
+    await deleteDueTrails(ctx, BATCH);
     expect((await put(body)).status).toBe(201);
-    await rollUpTrails(ctx);
+    await rollUpTrails(ctx, BATCH);
     expect(await totals(projectId)).toMatchObject([{ messages: 2 }]);
   });
 });
@@ -96,8 +97,11 @@ describe("a deleted project", () => {
     const bystander = newTrail(api);
     await bystander.put(complete(bystander.projectId));
     await putMany(projectId, 7, daysAgo(1));
-    await rollUpTrails(ctx);
-    expect((await api.call("DELETE", `/projects/${projectId}`)).body).toEqual({ projectId, trailCount: 7 });
+    await rollUpTrails(ctx, BATCH);
+    expect((await api.call("DELETE", `/projects/${projectId}`)).body).toMatchObject({
+      projectId,
+      trailCount: 7,
+    });
     const swept = [];
     for (let i = 0; i < 4; i++) swept.push(await deleteTrailsOfDeletedProjects(ctx, 3));
     expect(swept).toEqual([3, 3, 1, 0]);
