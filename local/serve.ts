@@ -1,7 +1,7 @@
 import { serve } from "@hono/node-server";
 import { parseArgs } from "node:util";
-import api from "../api/index.ts";
-import inngest from "../api/inngest.ts";
+import api from "../api/_index.ts";
+import inngest from "../api/_inngest.ts";
 import { sharedRuntime } from "../services/runtime.ts";
 import { endWithParent } from "./children.ts";
 

@@ -29,6 +29,11 @@ const GIVEN_UP: Record<string, string> = {
   "40P01": "Another change came in between. Send the same request again.",
 };
 
+// Every write is audited, so without a partition for this month nothing can be written at all.
+const NO_PARTITION =
+  "There is no partition for this month. An operator runs, as the admin: select audit.create_monthly_audit_partition()";
+const NO_PARTITION_RETRY_AFTER_S = 60;
+
 /** What a caught error means to a caller: a refusal as it is, a database that is away as 503, the rest as 500. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
@@ -42,11 +47,20 @@ export function toServiceError(error: unknown): ServiceError {
     if (detail !== undefined) {
       return new ServiceError("unavailable", detail, { retryAfterSeconds: RETRY_AFTER_S });
     }
+    if (lacksPartition(cause)) {
+      return new ServiceError("unavailable", NO_PARTITION, { retryAfterSeconds: NO_PARTITION_RETRY_AFTER_S });
+    }
   }
   return new ServiceError(
     "internal",
     "The request failed for a reason that is not yours. Report the requestId if it happens again.",
   );
+}
+
+/** Postgres names no constraint when it finds no partition to put a row into. */
+function lacksPartition(error: Error): boolean {
+  const { constraint } = error as { constraint?: unknown };
+  return codeOf(error) === "23514" && constraint === undefined;
 }
 
 function codeOf(error: Error): string | undefined {

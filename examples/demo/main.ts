@@ -1,5 +1,5 @@
-import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { progressBar } from "../../cli/progress.ts";
 import { connectApi, type Api } from "./api.ts";
 import { chatDay, type ChatMessage } from "./chat-day.ts";
@@ -15,12 +15,14 @@ const JOB_POLLS_MAX = 100;
 
 const say = (line = "") => console.log(line);
 
-await withLocalStack(async ({ url, apiKey, devFile }) => {
+const { values } = parseArgs({ options: { data: { type: "string", default: ".afterimage" } } });
+
+await withLocalStack(values.data, async ({ url, apiKey }) => {
   const api = connectApi(url, apiKey);
   await storeWebhooks(api);
   await storeChatDay(api);
   await rollUp(api);
-  lookAt(url, devFile);
+  lookAt(url, apiKey);
 });
 
 /** GitHub's published payloads, 50 a batch; a second demo stores none of them twice, by their eventId. */
@@ -79,9 +81,8 @@ async function rollUp(api: Api): Promise<void> {
   say(`\nThe workflow trail-cleanup ran by hand: ${run.status} ${JSON.stringify(run.result ?? run.error)}`);
 }
 
-function lookAt(url: string, devFile: string): void {
-  const key = JSON.parse(fs.readFileSync(devFile, "utf8")) as { apiKey: string };
-  const auth = `-H "Authorization: Bearer ${key.apiKey}"`;
+function lookAt(url: string, apiKey: string): void {
+  const auth = `-H "Authorization: Bearer ${apiKey}"`;
   say(`
 Look at (while npm start runs):
 

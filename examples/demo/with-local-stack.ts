@@ -1,24 +1,24 @@
-import fs from "node:fs";
 import path from "node:path";
+import { readDevFile } from "../../local/dev-file.ts";
 import { startStack } from "../../local/stack.ts";
 
 interface Reached {
   url: string;
   apiKey: string;
-  devFile: string;
 }
 
-const DATA_DIR = ".afterimage";
 const PORT = 3_000;
 
 /** Works on the stack that npm start runs in this folder; when none runs, on one that it starts and stops. */
-export async function withLocalStack(work: (reached: Reached) => Promise<void>): Promise<void> {
-  const devFile = path.resolve(DATA_DIR, "dev.json");
-  const running = await reach(devFile);
-  if (running) return work({ ...running, devFile });
+export async function withLocalStack(
+  dataDir: string,
+  work: (reached: Reached) => Promise<void>,
+): Promise<void> {
+  const running = await reach(dataDir);
+  if (running) return work(running);
   console.log("Nothing runs here yet; starting the local stack for the demo …");
   const stack = await startStack({
-    dataDir: path.resolve(DATA_DIR),
+    dataDir: path.resolve(dataDir),
     port: PORT,
     inngest: true,
     say: (line) => console.log(line),
@@ -27,18 +27,18 @@ export async function withLocalStack(work: (reached: Reached) => Promise<void>):
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   try {
-    await work({ url: stack.dev.url, apiKey: stack.dev.apiKey, devFile });
+    await work(stack.dev);
   } finally {
     await stack.stop();
   }
 }
 
-async function reach(devFile: string): Promise<{ url: string; apiKey: string } | null> {
-  if (!fs.existsSync(devFile)) return null;
-  const { url, apiKey } = JSON.parse(fs.readFileSync(devFile, "utf8")) as { url: string; apiKey: string };
-  const answers = await fetch(`${url}/api/health`).then(
+async function reach(dataDir: string): Promise<Reached | null> {
+  const dev = readDevFile(path.resolve(dataDir));
+  if (!dev) return null;
+  const answers = await fetch(`${dev.url}/api/health`).then(
     (response) => response.ok,
     () => false,
   );
-  return answers ? { url, apiKey } : null;
+  return answers ? dev : null;
 }

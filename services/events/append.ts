@@ -83,20 +83,9 @@ function refusal(error: unknown, place: EventPlace): ServiceError | null {
       "createdByUserId is not a member of workspaceId; add the membership first, or log the event as a member.",
     );
   }
-  if (refused.constraint !== undefined) {
-    return invalidField(
-      "body",
-      refused.constraint,
-      `The database refused this by its check ${refused.constraint}.`,
-    );
-  }
-  return new ServiceError(
-    "unavailable",
-    "There is no partition for this month yet; run: npx afterimage doctor",
-    {
-      retryAfterSeconds: 60,
-    },
-  );
+  if (refused.constraint === undefined) return null;
+  const { constraint } = refused;
+  return invalidField("body", constraint, `The database refused this by its check ${constraint}.`);
 }
 
 function eventIdConflict(detail: string, place: EventPlace): ServiceError {

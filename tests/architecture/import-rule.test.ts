@@ -20,12 +20,12 @@ function lint(file: string, text: string): string {
 const use = (from: string) => `import { thing } from "${from}";\nexport const used = thing;\n`;
 
 test.each([
-  ["services/planted.ts", "../api/index.ts"],
+  ["services/planted.ts", "../api/_index.ts"],
   ["services/deep/planted.ts", "../../functions/index.ts"],
   ["functions/planted.ts", "../api/_http/app.ts"],
   ["functions/planted.ts", "../db/client.ts"],
   ["api/_routes/planted.ts", "../../db/client.ts"],
-  ["api/index.ts", "../functions/index.ts"],
+  ["api/_index.ts", "../functions/index.ts"],
   ["db/planted.ts", "../services/context.ts"],
   ["lib/planted.ts", "../db/client.ts"],
   ["services/planted.ts", "../local/start.ts"],
@@ -33,17 +33,19 @@ test.each([
   ["services/planted.ts", "drizzle-orm"],
   ["services/planted.ts", "drizzle-orm/pg-core"],
   ["api/planted.ts", "pg"],
+  ["services/planted.ts", "@neondatabase/serverless"],
 ])("an import in %s from %s is caught by the lint", (file, from) => {
   expect(lint(file, use(from))).toContain("no-restricted-imports");
 });
 
 test.each([
-  ["api/inngest.ts", "../functions/index.ts"],
+  ["api/_inngest.ts", "../functions/index.ts"],
   ["api/_routes/planted.ts", "../../services/keys/create.ts"],
   ["functions/planted.ts", "../services/jobs/track.ts"],
   ["services/planted.ts", "../db/queries/keys.ts"],
   ["db/planted.ts", "../lib/schedules.ts"],
   ["db/planted.ts", "drizzle-orm"],
+  ["db/drivers/planted.ts", "@neondatabase/serverless"],
   ["tests/planted.ts", "../db/client.ts"],
 ])("an import in %s from %s is allowed", (file, from) => {
   expect(lint(file, use(from))).not.toContain("no-restricted-imports");

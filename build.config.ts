@@ -1,0 +1,32 @@
+import { build } from "esbuild";
+import path from "node:path";
+
+/**
+ * Bundles both functions, with everything that they import, into `outDir`: index.js and inngest.js. One file each,
+ * because Node takes several times as long to load the same code as a thousand modules (docs/decisions/0009).
+ */
+export async function bundleFunctions(outDir: string): Promise<void> {
+  await build({
+    absWorkingDir: import.meta.dirname,
+    entryPoints: { index: "api/_index.ts", inngest: "api/_inngest.ts" },
+    outdir: outDir,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    // Not minified: logged stack frames keep the names of our functions.
+    minify: false,
+    // Packages in CommonJS call require, which an ES module has to make for itself.
+    banner: {
+      js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);',
+    },
+    // An optional part of pg that is not installed.
+    external: ["pg-native"],
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await bundleFunctions(path.join(import.meta.dirname, "dist"));
+}
