@@ -280,37 +280,54 @@ CREATE OR REPLACE FUNCTION audit.add_month_partition(p_parent name, p_month date
  SET lock_timeout TO '2s'
 AS $function$
 declare
-  v_name constant text := p_parent || to_char(p_month, '_YYYY_MM');
+  v_name constant name := p_parent || to_char(p_month, '_YYYY_MM');
   v_from constant timestamptz := date_trunc('month', p_month::timestamp);
   v_to constant timestamptz := date_trunc('month', p_month::timestamp) + interval '1 month';
+  v_reason text;
 begin
-  if to_regclass(format('audit.%I', v_name)) is not null then
+  if exists (
+    select from audit.month_partitions() m
+    where m.table_name = p_parent and m.month_start <= v_from and m.month_end >= v_to
+  ) then
     return false;
   end if;
-  execute format(
-    'create table audit.%I (like audit.%I including defaults including constraints including storage, '
-    'constraint %I check (created_at >= %L and created_at < %L))',
-    v_name, p_parent, v_name || '_range', v_from, v_to
-  );
-  execute format(
-    'comment on table audit.%I is %L',
-    v_name, format('%s of %s (UTC).', p_parent, to_char(p_month, 'YYYY-MM'))
-  );
-  execute format(
-    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', v_name
-  );
+
+  if to_regclass(format('audit.%I', v_name)) is null then
+    perform audit.create_month_table(p_parent, v_name, v_from, v_to);
+  elsif not exists (
+    select from pg_class c
+    join pg_constraint k on k.conrelid = c.oid
+    where c.oid = to_regclass(format('audit.%I', v_name))
+      and c.relkind = 'r'
+      and c.relpersistence = 'p'
+      and k.conname = v_name || '_range'
+      and k.contype = 'c'
+      and k.convalidated
+  ) then
+    raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
+  end if;
+
   if p_parent = 'audit_events' then
     -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
     execute format(
-      'create trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
+      'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
       'for each statement execute function audit.refuse_event_change()',
       v_name
     );
   end if;
+  -- Compares columns and checks, and reads the rows where no check proves that they are of the month.
   execute format(
     'alter table audit.%I attach partition audit.%I for values from (%L) to (%L)', p_parent, v_name, v_from, v_to
   );
   return true;
+exception
+  when wrong_object_type or datatype_mismatch or check_violation or duplicate_object or insufficient_privilege
+    or invalid_object_definition or invalid_table_definition
+  then
+    get stacked diagnostics v_reason = message_text;
+    raise exception 'audit.% cannot become a partition of audit.%: %', quote_ident(v_name), quote_ident(p_parent), v_reason
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Mend, rename or detach what is in its way, then call audit.create_monthly_audit_partition() again.';
 end
 $function$;
 
@@ -435,6 +452,27 @@ begin
             hint = 'Add the membership first, or log the event as a member.';
   end if;
   return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.create_month_table(p_parent name, p_name name, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format(
+    'create table audit.%I (like audit.%I including defaults including constraints including storage, '
+    'constraint %I check (created_at >= %L and created_at < %L))',
+    p_name, p_parent, p_name || '_range', p_from, p_to
+  );
+  execute format(
+    'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
+  );
+  execute format(
+    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', p_name
+  );
 end
 $function$;
 
@@ -603,7 +641,25 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource_type text DEFAULT NULL::text, p_resource_id uuid DEFAULT NULL::uuid, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
+CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id text, p_resource_type text, p_resource_id uuid, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
+ RETURNS SETOF audit.audit_events
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select * from audit.get_audit_trail(p_workspace_id, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource_type text DEFAULT NULL::text, p_resource_id text DEFAULT NULL::text, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
+ RETURNS SETOF audit.audit_events
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource_type text, p_resource_id uuid, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
  RETURNS SETOF audit.audit_events
  LANGUAGE sql
  STABLE
@@ -675,28 +731,95 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id text, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb)
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id text, p_workspace_id text, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select audit.insert_audit_event(
-    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id, p_created_by_user_id,
-    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
-  )
-$function$;
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id uuid, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb)
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id text, p_workspace_id uuid, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select audit.insert_audit_event(
-    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
-    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
-  )
-$function$;
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id text, p_workspace_id uuid, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id text, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id text, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id uuid, p_created_by_user_id text, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_audit_event(p_action_type text, p_resource_type text, p_resource_id uuid, p_workspace_id uuid, p_created_by_user_id uuid, p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, p_ip_address text DEFAULT NULL::text, p_user_agent text DEFAULT NULL::text, p_tags text[] DEFAULT NULL::text[], p_metadata jsonb DEFAULT NULL::jsonb, p_request_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_event_id text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.insert_audit_events(p_events jsonb)
@@ -807,6 +930,28 @@ begin
   new.rollup_due := true;
   return new;
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.month_partitions()
+ RETURNS TABLE(table_name name, partition_name name, month_start timestamp with time zone, month_end timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+  select parent.relname, child.relname, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+  from pg_catalog.pg_inherits i
+  join pg_catalog.pg_class parent on parent.oid = i.inhparent
+  join pg_catalog.pg_class child on child.oid = i.inhrelid
+  cross join lateral regexp_match(
+    pg_get_expr(child.relpartbound, child.oid), '^FOR VALUES FROM \(''(\d[^'']+)''\) TO \(''(\d[^'']+)''\)$'
+  ) b (bounds)
+  where parent.relnamespace = 'audit'::regnamespace
+    and parent.relkind = 'p'
+    and not i.inhdetachpending
+    and b.bounds is not null
 $function$;
 
 -- owner: audit_owner
@@ -1046,44 +1191,97 @@ CREATE TRIGGER audit_trails_changed BEFORE UPDATE ON audit.audit_trails FOR EACH
 
 -- Views
 
+create view audit.guard_functions as
+ SELECT f.guard,
+    found.fingerprint,
+    found.fingerprint = f.fingerprint AS as_made
+   FROM ( VALUES ('audit.refuse_event_change()'::regprocedure,'c09748e51f229057a941012f786423a98bd542da8a7d9e499e494a0b4b0ac334'::text), ('audit.check_event_chronology()'::regprocedure,'21ca661771885922aa53750f98886290befab50c4926cc9c7f22d5089d8f6950'::text), ('audit.check_workspace_membership()'::regprocedure,'e937e0364e5fc80ec794f26bddc761a419e1ef7067160feb46e0600462d32a99'::text)) f(guard, fingerprint)
+     JOIN pg_proc p ON p.oid = f.guard::oid
+     CROSS JOIN LATERAL ( SELECT encode(sha256(convert_to(concat_ws(' '::text, p.proowner::regrole, p.prosecdef, p.proconfig, p.prosrc), 'UTF8'::name)), 'hex'::text) AS fingerprint) found;
+
 create view audit.partition_guards as
- WITH guards AS (
+ WITH triggers AS (
          SELECT t.tgrelid,
-            t.tgfoid = 'audit.refuse_event_change()'::regprocedure::oid AND t.tgqual IS NULL AND (t.tgtype::integer & 63) = 27 AS guards_rows,
-            t.tgfoid = 'audit.refuse_event_change()'::regprocedure::oid AND t.tgqual IS NULL AND (t.tgtype::integer & 63) = 58 AS guards_statements,
-            t.tgfoid = 'audit.check_event_chronology()'::regprocedure::oid AS checks_chronology
+            t.tgfoid AS guard,
+            t.tgtype::integer & 63 AS bits,
+            t.tgqual IS NULL AND t.tgattr::text = ''::text AS always,
+            POSITION(('WHEN ((CURRENT_USER <> ''audit_keeper''::name))'::text) IN (pg_get_triggerdef(t.oid))) > 0 AS for_all_but_keeper
            FROM pg_trigger t
+             JOIN audit.guard_functions f ON f.guard::oid = t.tgfoid AND f.as_made
           WHERE t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])
+        ), guards AS (
+         SELECT t.tgrelid,
+            t.guard = 'audit.refuse_event_change()'::regprocedure::oid AND t.bits = 27 AND t.always AS guards_rows,
+            t.guard = 'audit.refuse_event_change()'::regprocedure::oid AND t.bits = 58 AND t.always AS guards_statements,
+            t.guard = 'audit.check_event_chronology()'::regprocedure::oid AND t.bits = 7 AND t.for_all_but_keeper AS checks_chronology,
+            t.guard = 'audit.check_workspace_membership()'::regprocedure::oid AND t.bits = 7 AND t.for_all_but_keeper AS checks_membership
+           FROM triggers t
+        ), tables AS (
+         SELECT 'audit.audit_events'::regclass AS id,
+            true AS holds_events
+        UNION ALL
+         SELECT i.inhrelid,
+            true
+           FROM pg_inherits i
+          WHERE i.inhparent = 'audit.audit_events'::regclass::oid
+        UNION ALL
+         VALUES ('audit.audit_event_keys'::regclass,false), ('audit.audit_deletion_log'::regclass,false)
         )
  SELECT c.relname AS table_name,
-    COALESCE(bool_or(g.guards_rows), false) AS rows_guarded,
+        CASE
+            WHEN s.holds_events THEN COALESCE(bool_or(g.guards_rows), false)
+            ELSE NULL::boolean
+        END AS rows_guarded,
     COALESCE(bool_or(g.guards_statements), false) AS statements_guarded,
-    COALESCE(bool_or(g.checks_chronology), false) AS chronology_checked
-   FROM pg_class c
-     LEFT JOIN guards g ON g.tgrelid = c.oid
-  WHERE c.oid = 'audit.audit_events'::regclass::oid OR (c.oid IN ( SELECT i.inhrelid
-           FROM pg_inherits i
-          WHERE i.inhparent = 'audit.audit_events'::regclass::oid))
-  GROUP BY c.relname;
+        CASE
+            WHEN s.holds_events THEN COALESCE(bool_or(g.checks_chronology), false)
+            ELSE NULL::boolean
+        END AS chronology_checked,
+        CASE
+            WHEN s.holds_events AND (EXISTS ( SELECT
+               FROM audit.membership_source)) THEN COALESCE(bool_or(g.checks_membership), false)
+            ELSE NULL::boolean
+        END AS membership_checked
+   FROM tables s
+     JOIN pg_class c ON c.oid = s.id::oid
+     LEFT JOIN guards g ON g.tgrelid = s.id::oid
+  GROUP BY c.relname, s.holds_events;
 
 create view audit.partition_schedule as
- WITH bounds AS (
-         SELECT parent.relname AS table_name,
-            child.relname AS partition_name,
-            (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''([^'']+)''\)'::text))[1]::timestamp with time zone AS upper_bound
-           FROM pg_inherits i
-             JOIN pg_class parent ON parent.oid = i.inhparent
-             JOIN pg_class child ON child.oid = i.inhrelid
-          WHERE parent.relnamespace = 'audit'::regnamespace::oid AND parent.relkind = 'p'::"char"
+ WITH months AS (
+         SELECT m_1.table_name,
+            m_1.partition_name,
+            (m_1.month_start AT TIME ZONE 'UTC'::text) AS starts,
+            (m_1.month_end AT TIME ZONE 'UTC'::text) AS ends
+           FROM audit.month_partitions() m_1(table_name, partition_name, month_start, month_end)
+        ), clock AS (
+         SELECT (now() AT TIME ZONE 'UTC'::text) AS "time",
+            date_trunc('month'::text, (now() AT TIME ZONE 'UTC'::text)) AS month
+        ), missing AS (
+         SELECT p.table_name,
+            min(s.month) AS month
+           FROM audit.partitioned_tables() p(table_name)
+             CROSS JOIN clock clock_1
+             CROSS JOIN LATERAL ( SELECT clock_1.month
+                UNION ALL
+                 SELECT m_1.ends
+                   FROM months m_1
+                  WHERE m_1.table_name = p.table_name AND m_1.ends > clock_1.month) s
+          WHERE NOT (EXISTS ( SELECT
+                   FROM months m_1
+                  WHERE m_1.table_name = p.table_name AND m_1.starts <= s.month AND m_1.ends >= (s.month + '1 mon'::interval)))
+          GROUP BY p.table_name
         )
- SELECT p.table_name,
-    count(b.partition_name)::integer AS partition_count,
-    max(b.partition_name::text) AS newest_partition,
-    max(b.upper_bound) AS next_partition_date,
-    GREATEST(0, (EXTRACT(year FROM (max(b.upper_bound) AT TIME ZONE 'UTC'::text))::integer - EXTRACT(year FROM (now() AT TIME ZONE 'UTC'::text))::integer) * 12 + EXTRACT(month FROM (max(b.upper_bound) AT TIME ZONE 'UTC'::text))::integer - EXTRACT(month FROM (now() AT TIME ZONE 'UTC'::text))::integer - 1) AS months_ahead
-   FROM audit.partitioned_tables() p(table_name)
-     LEFT JOIN bounds b USING (table_name)
-  GROUP BY p.table_name;
+ SELECT f.table_name,
+    count(m.partition_name)::integer AS partition_count,
+    max(m.partition_name::text) AS newest_partition,
+    (f.month AT TIME ZONE 'UTC'::text) AS next_partition_date,
+    GREATEST(0, (EXTRACT(year FROM age(f.month, clock.month)) * 12::numeric + EXTRACT(month FROM age(f.month, clock.month)))::integer - 1) AS months_ahead,
+    COALESCE(bool_or(m.starts <= clock."time" AND clock."time" < m.ends), false) AS covers_now
+   FROM missing f
+     CROSS JOIN clock
+     LEFT JOIN months m ON m.table_name = f.table_name
+  GROUP BY f.table_name, f.month, clock.month;
 
 create view audit.vw_security_audit as
  SELECT id,
@@ -1108,12 +1306,15 @@ create view audit.vw_security_audit as
 -- Grants; whatever is not named here is refused
 
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
+grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
+grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
 grant execute on function audit.delete_due_trails(integer) to audit_worker;
 grant execute on function audit.delete_trails_of_deleted_projects(integer) to audit_worker;
+grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
 grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
@@ -1121,16 +1322,41 @@ grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb)
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_worker;
+grant execute on function audit.get_audit_trail(text,text,uuid,integer,integer) to admin;
+grant execute on function audit.get_audit_trail(text,text,uuid,integer,integer) to audit_app;
+grant execute on function audit.get_audit_trail(text,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) to admin;
+grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) to audit_app;
+grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) to audit_worker;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
 grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
-grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) to audit_app;
-grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) to audit_worker;
-grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) to audit_app;
-grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,text,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
+grant execute on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_worker;
+grant execute on function audit.insert_audit_events(jsonb) to admin;
 grant execute on function audit.insert_audit_events(jsonb) to audit_app;
 grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
 grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
@@ -1140,6 +1366,10 @@ grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
+grant execute on function audit.month_partitions() to admin;
+grant execute on function audit.month_partitions() to audit_app;
+grant execute on function audit.month_partitions() to audit_keeper;
+grant execute on function audit.month_partitions() to audit_worker;
 grant execute on function audit.partitioned_tables() to admin;
 grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
@@ -1148,6 +1378,7 @@ grant execute on function audit.roll_up_trails(integer) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
+grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
@@ -1166,15 +1397,15 @@ grant select on table audit.audit_deletion_log to admin;
 grant insert, select on table audit.audit_deletion_log to audit_app;
 grant insert, select on table audit.audit_deletion_log to audit_keeper;
 grant select on table audit.audit_deletion_log to audit_worker;
-grant select on table audit.audit_event_keys to admin;
+grant insert, select on table audit.audit_event_keys to admin;
 grant insert, select on table audit.audit_event_keys to audit_app;
 grant insert, select on table audit.audit_event_keys to audit_keeper;
 grant insert, select on table audit.audit_event_keys to audit_worker;
-grant select on table audit.audit_event_sequence to admin;
+grant insert, select on table audit.audit_event_sequence to admin;
 grant select on table audit.audit_event_sequence to audit_app;
 grant select on table audit.audit_event_sequence to audit_keeper;
 grant select on table audit.audit_event_sequence to audit_worker;
-grant select on table audit.audit_events to admin;
+grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, truncate, update on table audit.audit_events to admin;
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_app;
 grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, update on table audit.audit_events to audit_keeper;
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_worker;
@@ -1186,6 +1417,10 @@ grant select on table audit.audit_trails to admin;
 grant insert, select, update on table audit.audit_trails to audit_app;
 grant delete, select, update on table audit.audit_trails to audit_keeper;
 grant select on table audit.audit_trails to audit_worker;
+grant select on table audit.guard_functions to admin;
+grant select on table audit.guard_functions to audit_app;
+grant select on table audit.guard_functions to audit_keeper;
+grant select on table audit.guard_functions to audit_worker;
 grant select on table audit.idempotency_keys to admin;
 grant delete, insert, select on table audit.idempotency_keys to audit_app;
 grant select on table audit.job_runs to admin;
@@ -1277,27 +1512,36 @@ comment on column audit.projects.trail_retention_days is 'Days after which its t
 comment on column audit.schema_versions.name is 'The file, as a path below db/.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
-comment on function audit.add_month_partition(name,date) is 'Adds the partition of the month of p_month to a table partitioned by created_at; false when it is there already.';
+comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
-comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead; returns how many it added.';
+comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
+comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
 comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
 comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
-comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for ids that are UUIDs.';
+comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
+comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
+comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
 comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
 comment on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'Appends one event and returns its id.';
-comment on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb) is 'Appends one event about a resource whose id is a UUID.';
-comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb) is 'Appends one event whose ids are all UUIDs.';
+comment on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,text,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,text,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,uuid,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,uuid,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
+comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
 comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
+comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
@@ -1329,6 +1573,7 @@ comment on trigger audit_events_immutable on audit.audit_events is 'No event is 
 comment on trigger audit_events_immutable_statement on audit.audit_events is 'No event is changed or removed, not even by a statement that matches none.';
 comment on trigger audit_trails_changed on audit.audit_trails is 'The roll-up counts what a trail is worth now.';
 comment on trigger check_audit_workspace_membership on audit.audit_events is 'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
-comment on view audit.partition_guards is 'Whether the triggers that keep events immutable and in order are on, per table of audit_events.';
-comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first month without a partition, and how many whole months lie ahead.';
+comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';
+comment on view audit.partition_guards is 'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
+comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first one missing from now on, how many whole months after this one it has without a gap, and whether it has this moment.';
 comment on view audit.vw_security_audit is 'Events that matter to security, as audit.is_security_action() defines them.';

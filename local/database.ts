@@ -24,11 +24,11 @@ export function rolePasswords(folder: string): RolePasswords {
 }
 
 /**
- * Makes the admin as a managed Postgres gives it (CREATEROLE and CREATEDB, no superuser) and a database that it owns.
- * Both are left as they are when they exist.
+ * Makes the admin as a managed Postgres gives it (CREATEROLE and CREATEDB, no superuser), and a database that it owns
+ * unless there is one.
  */
 export async function createAdminAndDatabase(
-  server: PostgresServer,
+  server: Pick<PostgresServer, "url">,
   database: string,
   password: string,
 ): Promise<void> {
@@ -40,6 +40,8 @@ export async function createAdminAndDatabase(
     await client.query(
       `${verb} role ${ADMIN} login createrole createdb nosuperuser password ${client.escapeLiteral(password)}`,
     );
+    // For operators' unqualified statements; public stays first, so that an application's migrations make no table in audit.
+    await client.query(`alter role ${ADMIN} set search_path = "$user", public, audit`);
     const existing = await client.query("select from pg_database where datname = $1", [database]);
     if (existing.rowCount === 0) await client.query(`create database ${database} owner ${ADMIN}`);
   } finally {

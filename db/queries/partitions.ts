@@ -14,13 +14,15 @@ export interface PartitionedTable {
   tableName: string;
   /** Whole months after this one that have a partition. */
   monthsAhead: number;
+  /** Whether a row of now has a partition to go to. */
+  coversNow: boolean;
 }
 
 export async function partitionSchedule(db: Db): Promise<PartitionedTable[]> {
   return rows<PartitionedTable>(
     db,
     sql`
-      select table_name as "tableName", months_ahead::int as "monthsAhead"
+      select table_name as "tableName", months_ahead::int as "monthsAhead", covers_now as "coversNow"
       from audit.partition_schedule
       order by table_name`,
   );

@@ -173,52 +173,67 @@ comment on function audit.insert_audit_event(
   text, text, text, text, text, jsonb, jsonb, text, text, text[], jsonb, text, timestamptz, text
 ) is 'Appends one event and returns its id.';
 
-create or replace function audit.insert_audit_event(
-  p_action_type text,
-  p_resource_type text,
-  p_resource_id uuid,
-  p_workspace_id text,
-  p_created_by_user_id text,
-  p_old_values jsonb default null,
-  p_new_values jsonb default null,
-  p_ip_address text default null,
-  p_user_agent text default null,
-  p_tags text[] default null,
-  p_metadata jsonb default null
-) returns uuid
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-  select audit.insert_audit_event(
-    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id, p_created_by_user_id,
-    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
-  )
-$$;
-comment on function audit.insert_audit_event(
-  text, text, uuid, text, text, jsonb, jsonb, text, text, text[], jsonb
-) is 'Appends one event about a resource whose id is a UUID.';
+-- Postgres casts no uuid to text by itself, so each mix of the two needs a signature of its own. Plain string literals
+-- stay unambiguous: for them it prefers text. All are dropped first, because another signature would not replace them.
+do $$
+declare
+  v_overload regprocedure;
+  v_resource text;
+  v_workspace text;
+  v_user text;
+begin
+  for v_overload in
+    select p.oid
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'audit'::regnamespace
+      and p.proname = 'insert_audit_event'
+      and 'uuid'::regtype = any (p.proargtypes)
+  loop
+    execute format('drop function %s', v_overload);
+  end loop;
 
-create or replace function audit.insert_audit_event(
-  p_action_type text,
-  p_resource_type text,
-  p_resource_id uuid,
-  p_workspace_id uuid,
-  p_created_by_user_id uuid,
-  p_old_values jsonb default null,
-  p_new_values jsonb default null,
-  p_ip_address text default null,
-  p_user_agent text default null,
-  p_tags text[] default null,
-  p_metadata jsonb default null
-) returns uuid
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-  select audit.insert_audit_event(
-    p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
-    p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata
-  )
+  for v_resource, v_workspace, v_user in
+    select r.type, w.type, u.type
+    from (values ('text'), ('uuid')) r (type)
+    cross join (values ('text'), ('uuid')) w (type)
+    cross join (values ('text'), ('uuid')) u (type)
+    where 'uuid' in (r.type, w.type, u.type)
+  loop
+    execute format(
+      $format$
+        create function audit.insert_audit_event(
+          p_action_type text,
+          p_resource_type text,
+          p_resource_id %s,
+          p_workspace_id %s,
+          p_created_by_user_id %s,
+          p_old_values jsonb default null,
+          p_new_values jsonb default null,
+          p_ip_address text default null,
+          p_user_agent text default null,
+          p_tags text[] default null,
+          p_metadata jsonb default null,
+          p_request_id text default null,
+          p_occurred_at timestamptz default null,
+          p_event_id text default null
+        ) returns uuid
+        language sql
+        set search_path = pg_catalog, pg_temp
+        as $body$
+          select audit.insert_audit_event(
+            p_action_type, p_resource_type, p_resource_id::text, p_workspace_id::text, p_created_by_user_id::text,
+            p_old_values, p_new_values, p_ip_address, p_user_agent, p_tags, p_metadata, p_request_id, p_occurred_at,
+            p_event_id
+          )
+        $body$
+      $format$,
+      v_resource, v_workspace, v_user
+    );
+    execute format(
+      'comment on function audit.insert_audit_event(text, text, %s, %s, %s, jsonb, jsonb, text, text, text[], jsonb, '
+      'text, timestamptz, text) is %L',
+      v_resource, v_workspace, v_user, 'insert_audit_event() for ids of which some are UUIDs.'
+    );
+  end loop;
+end
 $$;
-comment on function audit.insert_audit_event(
-  text, text, uuid, uuid, uuid, jsonb, jsonb, text, text, text[], jsonb
-) is 'Appends one event whose ids are all UUIDs.';

@@ -22,10 +22,42 @@ $$;
 comment on function audit.get_audit_trail(text, text, text, int, int) is
   'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
 
+-- Each mix of text and uuid needs a signature of its own. Only a text resource has a default: if a uuid had one too, a
+-- call that names no resource would fit two functions.
 create or replace function audit.get_audit_trail(
   p_workspace_id uuid,
   p_resource_type text default null,
-  p_resource_id uuid default null,
+  p_resource_id text default null,
+  p_days_back int default 30,
+  p_limit int default 100
+) returns setof audit.audit_events
+language sql stable
+as $$
+  select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id, p_days_back, p_limit)
+$$;
+comment on function audit.get_audit_trail(uuid, text, text, int, int) is
+  'get_audit_trail() for a workspace whose id is a UUID.';
+
+create or replace function audit.get_audit_trail(
+  p_workspace_id text,
+  p_resource_type text,
+  p_resource_id uuid,
+  p_days_back int default 30,
+  p_limit int default 100
+) returns setof audit.audit_events
+language sql stable
+as $$
+  select * from audit.get_audit_trail(p_workspace_id, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$$;
+comment on function audit.get_audit_trail(text, text, uuid, int, int) is
+  'get_audit_trail() for a resource whose id is a UUID.';
+
+-- Dropped first, because a replacement cannot take a default away.
+drop function if exists audit.get_audit_trail(uuid, text, uuid, int, int);
+create function audit.get_audit_trail(
+  p_workspace_id uuid,
+  p_resource_type text,
+  p_resource_id uuid,
   p_days_back int default 30,
   p_limit int default 100
 ) returns setof audit.audit_events
@@ -33,7 +65,8 @@ language sql stable
 as $$
   select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
 $$;
-comment on function audit.get_audit_trail(uuid, text, uuid, int, int) is 'get_audit_trail() for ids that are UUIDs.';
+comment on function audit.get_audit_trail(uuid, text, uuid, int, int) is
+  'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
 
 -- The one place that says what counts as a security event. The action's name is read word by word: camelCase is parted
 -- first, and whatever is no letter or digit parts words too, so MONKEY holds no key and AUTHOR no auth.

@@ -1,8 +1,8 @@
 -- What each role may do; everything not granted here is refused with 42501.
-grant usage on schema audit to audit_app, audit_worker, audit_keeper;
+grant usage on schema audit to audit_app, audit_worker, audit_keeper, session_user;
 
 -- First everything is taken back, so that a grant that leaves this file leaves the database.
-revoke all on all tables in schema audit from audit_app, audit_worker, audit_keeper;
+revoke all on all tables in schema audit from audit_app, audit_worker, audit_keeper, session_user;
 do $$
 declare
   v_function regprocedure;
@@ -12,13 +12,13 @@ begin
     from pg_catalog.pg_proc p
     where p.pronamespace = 'audit'::regnamespace and p.proowner = 'audit_owner'::regrole
   loop
-    execute format('revoke all on function %s from audit_app, audit_worker, audit_keeper', v_function);
+    execute format('revoke all on function %s from audit_app, audit_worker, audit_keeper, session_user', v_function);
   end loop;
 end
 $$;
 
-grant select on all tables in schema audit to audit_app, audit_worker, audit_keeper;
--- Partitions are read through their parents, where the guards and the grants are.
+grant select on all tables in schema audit to audit_app, audit_worker, audit_keeper, session_user;
+-- Partitions are read through their parents, where the guards and the grants are; the admin may look at each.
 do $$
 declare
   v_partition regclass;
@@ -36,8 +36,8 @@ $$;
 grant insert (
   id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
   old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
-) on audit.audit_events to audit_app, audit_worker, audit_keeper;
-grant insert on audit.audit_event_keys to audit_app, audit_worker, audit_keeper;
+) on audit.audit_events to audit_app, audit_worker, audit_keeper, session_user;
+grant insert on audit.audit_event_keys to audit_app, audit_worker, audit_keeper, session_user;
 grant update, delete on audit.audit_events to audit_keeper;
 
 grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
@@ -52,15 +52,8 @@ grant insert, update on audit.audit_trail_rollup to audit_keeper;
 
 grant execute on function
   audit.uuid_v7(), audit.changed_keys(jsonb, jsonb), audit.event_payload_hash(jsonb), audit.insert_audit_events(jsonb),
-  audit.is_security_action(text), audit.partitioned_tables()
-to audit_app, audit_worker, audit_keeper;
-grant execute on function
-  audit.insert_audit_event(text, text, text, text, text, jsonb, jsonb, text, text, text[], jsonb, text, timestamptz, text),
-  audit.insert_audit_event(text, text, uuid, text, text, jsonb, jsonb, text, text, text[], jsonb),
-  audit.insert_audit_event(text, text, uuid, uuid, uuid, jsonb, jsonb, text, text, text[], jsonb),
-  audit.get_audit_trail(text, text, text, int, int),
-  audit.get_audit_trail(uuid, text, uuid, int, int)
-to audit_app, audit_worker;
+  audit.is_security_action(text), audit.partitioned_tables(), audit.month_partitions()
+to audit_app, audit_worker, audit_keeper, session_user;
 grant execute on function
   audit.begin_idempotent(uuid, text, bytea),
   audit.finish_idempotent(uuid, text, bytea, int, jsonb),
@@ -68,16 +61,27 @@ grant execute on function
 to audit_app;
 grant execute on function audit.create_monthly_audit_partition(int), audit.sweep_idempotency_keys(int) to audit_worker;
 
--- The admin that migrates looks at everything and switches the membership check; to change more it must SET ROLE.
+-- The admin that migrates looks at everything, writes events as the API does and switches the membership check. It may
+-- ask to change events, so that the guard answers and not a missing right; to change anything it must SET ROLE.
+grant insert on audit.audit_event_sequence to session_user;
+grant update, delete, truncate on audit.audit_events to session_user;
+grant execute on function
+  audit.create_monthly_audit_partition(int),
+  audit.set_membership_source(regclass, name, name),
+  audit.switch_membership_check(regclass, name, name)
+to session_user;
+
+-- Every overload, so that none is forgotten.
 do $$
+declare
+  v_function regprocedure;
 begin
-  execute format('grant usage on schema audit to %I', session_user);
-  execute format('grant select on all tables in schema audit to %I', session_user);
-  execute format(
-    'grant execute on function audit.set_membership_source(regclass, name, name), '
-    'audit.switch_membership_check(regclass, name, name), audit.is_security_action(text), audit.partitioned_tables(), '
-    'audit.get_audit_trail(text, text, text, int, int), audit.get_audit_trail(uuid, text, uuid, int, int) to %I',
-    session_user
-  );
+  for v_function in
+    select p.oid
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'audit'::regnamespace and p.proname in ('insert_audit_event', 'get_audit_trail')
+  loop
+    execute format('grant execute on function %s to audit_app, audit_worker, session_user', v_function);
+  end loop;
 end
 $$;

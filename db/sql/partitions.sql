@@ -1,5 +1,51 @@
--- Adds one month to a table that is partitioned by created_at. Made as a plain table and then attached, because
--- CREATE TABLE … PARTITION OF waits behind open inserts; the range check lets later moves attach without a scan.
+-- Bounds are text in the catalog, so time zone and date style are pinned. A month that is being detached is none.
+create or replace function audit.month_partitions()
+returns table (table_name name, partition_name name, month_start timestamptz, month_end timestamptz)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+  select parent.relname, child.relname, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+  from pg_catalog.pg_inherits i
+  join pg_catalog.pg_class parent on parent.oid = i.inhparent
+  join pg_catalog.pg_class child on child.oid = i.inhrelid
+  cross join lateral regexp_match(
+    pg_get_expr(child.relpartbound, child.oid), '^FOR VALUES FROM \(''(\d[^'']+)''\) TO \(''(\d[^'']+)''\)$'
+  ) b (bounds)
+  where parent.relnamespace = 'audit'::regnamespace
+    and parent.relkind = 'p'
+    and not i.inhdetachpending
+    and b.bounds is not null
+$$;
+comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
+
+-- The range check lets later moves attach without a scan.
+create or replace function audit.create_month_table(p_parent name, p_name name, p_from timestamptz, p_to timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format(
+    'create table audit.%I (like audit.%I including defaults including constraints including storage, '
+    'constraint %I check (created_at >= %L and created_at < %L))',
+    p_name, p_parent, p_name || '_range', p_from, p_to
+  );
+  execute format(
+    'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
+  );
+  execute format(
+    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', p_name
+  );
+end
+$$;
+comment on function audit.create_month_table(name, name, timestamptz, timestamptz) is
+  'Makes the table of a month, not attached yet; for add_month_partition().';
+
+-- Makes sure that a table partitioned by created_at has the month: a table of its name that stands alone (somebody
+-- detached it) is attached again. Made as a plain table first, because CREATE TABLE … PARTITION OF waits behind open
+-- inserts.
 create or replace function audit.add_month_partition(p_parent name, p_month date) returns boolean
 language plpgsql
 security definer
@@ -8,41 +54,58 @@ set timezone = 'UTC'
 set lock_timeout = '2s'
 as $$
 declare
-  v_name constant text := p_parent || to_char(p_month, '_YYYY_MM');
+  v_name constant name := p_parent || to_char(p_month, '_YYYY_MM');
   v_from constant timestamptz := date_trunc('month', p_month::timestamp);
   v_to constant timestamptz := date_trunc('month', p_month::timestamp) + interval '1 month';
+  v_reason text;
 begin
-  if to_regclass(format('audit.%I', v_name)) is not null then
+  if exists (
+    select from audit.month_partitions() m
+    where m.table_name = p_parent and m.month_start <= v_from and m.month_end >= v_to
+  ) then
     return false;
   end if;
-  execute format(
-    'create table audit.%I (like audit.%I including defaults including constraints including storage, '
-    'constraint %I check (created_at >= %L and created_at < %L))',
-    v_name, p_parent, v_name || '_range', v_from, v_to
-  );
-  execute format(
-    'comment on table audit.%I is %L',
-    v_name, format('%s of %s (UTC).', p_parent, to_char(p_month, 'YYYY-MM'))
-  );
-  execute format(
-    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', v_name
-  );
+
+  if to_regclass(format('audit.%I', v_name)) is null then
+    perform audit.create_month_table(p_parent, v_name, v_from, v_to);
+  elsif not exists (
+    select from pg_class c
+    join pg_constraint k on k.conrelid = c.oid
+    where c.oid = to_regclass(format('audit.%I', v_name))
+      and c.relkind = 'r'
+      and c.relpersistence = 'p'
+      and k.conname = v_name || '_range'
+      and k.contype = 'c'
+      and k.convalidated
+  ) then
+    raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
+  end if;
+
   if p_parent = 'audit_events' then
     -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
     execute format(
-      'create trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
+      'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
       'for each statement execute function audit.refuse_event_change()',
       v_name
     );
   end if;
+  -- Compares columns and checks, and reads the rows where no check proves that they are of the month.
   execute format(
     'alter table audit.%I attach partition audit.%I for values from (%L) to (%L)', p_parent, v_name, v_from, v_to
   );
   return true;
+exception
+  when wrong_object_type or datatype_mismatch or check_violation or duplicate_object or insufficient_privilege
+    or invalid_object_definition or invalid_table_definition
+  then
+    get stacked diagnostics v_reason = message_text;
+    raise exception 'audit.% cannot become a partition of audit.%: %', quote_ident(v_name), quote_ident(p_parent), v_reason
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Mend, rename or detach what is in its way, then call audit.create_monthly_audit_partition() again.';
 end
 $$;
 comment on function audit.add_month_partition(name, date) is
-  'Adds the partition of the month of p_month to a table partitioned by created_at; false when it is there already.';
+  'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 
 create or replace function audit.create_monthly_audit_partition(p_months_ahead int default 3) returns int
 language plpgsql
@@ -77,7 +140,7 @@ begin
 end
 $$;
 comment on function audit.create_monthly_audit_partition(int) is
-  'Makes sure that every partitioned table has last month, this month and the months ahead; returns how many it added.';
+  'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
 
 create or replace function audit.partitioned_tables() returns table (table_name name)
 language sql stable
@@ -90,60 +153,119 @@ as $$
 $$;
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
 
+-- The first month missing is this one or begins where a partition ends. In UTC without a zone: a month added to a
+-- timestamptz is one of the session's time zone.
 create or replace view audit.partition_schedule as
-with bounds as (
+with months as (
   select
-    parent.relname as table_name,
-    child.relname as partition_name,
-    (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz as upper_bound
-  from pg_catalog.pg_inherits i
-  join pg_catalog.pg_class parent on parent.oid = i.inhparent
-  join pg_catalog.pg_class child on child.oid = i.inhrelid
-  where parent.relnamespace = 'audit'::regnamespace
-    and parent.relkind = 'p'
+    m.table_name,
+    m.partition_name,
+    m.month_start at time zone 'UTC' as starts,
+    m.month_end at time zone 'UTC' as ends
+  from audit.month_partitions() m
+),
+clock as (
+  select now() at time zone 'UTC' as time, date_trunc('month', now() at time zone 'UTC') as month
+),
+missing as (
+  select p.table_name, min(s.month) as month
+  from audit.partitioned_tables() p
+  cross join clock
+  cross join lateral (
+    select clock.month
+    union all
+    select m.ends
+    from months m
+    where m.table_name = p.table_name and m.ends > clock.month
+  ) s
+  where not exists (
+    select from months m
+    where m.table_name = p.table_name and m.starts <= s.month and m.ends >= s.month + interval '1 month'
+  )
+  group by p.table_name
 )
 select
-  p.table_name,
-  count(b.partition_name)::int as partition_count,
-  max(b.partition_name::text) as newest_partition,
-  max(b.upper_bound) as next_partition_date,
+  f.table_name,
+  count(m.partition_name)::int as partition_count,
+  max(m.partition_name::text) as newest_partition,
+  f.month at time zone 'UTC' as next_partition_date,
   greatest(
-    0,
-    (extract(year from max(b.upper_bound) at time zone 'UTC')::int - extract(year from now() at time zone 'UTC')::int) * 12
-      + extract(month from max(b.upper_bound) at time zone 'UTC')::int
-      - extract(month from now() at time zone 'UTC')::int
-      - 1
-  ) as months_ahead
-from audit.partitioned_tables() p
-left join bounds b using (table_name)
-group by p.table_name;
+    0, (extract(year from age(f.month, clock.month)) * 12 + extract(month from age(f.month, clock.month)))::int - 1
+  ) as months_ahead,
+  coalesce(bool_or(m.starts <= clock.time and clock.time < m.ends), false) as covers_now
+from missing f
+cross join clock
+left join months m on m.table_name = f.table_name
+group by f.table_name, f.month, clock.month;
 comment on view audit.partition_schedule is
-  'Per partitioned table: its newest month, the first month without a partition, and how many whole months lie ahead.';
+  'Per partitioned table: its newest month, the first one missing from now on, how many whole months after this one it has without a gap, and whether it has this moment.';
 
--- Whether every guard of the append-only table is in place on it and on each partition: on for ordinary sessions ('R'
--- fires in replicas only), unconditional, and calling our function. The bits are ROW 1, BEFORE 2, DELETE 8, UPDATE 16,
--- TRUNCATE 32.
+-- Owner, rights, settings and body of the functions behind the guards, and whether they are as these files make them.
+-- Whoever replaces one may replace this view too, but not by accident. A test says what to write here after a change.
+create or replace view audit.guard_functions as
+select
+  f.guard,
+  found.fingerprint,
+  found.fingerprint = f.fingerprint as as_made
+from (
+  values
+    ('audit.refuse_event_change()'::regprocedure, 'c09748e51f229057a941012f786423a98bd542da8a7d9e499e494a0b4b0ac334'),
+    ('audit.check_event_chronology()'::regprocedure, '21ca661771885922aa53750f98886290befab50c4926cc9c7f22d5089d8f6950'),
+    ('audit.check_workspace_membership()'::regprocedure, 'e937e0364e5fc80ec794f26bddc761a419e1ef7067160feb46e0600462d32a99')
+) f (guard, fingerprint)
+join pg_catalog.pg_proc p on p.oid = f.guard
+cross join lateral (
+  select encode(
+    sha256(convert_to(concat_ws(' ', p.proowner::regrole, p.prosecdef, p.proconfig, p.prosrc), 'UTF8')), 'hex'
+  ) as fingerprint
+) found;
+comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';
+
+-- On for ordinary sessions ('R' fires in replicas only), unconditional (all but the keeper's inserts are checked), and
+-- calling a function of ours as it was made. The bits are ROW 1, BEFORE 2, INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32.
 create or replace view audit.partition_guards as
-with guards as (
+with triggers as (
   select
     t.tgrelid,
-    t.tgfoid = 'audit.refuse_event_change()'::regprocedure and t.tgqual is null and t.tgtype & 63 = 27 as guards_rows,
-    t.tgfoid = 'audit.refuse_event_change()'::regprocedure and t.tgqual is null and t.tgtype & 63 = 58 as guards_statements,
-    t.tgfoid = 'audit.check_event_chronology()'::regprocedure as checks_chronology
+    t.tgfoid as guard,
+    t.tgtype & 63 as bits,
+    t.tgqual is null and t.tgattr::text = '' as always,
+    position('WHEN ((CURRENT_USER <> ''audit_keeper''::name))' in pg_get_triggerdef(t.oid)) > 0 as for_all_but_keeper
   from pg_catalog.pg_trigger t
+  join audit.guard_functions f on f.guard = t.tgfoid and f.as_made
   where t.tgenabled in ('O', 'A')
+),
+guards as (
+  select
+    t.tgrelid,
+    t.guard = 'audit.refuse_event_change()'::regprocedure and t.bits = 27 and t.always as guards_rows,
+    t.guard = 'audit.refuse_event_change()'::regprocedure and t.bits = 58 and t.always as guards_statements,
+    t.guard = 'audit.check_event_chronology()'::regprocedure and t.bits = 7 and t.for_all_but_keeper as checks_chronology,
+    t.guard = 'audit.check_workspace_membership()'::regprocedure and t.bits = 7 and t.for_all_but_keeper as checks_membership
+  from triggers t
+),
+tables as (
+  select 'audit.audit_events'::regclass as id, true as holds_events
+  union all
+  select i.inhrelid, true
+  from pg_catalog.pg_inherits i
+  where i.inhparent = 'audit.audit_events'::regclass
+  union all
+  values ('audit.audit_event_keys'::regclass, false), ('audit.audit_deletion_log'::regclass, false)
 )
 select
   c.relname as table_name,
-  coalesce(bool_or(g.guards_rows), false) as rows_guarded,
+  case when s.holds_events then coalesce(bool_or(g.guards_rows), false) end as rows_guarded,
   coalesce(bool_or(g.guards_statements), false) as statements_guarded,
-  coalesce(bool_or(g.checks_chronology), false) as chronology_checked
-from pg_catalog.pg_class c
-left join guards g on g.tgrelid = c.oid
-where c.oid = 'audit.audit_events'::regclass
-  or c.oid in (select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = 'audit.audit_events'::regclass)
-group by c.relname;
+  case when s.holds_events then coalesce(bool_or(g.checks_chronology), false) end as chronology_checked,
+  case
+    when s.holds_events and exists (select from audit.membership_source) then coalesce(bool_or(g.checks_membership), false)
+  end as membership_checked
+from tables s
+join pg_catalog.pg_class c on c.oid = s.id
+left join guards g on g.tgrelid = s.id
+group by c.relname, s.holds_events;
 comment on view audit.partition_guards is
-  'Whether the triggers that keep events immutable and in order are on, per table of audit_events.';
+  'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
 
 select audit.create_monthly_audit_partition();

@@ -56,7 +56,8 @@ export async function checkReadiness(app: Db, worker: Db): Promise<Readiness> {
 const failed = (): Verdict => ({
   status: "fail",
   detail: "The check itself failed; the database did not answer it.",
-  action: "Check DATABASE_URL and that the database is up; then run: npx afterimage migrate",
+  action:
+    "Check DATABASE_URL and WORKER_DATABASE_URL, and that the database is up; then run: npx afterimage migrate",
 });
 
 async function checkDatabase(db: Db): Promise<Verdict> {
@@ -90,22 +91,32 @@ async function checkSchema(db: Db): Promise<Verdict> {
 
 async function checkGuards(db: Db): Promise<Verdict> {
   const open = await unguardedPartitions(db);
-  if (open.length === 0) return ok("every partition of audit_events refuses changes");
+  if (open.length === 0) return ok("every part of the log refuses changes");
   return {
     status: "fail",
-    detail: `Events can be changed in: ${open.join(", ")}.`,
-    action: "Someone switched triggers off. Find out who, then: alter table audit.<name> enable trigger all",
+    detail: `The log can be changed in: ${open.join(", ")}.`,
+    action:
+      "Someone switched guards off or replaced them; find out who. As audit_owner: alter table audit.<name> enable trigger all; delete from audit.schema_versions where name like 'sql/%'. Then: npx afterimage migrate",
   };
 }
 
 async function checkPartitions(db: Db): Promise<Verdict> {
-  const short = (await partitionSchedule(db)).filter((one) => one.monthsAhead < MONTHS_AHEAD_MIN);
+  const tables = await partitionSchedule(db);
+  // The job that makes them writes an event, too, so only SQL helps where this month is missing.
+  const action = "As the admin, in SQL: select audit.create_monthly_audit_partition()";
+  const missing = tables.filter((one) => !one.coversNow);
+  if (missing.length > 0) {
+    const names = missing.map((one) => one.tableName).join(", ");
+    return {
+      status: "fail",
+      detail: `No partition for this month, so nothing can be written: ${names}.`,
+      action,
+    };
+  }
+  const short = tables.filter((one) => one.monthsAhead < MONTHS_AHEAD_MIN);
   if (short.length === 0) return ok(`at least ${MONTHS_AHEAD_MIN} months lie ahead`);
-  return {
-    status: "warn",
-    detail: short.map((one) => `${one.tableName}: ${one.monthsAhead} months ahead`).join(", "),
-    action: "POST /api/jobs/create-partitions/run, or in SQL: select audit.create_monthly_audit_partition()",
-  };
+  const detail = short.map((one) => `${one.tableName}: ${one.monthsAhead} months ahead`).join(", ");
+  return { status: "warn", detail, action };
 }
 
 async function checkRoles(app: Db, worker: Db): Promise<Verdict> {

@@ -75,7 +75,7 @@ describe("afterimage keys", () => {
     [["keys", "create", "--name", "x", "--user", "bob", "--scopes", "everything"], /scopes/],
     [["keys", "create", "--name", "x", "--user", "bob", "--expires", "yesterday"], /expiresAt/],
     [["keys", "create", "--user", "bob"], /--name/],
-    [["keys", "revoke", "not-an-id"], /Invalid UUID/],
+    [["keys", "revoke", "not-an-id"], /must be a UUID/],
     [["keys", "revoke", "00000000-0000-7000-8000-000000000000"], /no key with this id/],
     [["keys", "list", "--limit", "0"], /limit/],
     [["nonsense"], /unknown command/],

@@ -56,7 +56,14 @@ export function event(over: Record<string, unknown> = {}): Record<string, unknow
   };
 }
 
+/** The month so many months from now, as partitions are named: 2026_01. */
+export function month(offset: number): string {
+  const now = new Date();
+  const at = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1));
+  return at.toISOString().slice(0, 7).replace("-", "_");
+}
+
 /** The month's partition of audit_events that holds now. */
 export function partitionOfNow(): string {
-  return `audit_events_${new Date().toISOString().slice(0, 7).replace("-", "_")}`;
+  return `audit_events_${month(0)}`;
 }

@@ -233,16 +233,53 @@ describe("insert_audit_event()", () => {
     });
   });
 
-  test("takes UUIDs for the resource alone or for all ids", async () => {
-    const uuid = "018f0000-0000-7000-8000-000000000000";
-    for (const ids of [
-      `'${uuid}'::uuid, 'ws-u', 'u-1'`,
-      `'${uuid}'::uuid, '${uuid}'::uuid, '${uuid}'::uuid`,
+  const UUID = "018f0000-0000-7000-8000-000000000000";
+  const [LITERAL, TEXT, TYPED] = [`'${UUID}'`, `'${UUID}'::text`, `'${UUID}'::uuid`];
+  const IDS = [LITERAL, TEXT, TYPED];
+  const mixes = IDS.flatMap((resource) =>
+    IDS.flatMap((workspace) => IDS.map((user) => ({ resource, workspace, user }))),
+  );
+
+  test.each(mixes)("takes $resource, $workspace, $user, by position and by name", async (mix) => {
+    const { resource, workspace, user } = mix;
+    for (const call of [
+      `insert_audit_event('A', 'b', ${resource}, ${workspace}, ${user})`,
+      `insert_audit_event('A', 'b', ${resource}, ${workspace}, ${user}, null, '{"a": 1}', p_request_id => 'req',
+         p_occurred_at => '2026-01-01 00:00:00+00', p_event_id => '${JSON.stringify(mix).replaceAll("'", "")}')`,
+      `insert_audit_event(p_created_by_user_id => ${user}, p_workspace_id => ${workspace}, p_resource_id => ${resource},
+         p_resource_type => 'b', p_action_type => 'A', p_new_values => '{"a": 1}', p_request_id => 'req',
+         p_occurred_at => '2026-01-01 00:00:00+00')`,
     ]) {
-      const { id } = await one(db.pool("app"), `select insert_audit_event('A', 'b', ${ids}) as id`);
-      const row = await one(db.pool("app"), "select resource_id from audit.audit_events where id = $1", [id]);
-      expect(row.resource_id).toBe(uuid);
+      const { id } = await one(db.pool("app"), `select ${call} as id`);
+      const stored = await one(
+        db.pool("app"),
+        "select resource_id, workspace_id, created_by_user_id, request_id, occurred_at from audit.audit_events where id = $1",
+        [id],
+      );
+      expect(stored).toMatchObject({ resource_id: UUID, workspace_id: UUID, created_by_user_id: UUID });
+      if (call.includes("p_request_id")) {
+        expect(stored).toMatchObject({ request_id: "req", occurred_at: new Date("2026-01-01") });
+      }
     }
+  });
+
+  test.each(["app", "worker", "admin"] as const)("takes the guide's call of it, as %s", async (role) => {
+    const [row] = await db.rows(
+      role,
+      "SELECT insert_audit_event('TEST', 'workspace', gen_random_uuid(), 'ws-123', 'user-123') as id",
+    );
+    expect(row?.id).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("takes parameters that a driver sends without types", async () => {
+    const { id } = await one(db.pool("app"), "select insert_audit_event($1, $2, $3, $4, $5) as id", [
+      "A",
+      "b",
+      UUID,
+      "ws-1",
+      "u-1",
+    ]);
+    expect(id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   test("makes ids of version 7 that grow with time", async () => {

@@ -94,7 +94,8 @@ describe("migrate", () => {
     const target = await database("migrated");
     const before = (await dump(target.url)).match(/^grant .*audit_events.*$/gm);
     await target.owner(
-      "grant delete on audit.audit_events to audit_app; grant update (metadata) on audit.audit_events to audit_worker",
+      `grant delete on audit.audit_events to audit_app; grant update (metadata) on audit.audit_events to audit_worker;
+       grant references on audit.audit_events to afterimage_admin`,
     );
     await outdated(target, "sql/grants.sql");
     await outdated(target, "sql/events-read.sql");

@@ -65,12 +65,35 @@ describe("get_audit_trail()", () => {
     expect(await db.rows("app", "select * from get_audit_trail(null::text)")).toEqual([]);
   });
 
-  test("goes by the index of the resource and does not open old months", async () => {
+  const UUID = "018f0000-0000-7000-8000-000000000000";
+  const IDS = [`'${UUID}'`, `'${UUID}'::text`, `'${UUID}'::uuid`];
+  const mixes = IDS.flatMap((workspace) => IDS.map((resource) => ({ workspace, resource })));
+
+  test.each(mixes)(
+    "takes $workspace and $resource, by position and by name",
+    async ({ workspace, resource }) => {
+      await db.rows("app", `select insert_audit_event('A', 'thing', '${UUID}', '${UUID}', 'u')`);
+      for (const call of [
+        `get_audit_trail(${workspace})`,
+        `get_audit_trail(p_workspace_id => ${workspace}, p_limit => 1)`,
+        `get_audit_trail(${workspace}, 'thing')`,
+        `get_audit_trail(${workspace}, 'thing', ${resource})`,
+        `get_audit_trail(${workspace}, null, ${resource}, 1, 1)`,
+        `get_audit_trail(p_limit => 1, p_resource_id => ${resource}, p_resource_type => 'thing', p_workspace_id => ${workspace})`,
+      ]) {
+        const [row] = await db.rows("app", `select resource_id from ${call}`);
+        expect(row, call).toEqual({ resource_id: UUID });
+      }
+    },
+  );
+
+  test.each([
+    "get_audit_trail('ws-read', 'invoice', 'r-1', 0)",
+    `get_audit_trail('${UUID}'::uuid, 'invoice', '${UUID}'::uuid, 0)`,
+  ])("goes by the index of the resource and does not open old months: %s", async (call) => {
     const plan = await withClient(db, "app", async (client) => {
       await client.query("set enable_seqscan = off");
-      const { rows } = await client.query<{ "QUERY PLAN": string }>(
-        "explain select * from get_audit_trail('ws-read', 'invoice', 'r-1', 0)",
-      );
+      const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain select * from ${call}`);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
     });
     expect(plan).toMatch(/Index Scan.*resource_type/);

@@ -4,14 +4,17 @@ export interface SeedStatement {
   sql: string;
   /** The guide says that it fails, and names this. */
   fails?: string;
+  /** Why only the owner of the tables may run it, so that the admin must say SET ROLE audit_owner first. */
+  needsOwner?: string;
   /** Why it cannot run as written, what it fails with then, and what is run in its place. */
-  exception?: { reason: string; code: string; instead?: string };
+  exception?: { reason: string; code: string; codeOn15?: string; instead?: string };
 }
 
 const NO_RELNAME = "pg_partitioned_table has no relname: it knows its table as partrelid";
 const EVENT_ID = "ids of events are UUIDs, and 'event-123' is none";
 const LEAVES = "storage parameters go on leaves; every month is made with these";
 const CRON = "pg_cron is job_runs here";
+const ALTER_TABLE = "ALTER TABLE is the owner's";
 const LATER = "arrives with archiving, retention and erasure";
 
 const EXISTING = "(select id from audit_events order by created_at limit 1)";
@@ -161,9 +164,11 @@ WHERE tablename LIKE 'audit_events%';`,
   autovacuum_vacuum_scale_factor = 0.01,
   autovacuum_analyze_scale_factor = 0.005
 );`,
+    needsOwner: ALTER_TABLE,
     exception: {
       reason: LEAVES,
       code: "42809",
+      codeOn15: "22023",
       instead: `do $$ begin execute format('alter table %s set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)',
         (select min(inhrelid)::regclass from pg_inherits where inhparent = 'audit_events'::regclass)); end $$`,
     },
@@ -270,8 +275,16 @@ ORDER BY created_at DESC;`,
     sql: "SELECT archive_old_audit_events();",
     exception: { reason: LATER, code: "42883" },
   },
-  { section: "Monthly Maintenance", sql: "ANALYZE audit_events;" },
-  { section: "Monthly Maintenance", sql: "REINDEX TABLE CONCURRENTLY audit_events;" },
+  {
+    section: "Monthly Maintenance",
+    sql: "ANALYZE audit_events;",
+    needsOwner: "for anybody else ANALYZE warns and does nothing",
+  },
+  {
+    section: "Monthly Maintenance",
+    sql: "REINDEX TABLE CONCURRENTLY audit_events;",
+    needsOwner: "REINDEX is the owner's",
+  },
   { section: "Archive Job Not Running", sql: "SELECT * FROM pg_extension WHERE extname = 'pg_cron';" },
   {
     section: "Archive Job Not Running",
@@ -310,9 +323,11 @@ ORDER BY start_time DESC LIMIT 5;`,
   {
     section: "Constraints Too Strict",
     sql: "ALTER TABLE audit_events DISABLE TRIGGER check_audit_workspace_membership;",
+    needsOwner: ALTER_TABLE,
   },
   {
     section: "Constraints Too Strict",
     sql: "ALTER TABLE audit_events ENABLE TRIGGER check_audit_workspace_membership;",
+    needsOwner: ALTER_TABLE,
   },
 ];

@@ -115,6 +115,33 @@ describe("trail-cleanup", () => {
   });
 });
 
+test("a missing month makes /ready fail with the SQL that mends it, and every answer a 503 until then", async () => {
+  const month = `audit_events_${new Date().toISOString().slice(0, 7).replace("-", "_")}`;
+  await db.asOwner(`alter table audit.audit_events detach partition audit.${month}`);
+  const ready = async () => (await call("GET", "/ready")).body;
+  await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).toBe("fail");
+  const { action } = (await ready()).checks.find((one: { name: string }) => one.name === "partitions");
+  const event = {
+    actionType: "T",
+    resourceType: "r",
+    resourceId: "r",
+    workspaceId: newId("ws"),
+    createdByUserId: "u",
+  };
+  for (const [method, path, body] of [
+    ["POST", "/audit/log", event],
+    ["GET", "/audit/events", undefined],
+    ["POST", "/jobs/create-partitions/run", undefined],
+  ] as const) {
+    const answer = await call(method, path, { body });
+    expect({ path, status: answer.status }).toEqual({ path, status: 503 });
+    expect(answer.body.detail).toContain("create_monthly_audit_partition");
+  }
+  await db.rows("admin", action.split("in SQL: ")[1]);
+  expect((await call("POST", "/audit/log", { body: event })).status).toBe(201);
+  await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).not.toBe("fail");
+});
+
 test("create-partitions adds the months that are missing and resolves its alert", async () => {
   const [last] = await db.rows<{ name: string }>(
     "worker",
