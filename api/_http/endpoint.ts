@@ -2,49 +2,14 @@ import type { z } from "zod";
 import type { Context } from "../../services/context.ts";
 import { requireScope } from "../../services/context.ts";
 import { ServiceError } from "../../services/errors.ts";
-import type { Scope } from "../../services/keys/scopes.ts";
-import { runIdempotent, type IdempotentRequest } from "../../services/requests/run-idempotent.ts";
-import { rateLimitHeaders, type RateClass, type RateLimitResult } from "../../lib/rate-limit.ts";
+import { runIdempotent, type Answer } from "../../services/requests/run-idempotent.ts";
+import { rateLimitHeaders, type RateLimitResult } from "../../lib/rate-limit.ts";
 import { safeError } from "../../lib/logger.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App, AppContext } from "./app.ts";
 import { readInput } from "./input.ts";
 import { documentEndpoint } from "./openapi.ts";
-
-export interface Answer {
-  status: number;
-  body?: unknown;
-  headers?: Record<string, string>;
-  /** What a replay of the idempotency key answers instead of `body`: without secrets. */
-  keptBody?: unknown;
-}
-
-export interface Input<P, Q, B> {
-  params: P;
-  query: Q;
-  body: B;
-  /** Set when the request has an Idempotency-Key; only handlers with `idempotency: "own"` look at it. */
-  idempotent: IdempotentRequest | null;
-}
-
-export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
-  method: "get" | "post" | "put" | "patch" | "delete";
-  /** As OpenAPI writes it: `/audit/events/{id}`. */
-  path: string;
-  tag: string;
-  summary: string;
-  description?: string;
-  scope: Scope;
-  limit: RateClass;
-  params?: P;
-  query?: Q;
-  body?: B;
-  maxBodyBytes?: number;
-  /** Writes run once per Idempotency-Key; `own` leaves that to the handler's one statement. */
-  idempotency?: "own";
-  answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
-  handle(ctx: Context, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Answer | Response>;
-}
+import type { Endpoint, Input } from "./spec.ts";
 
 type Nothing = z.ZodType<Record<string, never>>;
 

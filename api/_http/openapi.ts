@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { App } from "./app.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint } from "./spec.ts";
 
 const problemSchema = z
   .object({

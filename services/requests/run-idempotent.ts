@@ -8,10 +8,11 @@ export interface IdempotentRequest {
   hash: Uint8Array;
 }
 
-interface Answer {
+export interface Answer {
   status: number;
   body?: unknown;
   headers?: Record<string, string>;
+  /** What a replay of the idempotency key answers instead of `body`: without secrets. */
   keptBody?: unknown;
 }
 
