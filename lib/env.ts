@@ -12,6 +12,11 @@ export const envSchema = z
     WORKER_DATABASE_URL: optionalUrl,
     /** Postgres as the admin that owns the database; only `afterimage migrate` and `keys` use it. Not pooled. */
     MIGRATE_DATABASE_URL: optionalUrl,
+    /** host:port of a stand-in for Neon's proxy; a database URL with that host and port is served by Neon's driver. */
+    NEON_LOCAL_PROXY: z
+      .string()
+      .regex(/^[\w.-]+:\d{1,5}$/, "is host:port")
+      .optional(),
     UPSTASH_REDIS_REST_URL: optionalUrl,
     UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
     /** Connections per process and role. */

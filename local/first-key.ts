@@ -8,7 +8,7 @@ import { operatorContext } from "../services/operator.ts";
 
 /** A key with every scope, made once and kept in a file (mode 0600); a new one when the kept one no longer works. */
 export async function firstApiKey(databaseUrl: string, file: string): Promise<string> {
-  const database = connect(databaseUrl, 1);
+  const database = connect(databaseUrl);
   try {
     if (fs.existsSync(file)) {
       const kept = fs.readFileSync(file, "utf8").trim();

@@ -14,6 +14,7 @@ import { commandOf, endProcess } from "./processes.ts";
 const DATABASE = "afterimage";
 const ENGINE_DATABASE = "inngest";
 const CONNECT_TIMEOUT_MS = 5_000;
+const POSTGRES_PORT = 5_432;
 
 export interface StackOptions {
   dataDir: string;
@@ -21,6 +22,8 @@ export interface StackOptions {
   port: number;
   /** Whether a workflow engine runs; `--no-inngest` leaves it out. */
   inngest: boolean;
+  /** Whether the API reaches its database by Neon's driver; `--neon` says so. */
+  neon?: boolean;
   say: (line: string) => void;
 }
 
@@ -51,8 +54,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const url = `http://127.0.0.1:${port}`;
     const inngestUrl = options.inngest ? await startEngine(parts, urls.engine, url) : null;
     await parts.start("api", "serve.ts", ["--port", String(port)], {
-      DATABASE_URL: urls.app,
-      WORKER_DATABASE_URL: urls.worker,
+      ...(options.neon
+        ? await startNeonPart(parts, urls)
+        : { DATABASE_URL: urls.app, WORKER_DATABASE_URL: urls.worker }),
       ...(redis.url && redis.token
         ? { UPSTASH_REDIS_REST_URL: redis.url, UPSTASH_REDIS_REST_TOKEN: redis.token }
         : {}),
@@ -167,6 +171,7 @@ async function requireSchema(url: string): Promise<void> {
     const { code, message } = error as { code?: string; message: string };
     throw new Error(
       `The database of DATABASE_URL cannot be used (${code ?? message}): check the URL and that it runs.`,
+      { cause: error },
     );
   } finally {
     await client.end().catch(() => undefined);
@@ -174,6 +179,18 @@ async function requireSchema(url: string): Promise<void> {
   throw new Error(
     "The database of DATABASE_URL has no schema audit: set MIGRATE_DATABASE_URL to its admin, or run npx afterimage migrate.",
   );
+}
+
+/** Neon's wire in front of the database; answers what leads the API through it. Other programs still connect directly. */
+async function startNeonPart(parts: Parts, { app, worker }: Urls): Promise<Record<string, string>> {
+  const { hostname, port } = new URL(app);
+  if (!["127.0.0.1", "localhost"].includes(hostname))
+    throw new Error("--neon stands in front of a Postgres on this machine; DATABASE_URL names another.");
+  const args = ["--postgres", `${hostname}:${port || POSTGRES_PORT}`, "--port", String(await freePort())];
+  const { ready } = await parts.start("neon", "neon/main.ts", args);
+  const proxy = String(ready.proxy);
+  const through = (url: string) => Object.assign(new URL(url), { host: proxy }).href;
+  return { DATABASE_URL: through(app), WORKER_DATABASE_URL: through(worker), NEON_LOCAL_PROXY: proxy };
 }
 
 async function startRedisPart(parts: Parts, dataDir: string) {

@@ -8,6 +8,7 @@ Starts Afterimage on this machine: PostgreSQL, Redis, a workflow engine and the 
 
   --port <n>      port of the API; the next free one when it is taken (3000)
   --data <dir>    where everything is kept (.afterimage)
+  --neon          the API reaches PostgreSQL by Neon's driver, over Neon's wire
   --no-inngest    no workflow engine: schedules rest, requests for workflows wait
   --help          this text
 
@@ -22,6 +23,7 @@ function readOptions() {
     options: {
       port: { type: "string", default: "3000" },
       data: { type: "string", default: ".afterimage" },
+      neon: { type: "boolean", default: false },
       "no-inngest": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -33,7 +35,7 @@ function readOptions() {
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Error("--port must be a number from 0 to 65535");
-  return { port, dataDir: path.resolve(values.data), inngest: !values["no-inngest"] };
+  return { port, dataDir: path.resolve(values.data), inngest: !values["no-inngest"], neon: values.neon };
 }
 
 function welcome(

@@ -1,4 +1,4 @@
-import { connect, type Database } from "../db/client.ts";
+import { connect, WORKER_QUERY_TIMEOUT_MS, type Database } from "../db/client.ts";
 import { readEnv, type Env } from "../lib/env.ts";
 import { createInngest, createSender, type EventSender, type Inngest } from "../lib/inngest.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
@@ -27,8 +27,10 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
   const log = overrides.log ?? createLogger(env.LOG_LEVEL);
   const inngest = overrides.inngest ?? createInngest(log);
   const redis = createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
-  const app = connect(env.DATABASE_URL, env.DATABASE_POOL_SIZE);
-  const worker = connect(env.WORKER_DATABASE_URL ?? env.DATABASE_URL, env.DATABASE_POOL_SIZE);
+  const options = { poolSize: env.DATABASE_POOL_SIZE, neonProxy: env.NEON_LOCAL_PROXY };
+  const app = connect(env.DATABASE_URL, options);
+  const workerUrl = env.WORKER_DATABASE_URL ?? env.DATABASE_URL;
+  const worker = connect(workerUrl, { ...options, queryTimeoutMs: WORKER_QUERY_TIMEOUT_MS });
   return {
     app,
     worker,

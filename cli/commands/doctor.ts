@@ -10,8 +10,8 @@ export function doctorCommand(): Command {
     .description("Say in words what GET /api/ready checks, and what to do. Ends with 1 when something fails.")
     .option("--json", "as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
-      const app = connect(databaseUrl("DATABASE_URL"), 1);
-      const worker = connect(databaseUrl("WORKER_DATABASE_URL"), 1);
+      const app = connect(databaseUrl("DATABASE_URL"));
+      const worker = connect(databaseUrl("WORKER_DATABASE_URL"));
       try {
         const readiness = await checkReadiness(app.db, worker.db);
         console.log(json ? JSON.stringify(readiness, null, 2) : readiness.checks.map(inWords).join("\n"));

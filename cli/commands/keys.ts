@@ -79,7 +79,7 @@ export function keysCommand(): Command {
 }
 
 async function withOperator(act: (ctx: Context) => Promise<void>): Promise<void> {
-  const database = connect(databaseUrl("DATABASE_URL"), 1);
+  const database = connect(databaseUrl("DATABASE_URL"));
   const user = `operator:${os.userInfo().username}`;
   try {
     await act(operatorContext(database.db, user, createLogger("silent")));

@@ -23,13 +23,9 @@ const unhandled: unknown[] = [];
 const note = (error: unknown) => void unhandled.push(error);
 
 beforeAll(async () => {
-  const direct = api.db.url("app");
-  proxy = await startProxy(Number(new URL(direct).port));
-  const env = readEnv({
-    DATABASE_URL: `${proxy.through(direct)}?application_name=${NAME}`,
-    WORKER_DATABASE_URL: proxy.through(api.db.url("worker")),
-    DATABASE_POOL_SIZE: String(POOL_SIZE),
-  });
+  proxy = await startProxy(Number(new URL(api.db.serviceUrl("app")).port));
+  const through = (url: string) => `${proxy.through(url)}?application_name=${NAME}`;
+  const env = readEnv({ ...api.db.serviceEnv(through), DATABASE_POOL_SIZE: String(POOL_SIZE) });
   const log = createLogger("info", { write: () => undefined });
   runtime = createRuntime(env, { log, limiter: { check: async () => null }, send: async () => undefined });
   app = createApp(runtime);

@@ -9,7 +9,7 @@ import type { RateLimiter } from "../../lib/rate-limit.ts";
 import { scopes, type Scope } from "../../services/keys/scopes.ts";
 import { hashSecret, newSecret, shownPrefix } from "../../services/keys/secret.ts";
 import { createRuntime, type Runtime } from "../../services/runtime.ts";
-import { useDatabase, type TestDatabase } from "./database.ts";
+import { assertDriver, useDatabase, type TestDatabase } from "./database.ts";
 
 export interface KeyOptions {
   userId?: string;
@@ -55,7 +55,7 @@ export function useApi(): TestApi {
   let allRights: string;
 
   beforeAll(async () => {
-    const env = readEnv({ DATABASE_URL: db.url("app"), WORKER_DATABASE_URL: db.url("worker") });
+    const env = readEnv(db.serviceEnv());
     api.runtime = createRuntime(env, {
       log: createLogger("info", { write: (line) => void api.logs.push(line) }),
       limiter: noLimits,
@@ -64,6 +64,7 @@ export function useApi(): TestApi {
         api.engine.sent.push(...events);
       },
     });
+    assertDriver(api.runtime.app);
     api.app = createApp(api.runtime);
     allRights = await api.mintKey();
   });

@@ -1,14 +1,20 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, inject } from "vitest";
-import { TEMPLATE } from "./global-setup.ts";
+import type { Database } from "../../db/client.ts";
+import { neonPool } from "../../db/drivers/neon.ts";
+import { TEMPLATE, urlOn } from "./global-setup.ts";
 
 export type Role = "superuser" | "admin" | "app" | "worker";
 
 export interface TestDatabase {
   name: string;
   url(role: Role): string;
-  /** A pool for a role, made once and closed after the file's tests. */
+  /** As `url`, but for the service's roles through Neon's wire in a run over it. */
+  serviceUrl(role: Role): string;
+  /** The service's environment; `through` may lead its connections another way. */
+  serviceEnv(through?: (url: string) => string): Record<string, string>;
+  /** A pool for a role, made once and closed after the file's tests; the service's roles have the run's driver. */
   pool(role: Role): pg.Pool;
   /** Rows of one statement, run as a role. */
   rows<T extends pg.QueryResultRow = pg.QueryResultRow>(
@@ -38,15 +44,28 @@ export function useDatabase(): TestDatabase {
   const pool = (role: Role) => {
     let one = pools.get(role);
     if (!one) {
-      one = new pg.Pool({ connectionString: url(role), max: 20 });
+      one = openPool(serviceUrl(role));
       one.on("error", () => undefined);
       pools.set(role, one);
     }
     return one;
   };
+  const serviceUrl = (role: Role) => {
+    const proxy = inject("neonProxy");
+    if (proxy === undefined || role === "superuser" || role === "admin") return url(role);
+    const [hostname = "", port = ""] = proxy.split(":");
+    return Object.assign(new URL(url(role)), { hostname, port }).href;
+  };
   return {
     name,
     url,
+    serviceUrl,
+    serviceEnv: (through = (direct) => direct) => {
+      const DATABASE_URL = through(serviceUrl("app"));
+      const WORKER_DATABASE_URL = through(serviceUrl("worker"));
+      const NEON_LOCAL_PROXY = inject("neonProxy") && new URL(DATABASE_URL).host;
+      return { DATABASE_URL, WORKER_DATABASE_URL, ...(NEON_LOCAL_PROXY ? { NEON_LOCAL_PROXY } : {}) };
+    },
     pool,
     rows: async <T extends pg.QueryResultRow>(role: Role, text: string, values?: unknown[]) =>
       (await pool(role).query<T>(text, values)).rows,
@@ -62,15 +81,33 @@ export function useDatabase(): TestDatabase {
   };
 }
 
+/** Neon's pool is made of pg's own, so a test may take the one for the other. */
+function openPool(url: string): pg.Pool {
+  const options = { connectionString: url, max: 20 };
+  const proxy = inject("neonProxy");
+  if (new URL(url).host !== proxy) return new pg.Pool(options);
+  return neonPool(options, proxy) as unknown as pg.Pool;
+}
+
 function connectionString(role: Role, database: string): string {
-  const { port, superuser, passwords } = inject("server");
-  const login = {
-    superuser: superuser,
-    admin: { user: "afterimage_admin", password: passwords.afterimage_admin },
-    app: { user: "audit_app", password: passwords.audit_app },
-    worker: { user: "audit_worker", password: passwords.audit_worker },
-  }[role];
-  return `postgresql://${login.user}:${encodeURIComponent(login.password)}@127.0.0.1:${port}/${database}`;
+  const { url, passwords } = inject("server");
+  switch (role) {
+    case "superuser":
+      return urlOn(url, database);
+    case "admin":
+      return urlOn(url, database, "afterimage_admin", passwords.afterimage_admin);
+    case "app":
+      return urlOn(url, database, "audit_app", passwords.audit_app);
+    case "worker":
+      return urlOn(url, database, "audit_worker", passwords.audit_worker);
+  }
+}
+
+/** Throws unless the run's driver serves a database: a suite that says "Neon" must not pass on pg. */
+export function assertDriver(database: Database): void {
+  const wanted = inject("neonProxy") === undefined ? "pg" : "neon";
+  if (database.driver !== wanted)
+    throw new Error(`The run is over ${wanted}, the service over ${database.driver}.`);
 }
 
 async function maintenance(text: string): Promise<void> {

@@ -3,14 +3,15 @@ import os from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
 import { migrate } from "../../db/migrate.ts";
-import { createAdminAndDatabase, rolePasswords, type RolePasswords } from "../../local/database.ts";
+import { ADMIN, createAdminAndDatabase, rolePasswords, type RolePasswords } from "../../local/database.ts";
 import { startPostgres } from "../../local/postgres/index.ts";
+import { clearServer } from "./clear-server.ts";
 
 export const TEMPLATE = "afterimage_template";
 
 export interface TestServer {
-  port: number;
-  superuser: { user: string; password: string };
+  /** Of a superuser, without a database. */
+  url: string;
   passwords: RolePasswords;
 }
 
@@ -20,18 +21,14 @@ declare module "vitest" {
   }
 }
 
-/** One real Postgres for the run; every test file gets its own copy of one migrated template database. */
+/**
+ * One real Postgres for the run; every test file gets its own copy of one migrated template database. With
+ * TEST_DATABASE_URL (a superuser's) it is the server there, which is left as it was found; else our own.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-test-"));
   fs.chmodSync(folder, 0o755);
-  // Nothing here outlives the run, so a crash of the machine need not be survived; a crash of Postgres is.
-  const settings = {
-    fsync: "off",
-    max_connections: "300",
-    shared_buffers: "256MB",
-    log_min_messages: "fatal",
-  };
-  const server = await startPostgres({ dataDir: folder, settings });
+  const server = await openServer(folder);
   const stop = async () => {
     await server.stop();
     fs.rmSync(folder, { recursive: true, force: true });
@@ -39,16 +36,41 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const passwords = rolePasswords(folder);
   try {
     await createAdminAndDatabase(server, TEMPLATE, passwords.afterimage_admin);
-    await migrate({ url: server.url(TEMPLATE, "afterimage_admin", passwords.afterimage_admin), passwords });
+    await migrate({ url: server.url(TEMPLATE, ADMIN, passwords.afterimage_admin), passwords });
   } catch (error) {
     await stop();
     throw error;
   }
-  const superuser = new URL(server.url());
-  project.provide("server", {
-    port: server.port,
-    superuser: { user: superuser.username, password: decodeURIComponent(superuser.password) },
-    passwords,
-  });
+  project.provide("server", { url: server.url(), passwords });
   return stop;
+}
+
+interface Server {
+  url(database?: string, user?: string, password?: string): string;
+  stop(): Promise<void>;
+}
+
+async function openServer(folder: string): Promise<Server> {
+  const given = process.env.TEST_DATABASE_URL;
+  if (given) {
+    await clearServer(given);
+    return { url: (...login) => urlOn(given, ...login), stop: () => clearServer(given) };
+  }
+  // Nothing here outlives the run, so a crash of the machine need not be survived; a crash of Postgres is.
+  const settings = {
+    fsync: "off",
+    max_connections: "300",
+    shared_buffers: "256MB",
+    log_min_messages: "fatal",
+  };
+  return startPostgres({ dataDir: folder, settings });
+}
+
+/** The URL of a database on a server, as the URL's own user unless another is given. */
+export function urlOn(server: string, database = "postgres", user?: string, password?: string): string {
+  const url = new URL(server);
+  url.pathname = `/${database}`;
+  if (user !== undefined) url.username = user;
+  if (password !== undefined) url.password = encodeURIComponent(password);
+  return url.href;
 }

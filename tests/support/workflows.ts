@@ -8,7 +8,7 @@ import { createInngest } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { startInngest, type InngestServer } from "../../local/inngest/index.ts";
 import { createRuntime, type Runtime } from "../../services/runtime.ts";
-import type { TestDatabase } from "./database.ts";
+import { assertDriver, type TestDatabase } from "./database.ts";
 
 const RETRY_BACKOFF_MS = [50];
 
@@ -34,8 +34,9 @@ export function useWorkflows(db: TestDatabase): TestWorkflows {
     });
     const log = createLogger("silent");
     const inngest = createInngest(log, running.engine.url);
-    const env = readEnv({ DATABASE_URL: db.url("app"), WORKER_DATABASE_URL: db.url("worker") });
+    const env = readEnv(db.serviceEnv());
     running.runtime = createRuntime(env, { inngest, log });
+    assertDriver(running.runtime.worker);
     handler = serve({ client: inngest, functions: workflows(running.runtime), servePath: "/api/inngest" });
     running.close = async () => {
       await running.engine.stop();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, inject } from "vitest";
+import { urlOn } from "../../support/global-setup.ts";
 
 export interface EmptyDatabase {
   url(): string;
@@ -15,10 +16,7 @@ export function useEmptyDatabase(): EmptyDatabase {
   return { url: () => connectionString(name), rows: (sql, values) => query(name, sql, values) };
 }
 
-function connectionString(database: string): string {
-  const { port, superuser } = inject("server");
-  return `postgresql://${superuser.user}:${encodeURIComponent(superuser.password)}@127.0.0.1:${port}/${database}`;
-}
+const connectionString = (database: string) => urlOn(inject("server").url, database);
 
 async function query<T extends pg.QueryResultRow>(
   database: string,
