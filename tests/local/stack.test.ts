@@ -135,10 +135,7 @@ describe("npm start", () => {
 
   test("a part whose restart fails is tried again until it works", async () => {
     const { dev, end, output } = await stack.start(["--port", "0", "--no-inngest"]);
-    const port = Number(new URL(dev.url).port);
-    process.kill(dev.pids.api as number, "SIGKILL");
-    await waitForExit(dev.pids.api as number, 5_000);
-    const squatter = net.createServer().listen(port, "127.0.0.1");
+    const squatter = await takePortOfApi(stack.dataDir, Number(new URL(dev.url).port));
     await expect.poll(output, { timeout: 20_000 }).toContain("api did not start");
     await new Promise((resolve) => squatter.close(resolve));
     await expect
@@ -202,6 +199,21 @@ describe.skipIf(!isRoot)("npm start as an ordinary user", () => {
     await end("SIGINT");
   });
 });
+
+/** Kills the API until its port can be taken before it is back. */
+async function takePortOfApi(dataDir: string, port: number): Promise<net.Server> {
+  for (;;) {
+    const pid = readDevFile(dataDir)?.pids.api ?? 0;
+    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    await waitForExit(pid, 5_000);
+    const server = net.createServer();
+    const isTaken = new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true)).once("error", () => resolve(false));
+    });
+    server.listen(port, "127.0.0.1");
+    if (await isTaken) return server;
+  }
+}
 
 async function rolesOf(dev: DevFile): Promise<string[]> {
   const urls = [dev.databaseUrl, dev.workerDatabaseUrl, dev.ownerDatabaseUrl, dev.superuserDatabaseUrl];
