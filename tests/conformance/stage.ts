@@ -152,9 +152,8 @@ export function useStage(): Stage {
       (await startInngest({ databaseUrl: database.url(), retryBackoffMs: RETRY_BACKOFF_MS, log() {} }));
     if (database) {
       stage.hurryCron = async (functionId) => {
-        // Just before a minute ends the tick by the clock would follow at once, and be a second one.
-        const secondsLeft = 60 - new Date().getSeconds();
-        if (secondsLeft <= CRON_MARGIN_S) await sleep(secondsLeft * 1_000);
+        // Just before a minute ends the tick by the clock comes soon enough, and would be a second one.
+        if (60 - new Date().getSeconds() <= CRON_MARGIN_S) return;
         await database.rows("update inngest.crons set next_at = now() where function_id = $1", [functionId]);
       };
     }
