@@ -3,10 +3,11 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll } from "vitest";
-import { isAlive, waitForExit } from "../../local/processes.ts";
+import { endProcess } from "../../local/processes.ts";
 import type { DevFile } from "../../local/dev-file.ts";
 
 const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 20_000;
 const root = path.resolve(import.meta.dirname, "../..");
 
 export interface RunningStack {
@@ -36,8 +37,9 @@ export function useStack(): StackRunner {
   const started: RunningStack[] = [];
   afterAll(async () => {
     for (const { dev } of started) {
-      for (const pid of Object.values(dev.pids)) if (isAlive(pid)) process.kill(pid, "SIGKILL");
-      for (const pid of Object.values(dev.pids)) await waitForExit(pid, 5_000);
+      // The launcher ends its parts, some of which have parts of their own.
+      if (dev.pids.start) await endProcess(dev.pids.start, "SIGTERM", STOP_TIMEOUT_MS);
+      for (const pid of Object.values(dev.pids)) await endProcess(pid, "SIGTERM");
     }
     fs.rmSync(dataDir, { recursive: true, force: true });
   });
