@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import pg from "pg";
+import { writeWhole } from "./dev-file.ts";
 import type { PostgresServer } from "./postgres/index.ts";
 
 export const ADMIN = "afterimage_admin";
@@ -19,7 +20,7 @@ export function rolePasswords(folder: string): RolePasswords {
   const secret = () => randomBytes(18).toString("base64url");
   const passwords = { afterimage_admin: secret(), audit_app: secret(), audit_worker: secret() };
   fs.mkdirSync(folder, { recursive: true });
-  fs.writeFileSync(file, JSON.stringify(passwords), { mode: 0o600 });
+  writeWhole(file, JSON.stringify(passwords));
   return passwords;
 }
 

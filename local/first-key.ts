@@ -5,6 +5,7 @@ import { createAuthenticator } from "../services/keys/authenticate.ts";
 import { createKey } from "../services/keys/create.ts";
 import { scopes } from "../services/keys/scopes.ts";
 import { operatorContext } from "../services/operator.ts";
+import { writeWhole } from "./dev-file.ts";
 
 /** A key with every scope, made once and kept in a file (mode 0600); a new one when the kept one no longer works. */
 export async function firstApiKey(databaseUrl: string, file: string): Promise<string> {
@@ -17,7 +18,7 @@ export async function firstApiKey(databaseUrl: string, file: string): Promise<st
     }
     const ctx = operatorContext(database.db, "local-developer", createLogger("silent"));
     const { secret } = await createKey(ctx, { name: "npm start", scopes: [...scopes] });
-    fs.writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+    writeWhole(file, `${secret}\n`);
     return secret;
   } finally {
     await database.close();

@@ -1,16 +1,21 @@
-import { endRun, lateSchedules, stuckRuns } from "../../db/queries/jobs.ts";
-import { raiseAlert } from "../alerts/raise.ts";
+import { endRun, listSchedules, stuckRuns } from "../../db/queries/jobs.ts";
+import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import type { WorkerContext } from "../context.ts";
 import { minutesWithoutSuccess } from "./job.ts";
 
 const STUCK_AFTER_S = 2 * 60 * 60;
 const STUCK_MAX = 100;
 
-/** Raises an alert for each schedule without a recent success; its next success resolves it. */
+/** Raises an alert for each schedule without a recent success, and closes it for one that succeeded or was paused. */
 export async function alertLateSchedules(ctx: WorkerContext): Promise<{ late: string[] }> {
-  const late = await lateSchedules(ctx.db);
-  for (const schedule of late) {
+  const late: string[] = [];
+  for (const schedule of await listSchedules(ctx.db)) {
     const { jobId } = schedule;
+    if (!schedule.isLate) {
+      await resolveAlert(ctx, "schedule.late", jobId);
+      continue;
+    }
+    late.push(jobId);
     const minutes = minutesWithoutSuccess(schedule);
     await raiseAlert(ctx, {
       code: "schedule.late",
@@ -20,7 +25,7 @@ export async function alertLateSchedules(ctx: WorkerContext): Promise<{ late: st
       details: { minutes, lastSuccessAt: schedule.lastSuccessAt?.toISOString() ?? null },
     });
   }
-  return { late: late.map((one) => one.jobId) };
+  return { late };
 }
 
 /** Gives up runs that the engine has forgotten: begun over two hours ago and never ended. */

@@ -195,6 +195,18 @@ describe("a schedule", () => {
   });
 });
 
+test("the alert of a late schedule closes when the schedule is paused", async () => {
+  await db.asOwner(
+    "update job_schedules set watched_since = now() - interval '3 days', last_success_at = null where job_id = 'trail-rollup'",
+  );
+  await runJob("watch-schedules");
+  expect(await openAlerts("schedule.late")).toHaveLength(1);
+  await call("POST", "/jobs/trail-rollup/pause");
+  expect((await runJob("watch-schedules")).result).toMatchObject({ late: [] });
+  expect(await openAlerts("schedule.late")).toHaveLength(0);
+  await call("POST", "/jobs/trail-rollup/resume");
+});
+
 test("watch-schedules has these steps, which runs in flight rely on", async () => {
   await runJob("watch-schedules");
   expect(await stepIds("watch-schedules")).toEqual([
