@@ -5,6 +5,7 @@ import path from "node:path";
 /** Applied around the table migrations, each whenever its text has changed; later files may use earlier ones. */
 const BEFORE_TABLES = ["roles", "schema", "keeper"];
 const AFTER_TABLES = [
+  "home",
   "events-guard",
   "events-chronology",
   "events-membership",

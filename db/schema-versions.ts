@@ -4,6 +4,8 @@ export const schemaVersions: Record<string, string> = {
   "sql/schema.sql": "a2bd195f8908dfba0d03ac60c68102ec3ee8cc37ae1529d70d51546d89fe10d5",
   "sql/keeper.sql": "3ce902fd9b6c6f582560de991f3bfa5ca640e3c987a699b1a09b01829c01a955",
   "migrations/0000_service_stands.sql": "ac9c2076f688b1460ab4efef5ad86b0bf3f4df54bae2e54b8fb82973f2412018",
+  "migrations/0001_alerts_arrive.sql": "bafcc5a9bd26bcfab52a477586804d1e5d6ceb9ccef5263930cb190c4d08f004",
+  "sql/home.sql": "ec3d52a04125a6bb487ca4bddf3607a29d5130eb36c5a80aadb1d2944758dd99",
   "sql/events-guard.sql": "0e6f89ee6801a6c59a28fc052f114ed516d5fd6ad9f5b985f75b4ee23cd7af9f",
   "sql/events-chronology.sql": "50929a27b65c0c2631b9e5c374acdde08742dc15c95978e6284f781d8a83f83b",
   "sql/events-membership.sql": "922886a708679b34e86ac2c827cc7815eb1a3f5556bf596032c97be77bd7de7d",
@@ -14,7 +16,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/trails-due.sql": "b3066774d5e834ab42d4c9c8e7704835a392b003f4b93d31f0d5ea1b0a363f1d",
   "sql/trails.sql": "be4e2b0eccf53be369295e82089b323a316d78ce10c8a593935795ddd45b74e2",
   "sql/events-service.sql": "0b1ef23eb9e15355e522918899f9790c65d3c8ef8c2027641504573a8bb66282",
-  "sql/comments.sql": "ead10e14f18322e2603f7b1a9572ee734d671765f601954501852d6d3e39e52c",
-  "sql/grants.sql": "cdb16a957d63be897ae670efa27ddc3a5d160184bf2af3bb8f5470ca7cb14aa9",
+  "sql/comments.sql": "89ab6173cb4527f9211190ec115e051045854af3bf23c8859df30edf87014639",
+  "sql/grants.sql": "60d5dcfdd8487c8b90afdb166034721f7a17a6ab847f95dba54d4bbd80f3d65e",
   "sql/grants-keeper.sql": "5c8c27028b07c8cf2a07d1d9ab7c86329945022dc4b43053b03cdf74bb5dc754",
 };

@@ -11,6 +11,34 @@
 
 -- Tables
 
+create table audit.alert_channels (
+  channel text not null,
+  last_delivered_at timestamp with time zone,
+  failing_since timestamp with time zone,
+  last_error text,
+  disabled_at timestamp with time zone,
+  constraint alert_channels_pkey PRIMARY KEY (channel)
+);
+
+create table audit.alert_notifications (
+  id uuid not null default audit.uuid_v7(),
+  request_id uuid not null,
+  channel text not null,
+  alert_id uuid not null,
+  kind text not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  attempts integer not null default 0,
+  last_attempt_at timestamp with time zone,
+  last_error text,
+  delivered_at timestamp with time zone,
+  given_up_at timestamp with time zone,
+  constraint check_notification_kind CHECK ((kind = ANY (ARRAY['raised'::text, 'reminded'::text, 'resolved'::text]))),
+  constraint alert_notifications_alert_id_alerts_id_fk FOREIGN KEY (alert_id) REFERENCES audit.alerts(id),
+  constraint alert_notifications_pkey PRIMARY KEY (id)
+);
+CREATE INDEX alert_notifications_alert ON audit.alert_notifications USING btree (alert_id, created_at);
+CREATE UNIQUE INDEX alert_notifications_once ON audit.alert_notifications USING btree (request_id, channel);
+
 create table audit.alerts (
   id uuid not null default audit.uuid_v7(),
   code text not null,
@@ -24,6 +52,7 @@ create table audit.alerts (
   acknowledged_at timestamp with time zone,
   acknowledged_by_user_id text,
   resolved_at timestamp with time zone,
+  notified_at timestamp with time zone,
   constraint check_alert_severity CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text]))),
   constraint alerts_pkey PRIMARY KEY (id)
 );
@@ -183,6 +212,14 @@ CREATE INDEX audit_trails_message ON audit.audit_trails USING btree (message_id)
 CREATE INDEX audit_trails_project_time ON audit.audit_trails USING btree (project_id, "timestamp", id);
 CREATE INDEX audit_trails_rollup_due ON audit.audit_trails USING btree ("timestamp") WHERE rollup_due;
 CREATE INDEX audit_trails_time ON audit.audit_trails USING btree ("timestamp");
+
+create table audit.database_home (
+  is_home boolean not null default true,
+  timeline_id text not null,
+  noted_at timestamp with time zone not null default clock_timestamp(),
+  constraint check_database_home_one_row CHECK (is_home),
+  constraint database_home_pkey PRIMARY KEY (is_home)
+);
 
 create table audit.idempotency_keys (
   key_id uuid not null,
@@ -914,11 +951,32 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.is_branch()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (EXISTS (SELECT FROM audit.database_home h WHERE (h.timeline_id IS DISTINCT FROM NULLIF(current_setting('neon.timeline_id'::text, true), ''::text))));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (regexp_replace(p_action_type, '([a-z])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text) ~* '(^|[^a-z0-9])((sign|signed|log|logged)[^a-z0-9]?(in|out|on|off|up)|logins?|logouts?|auth|authenticat(e|ed|ion)|mfa|2fa|sso|passwords?|impersonat(e|ed|ion)|(api)?keys?|secrets?|credentials?|token|certificates?|roles?|permissions?|grant|grants|granted|revoke|revoked|scopes?|access|acl|polic(y|ies)|members?|memberships?|invite|invited|invitations?|collaborators?|owners?|ownership|exports?|exported|downloads?|downloaded|deletes?|deleted|deletion|remove|removed|removal|purged?|erased?|erasure|destroy|destroyed|truncated?|refused?|den(y|ied)|forbidden|unauthorized|reject|rejected|blocked|locked|fail|failed|failure|errors?)($|[^a-z0-9])'::text);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.make_home()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from audit.database_home;
+  insert into audit.database_home (timeline_id)
+  select current_setting('neon.timeline_id', true)
+  where nullif(current_setting('neon.timeline_id', true), '') is not null
+  returning timeline_id;
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.mark_rollup_due()
@@ -1362,6 +1420,10 @@ grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
 grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
 grant execute on function audit.insert_service_event(jsonb) to audit_app;
 grant execute on function audit.insert_service_event(jsonb) to audit_worker;
+grant execute on function audit.is_branch() to admin;
+grant execute on function audit.is_branch() to audit_app;
+grant execute on function audit.is_branch() to audit_keeper;
+grant execute on function audit.is_branch() to audit_worker;
 grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
@@ -1387,6 +1449,14 @@ grant usage on schema audit to audit_app;
 grant usage on schema audit to audit_keeper;
 grant usage on schema audit to audit_lookup;
 grant usage on schema audit to audit_worker;
+grant select on table audit.alert_channels to admin;
+grant select on table audit.alert_channels to audit_app;
+grant select on table audit.alert_channels to audit_keeper;
+grant insert, select, update on table audit.alert_channels to audit_worker;
+grant select on table audit.alert_notifications to admin;
+grant select on table audit.alert_notifications to audit_app;
+grant select on table audit.alert_notifications to audit_keeper;
+grant insert, select, update on table audit.alert_notifications to audit_worker;
 grant select on table audit.alerts to admin;
 grant insert, select, update on table audit.alerts to audit_app;
 grant select on table audit.alerts to audit_keeper;
@@ -1417,6 +1487,10 @@ grant select on table audit.audit_trails to admin;
 grant insert, select, update on table audit.audit_trails to audit_app;
 grant delete, select, update on table audit.audit_trails to audit_keeper;
 grant select on table audit.audit_trails to audit_worker;
+grant select on table audit.database_home to admin;
+grant select on table audit.database_home to audit_app;
+grant select on table audit.database_home to audit_keeper;
+grant select on table audit.database_home to audit_worker;
 grant select on table audit.guard_functions to admin;
 grant select on table audit.guard_functions to audit_app;
 grant select on table audit.guard_functions to audit_keeper;
@@ -1463,7 +1537,13 @@ grant insert, select, update on table audit.workflow_requests to audit_worker;
 
 -- Comments
 
+comment on column audit.alert_channels.disabled_at is 'Nothing is sent there until a test message arrives.';
+comment on column audit.alert_channels.failing_since is 'First failure since the last message that arrived.';
+comment on column audit.alert_notifications.given_up_at is 'When its last attempt had failed, or its channel was off.';
+comment on column audit.alert_notifications.id is 'The receiver''s key to tell a repeated delivery: webhook-id.';
+comment on column audit.alert_notifications.request_id is 'The workflow request that asked for it.';
 comment on column audit.alerts.code is 'What kind of trouble.';
+comment on column audit.alerts.notified_at is 'When a message about it was last asked for; null until then.';
 comment on column audit.alerts.subject is 'What it is about; one open alert per code and subject.';
 comment on column audit.api_keys.projects is 'Projects it may see; null means all.';
 comment on column audit.api_keys.rotated_from is 'The key that it replaces; both work until the old one expires.';
@@ -1539,7 +1619,9 @@ comment on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,json
 comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
 comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
+comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
+comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
@@ -1550,6 +1632,8 @@ comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers ol
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';
+comment on table audit.alert_notifications is 'One message about an alert to one channel, with its attempts.';
 comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
 comment on table audit.api_keys is 'API keys: the secret is shown once and kept only as its SHA-256.';
 comment on table audit.audit_deletion_log is 'Every removal, written before anything is removed. Append-only.';
@@ -1558,6 +1642,7 @@ comment on table audit.audit_event_sequence is 'A watermark per workspace: no ev
 comment on table audit.audit_events is 'Workspace events: who did what to which resource, and when. Append-only, one partition a month (UTC).';
 comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
+comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
 comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';

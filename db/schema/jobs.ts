@@ -59,35 +59,3 @@ export const workflowRequests = audit.table(
       .where(sql`picked_up_at is null`),
   ],
 );
-
-/** What an operator must know; an open alert is raised again, not twice. */
-export const alerts = audit.table(
-  "alerts",
-  {
-    id: uuid("id")
-      .primaryKey()
-      .default(sql`audit.uuid_v7()`),
-    code: text("code").notNull(),
-    subject: text("subject").notNull(),
-    severity: text("severity", { enum: ["warning", "critical"] }).notNull(),
-    message: text("message").notNull(),
-    details: jsonb("details").notNull().default({}),
-    raisedAt: instant("raised_at")
-      .notNull()
-      .default(sql`clock_timestamp()`),
-    lastRaisedAt: instant("last_raised_at")
-      .notNull()
-      .default(sql`clock_timestamp()`),
-    raiseCount: integer("raise_count").notNull().default(1),
-    acknowledgedAt: instant("acknowledged_at"),
-    acknowledgedByUserId: text("acknowledged_by_user_id"),
-    resolvedAt: instant("resolved_at"),
-  },
-  (t) => [
-    uniqueIndex("alerts_open")
-      .on(t.code, t.subject)
-      .where(sql`resolved_at is null`),
-    index("alerts_raised_at").on(t.raisedAt),
-    check("check_alert_severity", sql`severity in ('warning', 'critical')`),
-  ],
-);

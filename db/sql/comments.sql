@@ -83,3 +83,15 @@ comment on column audit.workflow_requests.picked_up_at is 'When a workflow said 
 comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
 comment on column audit.alerts.code is 'What kind of trouble.';
 comment on column audit.alerts.subject is 'What it is about; one open alert per code and subject.';
+comment on column audit.alerts.notified_at is 'When a message about it was last asked for; null until then.';
+
+comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';
+comment on column audit.alert_channels.failing_since is 'First failure since the last message that arrived.';
+comment on column audit.alert_channels.disabled_at is 'Nothing is sent there until a test message arrives.';
+
+comment on table audit.alert_notifications is 'One message about an alert to one channel, with its attempts.';
+comment on column audit.alert_notifications.id is 'The receiver''s key to tell a repeated delivery: webhook-id.';
+comment on column audit.alert_notifications.request_id is 'The workflow request that asked for it.';
+comment on column audit.alert_notifications.given_up_at is 'When its last attempt had failed, or its channel was off.';
+
+comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';

@@ -44,6 +44,7 @@ grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
 grant insert, delete on audit.idempotency_keys to audit_app;
 grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;
+grant insert, update on audit.alert_notifications, audit.alert_channels to audit_worker;
 grant update on audit.job_schedules to audit_app, audit_worker;
 grant insert on audit.job_schedules to audit_worker;
 revoke select on audit.api_keys, audit.idempotency_keys from audit_worker, audit_keeper;
@@ -52,7 +53,7 @@ grant insert, update on audit.audit_trail_rollup to audit_keeper;
 
 grant execute on function
   audit.uuid_v7(), audit.changed_keys(jsonb, jsonb), audit.event_payload_hash(jsonb), audit.insert_audit_events(jsonb),
-  audit.is_security_action(text), audit.partitioned_tables(), audit.month_partitions()
+  audit.is_security_action(text), audit.is_branch(), audit.partitioned_tables(), audit.month_partitions()
 to audit_app, audit_worker, audit_keeper, session_user;
 grant execute on function
   audit.begin_idempotent(uuid, text, bytea),
