@@ -53,6 +53,19 @@ export async function migrate(options: {
   }
 }
 
+/** Makes a Neon branch or restored copy the database that schedules and alarms run on; anywhere else it changes nothing. */
+export async function makeHome(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: "afterimage migrate" });
+  await client.connect();
+  try {
+    await client.query("begin");
+    await asRole(client, "audit_owner", "select audit.make_home()");
+    await client.query("commit");
+  } finally {
+    await client.end();
+  }
+}
+
 /** Two databases of one cluster share its roles: when both make one at once, the slower finds it there. */
 function isRetryable(error: unknown): boolean {
   const { code = "", schema } = error as { code?: string; schema?: string };

@@ -18,7 +18,8 @@ export function scheduledJob(
   work: (step: Steps, ctx: WorkerContext) => Promise<Record<string, unknown>>,
 ) {
   const schedule = schedules.find((one) => one.id === jobId);
-  const triggers = [cron(`TZ=UTC ${schedule?.cron}`), requestEvents[jobId]];
+  const clock = runtime.quiet ? [] : [cron(`TZ=UTC ${schedule?.cron}`)];
+  const triggers = [...clock, requestEvents[jobId]];
   return runtime.inngest.createFunction(
     { id: jobId, triggers, retries: RETRIES, concurrency: { limit: 1 } },
     async ({ event, step: engine, runId: engineRunId }) => {

@@ -21,6 +21,13 @@ export const envSchema = z
     UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
     /** Connections per process and role. */
     DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(100).default(10),
+    /** Vercel's own: a preview deployment runs no schedules and raises no alarms. */
+    VERCEL_ENV: z.string().optional(),
+    /** "true" anywhere else where no schedule may run and no alarm may go out. */
+    AFTERIMAGE_QUIET: z
+      .enum(["true", "false"])
+      .default("false")
+      .transform((text) => text === "true"),
     LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   })
   .refine(
@@ -31,6 +38,10 @@ export const envSchema = z
     },
   );
 export type Env = z.infer<typeof envSchema>;
+
+/** Whether this deployment runs no schedules and raises no alarms. */
+export const isQuietDeployment = (env: Pick<Env, "AFTERIMAGE_QUIET" | "VERCEL_ENV">): boolean =>
+  env.AFTERIMAGE_QUIET || env.VERCEL_ENV === "preview";
 
 /** The environment, checked once; throws an Error that names each wrong variable and no value. */
 export function readEnv(source: Record<string, string | undefined> = process.env): Env {

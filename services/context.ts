@@ -23,6 +23,8 @@ export interface Context {
   principal: Principal;
   requestId: string;
   log: Logger;
+  /** Set in a deployment that runs no schedules and raises no alarms; `isQuiet` asks the database, too. */
+  quiet: boolean;
   /** Runs once the request's writes are committed; its failure is logged and does not fail the request. */
   afterCommit(action: (db: Db) => Promise<void>): void;
   send: EventSender;
@@ -32,6 +34,7 @@ export interface Context {
 export interface WorkerContext {
   db: Db;
   log: Logger;
+  quiet: boolean;
   send: EventSender;
 }
 

@@ -20,6 +20,7 @@ export function operatorContext(db: Db, userId: string, log: Logger): Context {
     },
     requestId: crypto.randomUUID(),
     log,
+    quiet: false,
     afterCommit: () => undefined,
     send: async () => undefined,
   };

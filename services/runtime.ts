@@ -1,5 +1,5 @@
 import { connect, WORKER_QUERY_TIMEOUT_MS, type Database } from "../db/client.ts";
-import { readEnv, type Env } from "../lib/env.ts";
+import { isQuietDeployment, readEnv, type Env } from "../lib/env.ts";
 import { createInngest, createSender, type EventSender, type Inngest } from "../lib/inngest.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
 import { createRateLimiter, type RateLimiter } from "../lib/rate-limit.ts";
@@ -18,6 +18,8 @@ export interface Runtime {
   inngest: Inngest;
   send: EventSender;
   log: Logger;
+  /** Whether this deployment runs no schedules and raises no alarms. */
+  quiet: boolean;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
     inngest,
     send: overrides.send ?? createSender(inngest),
     log,
+    quiet: isQuietDeployment(env),
     close: async () => void (await Promise.all([app.close(), worker.close()])),
   };
 }
@@ -51,5 +54,6 @@ export const sharedRuntime = (): Runtime => (shared ??= createRuntime(readEnv())
 export const workerContext = (runtime: Runtime): WorkerContext => ({
   db: runtime.worker.db,
   log: runtime.log,
+  quiet: runtime.quiet,
   send: runtime.send,
 });

@@ -57,6 +57,7 @@ async function openContext(c: AppContext, runtime: Runtime) {
     principal,
     requestId: c.get("requestId"),
     log: runtime.log,
+    quiet: runtime.quiet,
     send: runtime.send,
     afterCommit: (action) => void afterCommit.push(action),
   };

@@ -27,7 +27,7 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     c.set("route", "/health");
     return c.json({ status: "ok" });
   });
-  const ready = shareFor(READY_MS, () => checkReadiness(runtime.app.db, runtime.worker.db));
+  const ready = shareFor(READY_MS, () => checkReadiness(runtime.app.db, runtime.worker.db, runtime.quiet));
   app.get("/ready", async (c) => {
     c.set("route", "/ready");
     const readiness = await ready();

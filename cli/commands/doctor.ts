@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { connect } from "../../db/client.ts";
 import { checkReadiness, type Check } from "../../services/readiness/check.ts";
+import { isQuietDeployment } from "../../lib/env.ts";
 import { databaseUrl } from "../settings.ts";
 
 const MARKS: Record<Check["status"], string> = { ok: "ok  ", warn: "warn", fail: "FAIL" };
@@ -13,7 +14,7 @@ export function doctorCommand(): Command {
       const app = connect(databaseUrl("DATABASE_URL"));
       const worker = connect(databaseUrl("WORKER_DATABASE_URL"));
       try {
-        const readiness = await checkReadiness(app.db, worker.db);
+        const readiness = await checkReadiness(app.db, worker.db, isQuietHere());
         console.log(json ? JSON.stringify(readiness, null, 2) : readiness.checks.map(inWords).join("\n"));
         if (readiness.status === "fail") process.exitCode = 1;
       } finally {
@@ -21,6 +22,12 @@ export function doctorCommand(): Command {
       }
     });
 }
+
+const isQuietHere = () =>
+  isQuietDeployment({
+    AFTERIMAGE_QUIET: process.env.AFTERIMAGE_QUIET === "true",
+    VERCEL_ENV: process.env.VERCEL_ENV,
+  });
 
 const inWords = ({ name, status, detail, action }: Check) =>
   `${MARKS[status]}  ${name}: ${detail}${action ? `\n      → ${action}` : ""}`;

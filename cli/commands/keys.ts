@@ -1,9 +1,5 @@
-import os from "node:os";
 import { Command } from "commander";
 import type { z } from "zod";
-import { connect } from "../../db/client.ts";
-import { createLogger } from "../../lib/logger.ts";
-import type { Context } from "../../services/context.ts";
 import { invalidField } from "../../services/errors.ts";
 import { createKey, newKey } from "../../services/keys/create.ts";
 import type { Key } from "../../services/keys/key.ts";
@@ -12,8 +8,7 @@ import { revokeKey } from "../../services/keys/revoke.ts";
 import { rotateKey, rotation } from "../../services/keys/rotate.ts";
 import { scopes } from "../../services/keys/scopes.ts";
 import { uuid } from "../../services/inputs.ts";
-import { operatorContext } from "../../services/operator.ts";
-import { databaseUrl } from "../settings.ts";
+import { withOperator } from "../operator.ts";
 
 const SECONDS_PER_HOUR = 3_600;
 
@@ -76,16 +71,6 @@ export function keysCommand(): Command {
       }),
     );
   return command;
-}
-
-async function withOperator(act: (ctx: Context) => Promise<void>): Promise<void> {
-  const database = connect(databaseUrl("DATABASE_URL"));
-  const user = `operator:${os.userInfo().username}`;
-  try {
-    await act(operatorContext(database.db, user, createLogger("silent")));
-  } finally {
-    await database.close();
-  }
 }
 
 function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

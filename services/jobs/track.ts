@@ -9,9 +9,10 @@ import { notePickedUp } from "../../db/queries/requests.ts";
 import type { ScheduleId } from "../../lib/schedules.ts";
 import { resolveAlert } from "../alerts/raise.ts";
 import type { WorkerContext } from "../context.ts";
+import { isQuiet } from "../quiet.ts";
 
 export interface BegunRun {
-  /** Null when there is nothing to do: the job is paused, or another run has this request. */
+  /** Null when there is nothing to do: the job is paused, another run has this request, or no clock counts here. */
   runId: string | null;
 }
 
@@ -27,6 +28,7 @@ export async function beginRun(
       const run = await startRequestedRun(tx, { id: requestedRunId, jobId, engineRunId });
       return { runId: run?.id ?? null };
     }
+    if (await isQuiet({ ...ctx, db: tx })) return { runId: null };
     const run = await startScheduledRun(tx, jobId, engineRunId);
     const schedule = await findSchedule(tx, jobId);
     if (!schedule?.pausedAt) return { runId: run.id };

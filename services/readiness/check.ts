@@ -1,4 +1,5 @@
 import type { Db } from "../../db/client.ts";
+import { isBranch } from "../../db/queries/home.ts";
 import { lateSchedules } from "../../db/queries/jobs.ts";
 import { partitionSchedule } from "../../db/queries/partitions.ts";
 import {
@@ -34,7 +35,7 @@ type Verdict = Omit<Check, "name">;
 const ok = (detail: string): Verdict => ({ status: "ok", detail });
 
 /** Everything an operator should know before trusting the service, most basic first. Never throws. */
-export async function checkReadiness(app: Db, worker: Db): Promise<Readiness> {
+export async function checkReadiness(app: Db, worker: Db, quiet: boolean): Promise<Readiness> {
   const checks: Check[] = [];
   const check = async (name: string, look: () => Promise<Verdict>) => {
     checks.push({ name, ...(await look().catch(failed)) });
@@ -45,7 +46,8 @@ export async function checkReadiness(app: Db, worker: Db): Promise<Readiness> {
     await check("guards", () => checkGuards(app));
     await check("partitions", () => checkPartitions(app));
     await check("roles", () => checkRoles(app, worker));
-    await check("schedules", () => checkSchedules(app));
+    await check("home", () => checkHome(app, quiet));
+    await check("schedules", () => checkSchedules(app, quiet));
     await check("workflow requests", () => checkWaiting(app));
     await check("alerts", () => checkAlerts(app));
   }
@@ -136,7 +138,20 @@ async function checkRoles(app: Db, worker: Db): Promise<Verdict> {
   };
 }
 
-async function checkSchedules(db: Db): Promise<Verdict> {
+/** A copy that takes itself for the original would raise its alarms; an original that takes itself for a copy, none. */
+async function checkHome(db: Db, quiet: boolean): Promise<Verdict> {
+  if (quiet) return ok("a quiet deployment: no schedule runs and no alarm goes out");
+  if (!(await isBranch(db))) return ok("schedules and alarms run here");
+  return {
+    status: "fail",
+    detail: "The database is a branch or a restored copy: no schedule runs and no alarm goes out.",
+    action:
+      "If it is the production database from now on: npx afterimage migrate --make-home. If not, set AFTERIMAGE_QUIET=true.",
+  };
+}
+
+async function checkSchedules(db: Db, quiet: boolean): Promise<Verdict> {
+  if (quiet) return ok("none runs in a quiet deployment");
   const late = await lateSchedules(db);
   if (late.length === 0) return ok("every schedule succeeded in time, or has not had to yet");
   return {

@@ -140,3 +140,23 @@ describe("afterimage migrate", () => {
     });
   });
 });
+
+describe("afterimage migrate", () => {
+  test("--if-configured changes nothing without MIGRATE_DATABASE_URL, not even beside a local stack", async () => {
+    const { code, stdout } = await afterimage(["migrate", "--if-configured"], { MIGRATE_DATABASE_URL: "" });
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "MIGRATE_DATABASE_URL is not set: the database stays as it is.\n",
+    });
+  });
+
+  test("--make-home writes down who moved the home", async () => {
+    const { code, stdout } = await afterimage(["migrate", "--make-home"]);
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("from now on") });
+    const events = await db.rows(
+      "app",
+      "select created_by_user_id as by from audit_events where action_type = 'MOVE_HOME'",
+    );
+    expect(events).toEqual([{ by: expect.stringMatching(/^operator:/) }]);
+  });
+});

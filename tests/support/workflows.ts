@@ -1,13 +1,15 @@
 import { serve as listen } from "@hono/node-server";
 import { serve } from "inngest/edge";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect } from "vitest";
 import { workflows } from "../../functions/index.ts";
 import { readEnv } from "../../lib/env.ts";
 import { createInngest } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { startInngest, type InngestServer } from "../../local/inngest/index.ts";
 import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import type { Call } from "./api.ts";
 import { assertDriver, type TestDatabase } from "./database.ts";
 
 const RETRY_BACKOFF_MS = [50];
@@ -17,8 +19,39 @@ export interface TestWorkflows {
   engine: InngestServer;
 }
 
+export interface Run {
+  id: string;
+  status: string;
+  result: Record<string, unknown> | null;
+  error: string | null;
+}
+
+/** Asks for jobs by HTTP and follows their Location to the end. */
+export function jobRunner(call: Call) {
+  const ended = async (path: string): Promise<Run> => {
+    for (let i = 0; i < 200; i++) {
+      const { body } = await call("GET", path);
+      if (body.status !== "requested" && body.status !== "running") return body as Run;
+      await sleep(50);
+    }
+    throw new Error(`${path} did not end`);
+  };
+  const runJob = async (jobId: string): Promise<Run> => {
+    const { status, headers } = await call("POST", `/jobs/${jobId}/run`);
+    expect(status).toBe(202);
+    return ended((headers.get("location") ?? "").replace(/^\/api/, ""));
+  };
+  return { runJob, ended };
+}
+
+/** What the clock does: the engine starts the function without an event of ours. */
+export async function tick({ engine }: TestWorkflows, jobId: string): Promise<void> {
+  const response = await fetch(`${engine.url}/invoke/afterimage-${jobId}`, { method: "POST", body: "{}" });
+  expect(response.ok).toBe(true);
+}
+
 /** All workflows of the service, driven by the local engine over HTTP, on a test file's database. */
-export function useWorkflows(db: TestDatabase): TestWorkflows {
+export function useWorkflows(db: TestDatabase, more: Record<string, string> = {}): TestWorkflows {
   const running = {} as TestWorkflows & { close(): Promise<void> };
 
   beforeAll(async () => {
@@ -34,7 +67,7 @@ export function useWorkflows(db: TestDatabase): TestWorkflows {
     });
     const log = createLogger("silent");
     const inngest = createInngest(log, running.engine.url);
-    const env = readEnv(db.serviceEnv());
+    const env = readEnv({ ...db.serviceEnv(), ...more });
     running.runtime = createRuntime(env, { inngest, log });
     assertDriver(running.runtime.worker);
     handler = serve({ client: inngest, functions: workflows(running.runtime), servePath: "/api/inngest" });
