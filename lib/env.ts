@@ -23,6 +23,8 @@ export const envSchema = z
     DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(100).default(10),
     /** Vercel's own: a preview deployment runs no schedules and raises no alarms. */
     VERCEL_ENV: z.string().optional(),
+    /** The SDK's own: a development engine, whose calls nobody signs. */
+    INNGEST_DEV: z.string().optional(),
     /** "true" anywhere else where no schedule may run and no alarm may go out. */
     AFTERIMAGE_QUIET: z
       .enum(["true", "false"])
@@ -36,7 +38,11 @@ export const envSchema = z
       path: ["UPSTASH_REDIS_REST_TOKEN"],
       message: "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together",
     },
-  );
+  )
+  .refine((env) => env.VERCEL_ENV === undefined || /^(0|false)?$/i.test(env.INNGEST_DEV ?? ""), {
+    path: ["INNGEST_DEV"],
+    message: "lets anybody start workflows: unset it in a deployment",
+  });
 export type Env = z.infer<typeof envSchema>;
 
 /** Whether this deployment runs no schedules and raises no alarms. */
