@@ -1,16 +1,21 @@
 import { build } from "esbuild";
+import { rmSync } from "node:fs";
 import path from "node:path";
 
 /**
- * Bundles both functions, with everything that they import, into `outDir`: index.js and inngest.js. One file each,
- * because Node takes several times as long to load the same code as a thousand modules (docs/decisions/0009).
+ * Bundles both functions, with everything that they import, into `outDir`: index.js, inngest.js and what they share or
+ * load only when they need it. Node takes several times as long to load the same code as a thousand modules
+ * (docs/decisions/0009).
  */
 export async function bundleFunctions(outDir: string): Promise<void> {
+  // Chunks are named by what is in them, so old ones would stay.
+  rmSync(outDir, { recursive: true, force: true });
   await build({
     absWorkingDir: import.meta.dirname,
     entryPoints: { index: "api/_index.ts", inngest: "api/_inngest.ts" },
     outdir: outDir,
     bundle: true,
+    splitting: true,
     format: "esm",
     platform: "node",
     target: "node20.19",

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { SchemaMismatchError } from "../db/migrate.ts";
 import { ServiceError } from "../services/errors.ts";
 import { postgresError } from "../services/postgres-errors.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
@@ -19,16 +20,19 @@ const program = new Command("afterimage")
     `
 Environment:
   MIGRATE_DATABASE_URL   the admin that owns the database: migrate
-  DATABASE_URL           audit_app: keys, doctor
+  DATABASE_URL           audit_app: keys, alerts, doctor
   WORKER_DATABASE_URL    audit_worker: doctor
+  INNGEST_EVENT_KEY      the workflow engine (or INNGEST_BASE_URL, INNGEST_DEV): alerts test
 
 Examples:
   npx afterimage migrate --dry-run
   npx afterimage keys create --name "chat app" --user alice --scopes events:write,trails:write
+  npx afterimage alerts test
   npx afterimage doctor`,
   )
   .addCommand(migrateCommand())
   .addCommand(keysCommand())
+  .addCommand(alertsCommand())
   .addCommand(doctorCommand());
 
 /** What went wrong in one line, and what to do: a stack trace helps nobody at a terminal. */

@@ -28,6 +28,20 @@ export function databaseUrl(name: Setting): string {
   throw new MissingSettingError(`Set ${name}, or start the local stack in this folder with npm start.`);
 }
 
+/**
+ * Where the workflow engine of the local stack is; undefined when the environment names one (INNGEST_DEV,
+ * INNGEST_BASE_URL, or INNGEST_EVENT_KEY for Inngest Cloud), which its client reads itself.
+ */
+export function engineUrl(): string | undefined {
+  const { INNGEST_DEV, INNGEST_BASE_URL, INNGEST_EVENT_KEY } = process.env;
+  if (INNGEST_DEV || INNGEST_BASE_URL || INNGEST_EVENT_KEY) return undefined;
+  const url = hasDatabase() ? undefined : localStack().inngestUrl;
+  if (typeof url === "string") return url;
+  throw new MissingSettingError(
+    "Set INNGEST_EVENT_KEY (or INNGEST_BASE_URL, or INNGEST_DEV) as in the deployment, or start the local stack in this folder with npm start.",
+  );
+}
+
 /** Either the environment says where to work, or the local stack does: never half of each. */
 function hasDatabase(): boolean {
   return Object.keys(FROM_DEV_FILE).some((name) => process.env[name]);

@@ -1,3 +1,4 @@
+import { noTracing, type Tracing } from "../lib/tracing.ts";
 import { connectNeon } from "./drivers/neon.ts";
 import { connectPg } from "./drivers/pg.ts";
 import type { Db } from "./drivers/transactions.ts";
@@ -28,6 +29,8 @@ export interface ConnectOptions {
   queryTimeoutMs?: number;
   /** host:port of a stand-in for Neon's proxy. */
   neonProxy?: string | undefined;
+  /** Makes each statement a span; none unless said. */
+  tracing?: Tracing;
 }
 
 export interface PoolOptions {
@@ -46,7 +49,12 @@ export interface PoolOptions {
  */
 export function connect(
   url: string,
-  { poolSize = 1, queryTimeoutMs = API_QUERY_TIMEOUT_MS, neonProxy }: ConnectOptions = {},
+  {
+    poolSize = 1,
+    queryTimeoutMs = API_QUERY_TIMEOUT_MS,
+    neonProxy,
+    tracing = noTracing,
+  }: ConnectOptions = {},
 ): Database {
   const options: PoolOptions = {
     connectionString: url,
@@ -58,8 +66,8 @@ export function connect(
     allowExitOnIdle: true,
   };
   const { host, hostname } = addressOf(url);
-  if (neonProxy !== undefined && host === neonProxy) return connectNeon(options, neonProxy);
-  return NEON_HOST.test(hostname) ? connectNeon(options) : connectPg(options);
+  if (neonProxy !== undefined && host === neonProxy) return connectNeon(options, tracing, neonProxy);
+  return NEON_HOST.test(hostname) ? connectNeon(options, tracing) : connectPg(options, tracing);
 }
 
 /** A URL that only `pg` can read, such as one of a Unix socket, is no URL of Neon's. */

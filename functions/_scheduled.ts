@@ -24,7 +24,7 @@ export function scheduledJob(
     { id: jobId, triggers, retries: RETRIES, concurrency: { limit: 1 } },
     async ({ event, step: engine, runId: engineRunId }) => {
       const ctx = workerContext(runtime);
-      const step = safeSteps(engine, ctx.log);
+      const step = safeSteps(engine, runtime, jobId);
       const requestedRunId = (event.data as { runId?: string } | undefined)?.runId ?? null;
       const run = await step.run("begin", () => beginRun(ctx, { jobId, engineRunId, requestedRunId }));
       const { runId } = run;

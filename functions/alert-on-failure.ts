@@ -17,6 +17,6 @@ export const alertOnFailure = (runtime: Runtime) =>
       const ctx = workerContext(runtime);
       const requestedRunId = cause?.data?.runId ?? null;
       const failure = { functionId, engineRunId, requestedRunId, error: error?.message ?? "unknown" };
-      return safeSteps(engine, ctx.log).run("record", () => recordFailure(ctx, failure));
+      return safeSteps(engine, runtime, ID).run("record", () => recordFailure(ctx, failure));
     },
   );

@@ -1,6 +1,7 @@
 import type { Runtime } from "../services/runtime.ts";
 import { alertOnFailure } from "./alert-on-failure.ts";
 import { createPartitions } from "./create-partitions.ts";
+import { notifyAlert } from "./notify-alert.ts";
 import { trailCleanup } from "./trail-cleanup.ts";
 import { trailRollup } from "./trail-rollup.ts";
 import { watchSchedules } from "./watch-schedules.ts";
@@ -9,6 +10,7 @@ import { watchSchedules } from "./watch-schedules.ts";
 export const workflows = (runtime: Runtime) => [
   alertOnFailure(runtime),
   createPartitions(runtime),
+  notifyAlert(runtime),
   trailCleanup(runtime),
   trailRollup(runtime),
   watchSchedules(runtime),

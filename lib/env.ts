@@ -1,9 +1,29 @@
 import { z } from "zod";
+import { parseMailbox, parseRecipients } from "./mail-address.ts";
+import { parseSmtpUrl } from "./smtp-url.ts";
+import { parseWebhookSecrets } from "./webhook-signature.ts";
+import { webhookTarget } from "./webhook-target.ts";
 
 const url = z.string().min(1);
 const optionalUrl = url.optional();
+const httpUrl = z.url({ protocol: /^https?$/, error: "is a URL of http or https" });
 
-/** Every variable that the deployed service reads; Inngest's own (INNGEST_*) are read by its SDK. */
+/** Text that a reader of ours takes; what it says of a wrong one quotes nothing. */
+const readBy = <T>(read: (text: string) => T) =>
+  z.string().transform((text, ctx): T => {
+    try {
+      return read(text);
+    } catch (error) {
+      ctx.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
+/** The same, where the text itself is what is used. */
+const checkedBy = (read: (text: string) => unknown) => readBy((text) => (read(text), text));
+
+const allOrNone = (...values: unknown[]) => new Set(values.map((value) => value === undefined)).size === 1;
+
+/** Every variable that the deployed service reads; more of Inngest's own (INNGEST_*) and OpenTelemetry's (OTEL_*) are read by their SDKs. */
 export const envSchema = z
   .object({
     /** Postgres as audit_app; with a pooler, the pooled URL. */
@@ -30,6 +50,31 @@ export const envSchema = z
       .enum(["true", "false"])
       .default("false")
       .transform((text) => text === "true"),
+    /** The server that takes mail for alerts: smtp(s)://user:password@host:port, and what `parseSmtpUrl` says. */
+    SMTP_URL: checkedBy(parseSmtpUrl).optional(),
+    /** Who the mail is from: an address, or `Name <address>`. */
+    ALERT_MAIL_FROM: checkedBy(parseMailbox).optional(),
+    /** Who gets it: 1 to 20 addresses, separated by commas. */
+    ALERT_MAIL_TO: readBy(parseRecipients).optional(),
+    /** Where alerts are posted, as Standard Webhooks. */
+    ALERT_WEBHOOK_URL: url.optional(),
+    /** What signs them: `whsec_…`; several, separated by spaces, while the receiver changes from one to the next. */
+    ALERT_WEBHOOK_SECRET: readBy(parseWebhookSecrets).optional(),
+    /** "true" lets the webhook be a private address, or plain http. */
+    ALERT_WEBHOOK_ALLOW_PRIVATE: z
+      .enum(["true", "false"])
+      .default("false")
+      .transform((text) => text === "true"),
+    /** Where docs/ALERTS.md can be read; every alert links to its entry there. */
+    ALERT_DOCS_URL: z.string().min(1).default("docs/ALERTS.md"),
+    /** Where traces go, by OpenTelemetry's own variables: a collector, or the whole URL for traces. Without one, none. */
+    OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl.optional(),
+    OTEL_SERVICE_NAME: z.string().default("afterimage"),
+    OTEL_SDK_DISABLED: z
+      .string()
+      .optional()
+      .transform((text) => text?.toLowerCase() === "true"),
     LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   })
   .refine(
@@ -39,6 +84,21 @@ export const envSchema = z
       message: "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together",
     },
   )
+  .refine((env) => allOrNone(env.SMTP_URL, env.ALERT_MAIL_FROM, env.ALERT_MAIL_TO), {
+    path: ["SMTP_URL"],
+    message: "SMTP_URL, ALERT_MAIL_FROM and ALERT_MAIL_TO go together",
+  })
+  .refine((env) => allOrNone(env.ALERT_WEBHOOK_URL, env.ALERT_WEBHOOK_SECRET), {
+    path: ["ALERT_WEBHOOK_SECRET"],
+    message: "ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET go together",
+  })
+  .superRefine(({ ALERT_WEBHOOK_URL: text, ALERT_WEBHOOK_ALLOW_PRIVATE: allowPrivate }, ctx) => {
+    try {
+      if (text !== undefined) webhookTarget(text, allowPrivate);
+    } catch (error) {
+      ctx.addIssue({ code: "custom", path: ["ALERT_WEBHOOK_URL"], message: (error as Error).message });
+    }
+  })
   .refine((env) => env.VERCEL_ENV === undefined || /^(0|false)?$/i.test(env.INNGEST_DEV ?? ""), {
     path: ["INNGEST_DEV"],
     message: "lets anybody start workflows: unset it in a deployment",

@@ -13,6 +13,15 @@ export const requestEvents = {
   "watch-schedules": eventType("audit/watch-schedules.requested", { schema }),
 } satisfies Record<ScheduleId, unknown>;
 
+/** Asks for a message about an alert on every channel; `requestId` is the event's own id. */
+export const alertNotify = eventType("audit/alert.notify", {
+  schema: z.object({
+    requestId: z.uuid(),
+    alertId: z.uuid(),
+    kind: z.enum(["raised", "reminded", "resolved"]),
+  }),
+});
+
 /** The engine's own event when a run has used up its retries. */
 export const functionFailed = eventType("inngest/function.failed", {
   schema: z.object({

@@ -14,6 +14,9 @@ export interface DevFile {
   redisUrl: string | null;
   redisToken: string | null;
   inngestUrl: string | null;
+  /** The mail catcher, and the folder where mail lands; null when it goes to a server of your own. */
+  smtpUrl: string | null;
+  mailDir: string | null;
   pids: Record<string, number>;
 }
 
@@ -38,7 +41,7 @@ export function removeDevFile(dataDir: string): void {
 }
 
 /** A file that is there whole or not at all, whatever is killed when (mode 0600). */
-export function writeWhole(file: string, text: string): void {
+export function writeWhole(file: string, text: string | Uint8Array): void {
   const draft = `${file}.${process.pid}`;
   fs.writeFileSync(draft, text, { mode: 0o600 });
   fs.renameSync(draft, file);

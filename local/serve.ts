@@ -4,6 +4,7 @@ import api from "../api/_index.ts";
 import inngest from "../api/_inngest.ts";
 import { sharedRuntime } from "../services/runtime.ts";
 import { endWithParent } from "./children.ts";
+import { HTTP_LIMITS } from "./http-limits.ts";
 
 // Both deployed functions in one server: `node --import tsx local/serve.ts --port N`, configured by the environment.
 const { values } = parseArgs({ options: { port: { type: "string", default: "3000" } } });
@@ -13,6 +14,7 @@ const server = serve(
   {
     hostname: "127.0.0.1",
     port: Number(values.port),
+    serverOptions: HTTP_LIMITS,
     fetch: (request) =>
       new URL(request.url).pathname === "/api/inngest" ? inngest.fetch(request) : api.fetch(request),
   },

@@ -15,6 +15,8 @@ const DATABASE = "afterimage";
 const ENGINE_DATABASE = "inngest";
 const CONNECT_TIMEOUT_MS = 5_000;
 const POSTGRES_PORT = 5_432;
+const MAIL_FROM = "Afterimage <afterimage@localhost>";
+const MAIL_TO = "operator@localhost";
 
 export interface StackOptions {
   dataDir: string;
@@ -50,6 +52,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await endLeftovers(options.dataDir);
     const urls = await startDatabases(parts, options);
     const redis = await startRedisPart(parts, options.dataDir);
+    const mail = await startMailPart(parts, options.dataDir);
     const port = await freePort(options.port);
     const url = `http://127.0.0.1:${port}`;
     const inngestUrl = options.inngest ? await startEngine(parts, urls.engine, url) : null;
@@ -61,6 +64,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ? { UPSTASH_REDIS_REST_URL: redis.url, UPSTASH_REDIS_REST_TOKEN: redis.token }
         : {}),
       ...engineEnvironment(inngestUrl),
+      ...mail.environment,
     });
     const dev = parts.writeDevFile({
       url,
@@ -72,6 +76,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       redisUrl: redis.url,
       redisToken: redis.token,
       inngestUrl,
+      smtpUrl: mail.url,
+      mailDir: mail.dir,
     });
     return { dev, redisKind: redis.kind, stop: () => parts.stop() };
   } catch (error) {
@@ -202,6 +208,21 @@ async function startRedisPart(parts: Parts, dataDir: string) {
   return ready as { url: string; token: string; kind: string };
 }
 
+interface MailPart {
+  url: string | null;
+  dir: string | null;
+  environment: Record<string, string>;
+}
+
+/** Catches the mail of alerts, unless it goes to a server of your own; answers what leads the API to it. */
+async function startMailPart(parts: Parts, dataDir: string): Promise<MailPart> {
+  if (process.env.SMTP_URL) return { url: null, dir: null, environment: {} };
+  const args = ["--data", dataDir, "--port", String(await freePort())];
+  const { ready } = await parts.start("mail", "mail/main.ts", args);
+  const { url, dir } = ready as { url: string; dir: string };
+  return { url, dir, environment: { SMTP_URL: url, ALERT_MAIL_FROM: MAIL_FROM, ALERT_MAIL_TO: MAIL_TO } };
+}
+
 async function startEngine(parts: Parts, databaseUrl: string, apiUrl: string): Promise<string> {
   const theirs = process.env.INNGEST_BASE_URL ?? process.env.INNGEST_DEV;
   if (theirs?.startsWith("http")) return theirs;
@@ -223,7 +244,7 @@ function engineEnvironment(inngestUrl: string | null): Record<string, string> {
 async function endLeftovers(dataDir: string): Promise<void> {
   for (const [name, pid] of Object.entries(readDevFile(dataDir)?.pids ?? {})) {
     if (name === "start" || name === "postgres") continue;
-    if (/local\/(serve|inngest\/main|neon\/main|redis\/main)\.ts/.test(commandOf(pid))) await endProcess(pid);
+    if (/local\/(serve|(inngest|mail|neon|redis)\/main)\.ts/.test(commandOf(pid))) await endProcess(pid);
   }
   removeDevFile(dataDir);
 }

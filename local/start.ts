@@ -4,7 +4,7 @@ import { startStack, type Stack } from "./stack.ts";
 
 const HELP = `npm start -- [options]
 
-Starts Afterimage on this machine: PostgreSQL, Redis, a workflow engine and the API, all on loopback.
+Starts Afterimage on this machine: PostgreSQL, Redis, a mail catcher, a workflow engine and the API, all on loopback.
 
   --port <n>      port of the API; the next free one when it is taken (3000)
   --data <dir>    where everything is kept (.afterimage)
@@ -13,7 +13,8 @@ Starts Afterimage on this machine: PostgreSQL, Redis, a workflow engine and the 
   --help          this text
 
 DATABASE_URL (with WORKER_DATABASE_URL and MIGRATE_DATABASE_URL), UPSTASH_REDIS_REST_URL (with …_TOKEN) and
-INNGEST_DEV=<url> or INNGEST_BASE_URL put your own in place of the parts that would be started.
+INNGEST_DEV=<url> or INNGEST_BASE_URL, SMTP_URL (with ALERT_MAIL_FROM and ALERT_MAIL_TO) put your own in place of the
+parts that would be started.
 `;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -38,6 +39,9 @@ function readOptions() {
   return { port, dataDir: path.resolve(values.data), inngest: !values["no-inngest"], neon: values.neon };
 }
 
+/** A path as the person at the terminal would type it. */
+const shown = (file: string) => path.relative(".", file) || ".";
+
 function welcome(
   { dev, redisKind }: Stack,
   { port, dataDir }: { port: number; dataDir: string },
@@ -52,7 +56,8 @@ Afterimage answers at ${dev.url}${taken}, after ${seconds} s.
   Docs      ${dev.url}/api/docs
   Redis     ${redisKind === "memory" ? "an in-memory stand-in; install redis-server for the real one" : redisKind}
   Engine    ${dev.inngestUrl ?? "none (--no-inngest)"}
-  Details   ${path.join(path.relative(".", dataDir) || ".", "dev.json")}, logs beside it
+  Mail      ${dev.mailDir === null ? "to the server of SMTP_URL" : `of alerts lands in ${shown(dev.mailDir)}`}
+  Details   ${shown(path.join(dataDir, "dev.json"))}, logs beside it
 
 Try:
 
@@ -80,7 +85,7 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end());
-  say("Starting PostgreSQL, Redis, the workflow engine and the API …");
+  say("Starting PostgreSQL, Redis, the mail catcher, the workflow engine and the API …");
   try {
     starting = startStack({ ...options, say });
     const stack = await starting;

@@ -1,6 +1,8 @@
 import type { Db } from "../db/client.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EventSender } from "../lib/inngest.ts";
+import type { IngestCounts } from "../lib/metrics.ts";
+import { safeError } from "../lib/logger.ts";
 import { notFound, ServiceError } from "./errors.ts";
 import type { Scope } from "./keys/scopes.ts";
 
@@ -28,6 +30,7 @@ export interface Context {
   /** Runs once the request's writes are committed; its failure is logged and does not fail the request. */
   afterCommit(action: (db: Db) => Promise<void>): void;
   send: EventSender;
+  counts: IngestCounts;
 }
 
 /** What a workflow's step gets: no person stands behind it. */
@@ -36,6 +39,34 @@ export interface WorkerContext {
   log: Logger;
   quiet: boolean;
   send: EventSender;
+}
+
+/** What runs inside `inTransaction`: `db` is the transaction. */
+export interface TransactionContext extends WorkerContext {
+  afterCommit(action: AfterCommit): void;
+}
+
+type AfterCommit = (db: Db) => Promise<void>;
+
+/**
+ * Runs `work` in one transaction, and after its commit what `work` asked for by `afterCommit`: failures of that are
+ * logged and fail nothing. Within a request or another such transaction that waits for the outermost commit.
+ */
+export async function inTransaction<C extends WorkerContext & Partial<TransactionContext>, T>(
+  ctx: C,
+  work: (inner: C & TransactionContext) => Promise<T>,
+): Promise<T> {
+  const actions: AfterCommit[] = [];
+  const afterCommit = (action: AfterCommit) => void actions.push(action);
+  const result = await ctx.db.transaction((tx) => work({ ...ctx, db: tx, afterCommit }));
+  for (const action of actions) {
+    if (ctx.afterCommit) ctx.afterCommit(action);
+    else
+      await action(ctx.db).catch((error: unknown) =>
+        ctx.log.warn({ error: safeError(error) }, "after commit"),
+      );
+  }
+  return result;
 }
 
 /** Events of the service itself (keys, jobs, projects) belong to this workspace. */

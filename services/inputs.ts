@@ -4,8 +4,30 @@ const ID_LENGTH_MAX = 200;
 const LIST_LIMIT_MAX = 1_000;
 const LIST_LIMIT_DEFAULT = 50;
 
+/** Text of `min` to `max` characters: code points, as JSON Schema and Postgres count them. */
+export const text = (min: number, max: number) =>
+  z
+    .string()
+    .refine((value) => isWithin(value, min, max), `must have ${min} to ${max} characters`)
+    .meta({ minLength: min, maxLength: max });
+
+/** Text of 1 to `max` characters that shows something. */
+export const filledText = (max: number) =>
+  z
+    .string()
+    .regex(/\S/, "must not be empty")
+    .refine((value) => isWithin(value, 0, max), `must have ${max} characters at most`)
+    .meta({ maxLength: max });
+
+function isWithin(value: string, min: number, max: number): boolean {
+  // A code point has two units at most, so what is far too long need not be counted.
+  if (value.length > 2 * max) return false;
+  const length = value.length <= max && value.length >= 2 * min ? value.length : [...value].length;
+  return length >= min && length <= max;
+}
+
 /** An id of the caller's world (workspace, user, project, resource, message): any text of 1 to 200 characters. */
-export const callerId = z.string().regex(/\S/, "must not be empty").max(ID_LENGTH_MAX);
+export const callerId = filledText(ID_LENGTH_MAX);
 
 /** A time in ISO 8601 with a zone, between the years 1900 and 2999. */
 export const time = z.iso

@@ -23,5 +23,6 @@ export function operatorContext(db: Db, userId: string, log: Logger): Context {
     quiet: false,
     afterCommit: () => undefined,
     send: async () => undefined,
+    counts: { events: () => undefined, trails: () => undefined },
   };
 }

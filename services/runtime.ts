@@ -2,8 +2,11 @@ import { connect, WORKER_QUERY_TIMEOUT_MS, type Database } from "../db/client.ts
 import { isQuietDeployment, readEnv, type Env } from "../lib/env.ts";
 import { createInngest, createSender, type EventSender, type Inngest } from "../lib/inngest.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
+import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { createRateLimiter, type RateLimiter } from "../lib/rate-limit.ts";
 import { createRedis } from "../lib/redis.ts";
+import { createTracing, tracingOptions, type Tracing } from "../lib/tracing.ts";
+import { createAlerting, type Alerting } from "./alerts/channels.ts";
 import type { WorkerContext } from "./context.ts";
 import { createAuthenticator, type Authenticate } from "./keys/authenticate.ts";
 
@@ -18,18 +21,26 @@ export interface Runtime {
   inngest: Inngest;
   send: EventSender;
   log: Logger;
+  metrics: Metrics;
+  tracing: Tracing;
+  alerting: Alerting;
   /** Whether this deployment runs no schedules and raises no alarms. */
   quiet: boolean;
   close(): Promise<void>;
 }
 
-export type RuntimeOverrides = Partial<Pick<Runtime, "log" | "send" | "limiter" | "inngest">>;
+export type RuntimeOverrides = Partial<
+  Pick<Runtime, "log" | "send" | "limiter" | "inngest" | "metrics" | "tracing">
+>;
 
 export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runtime {
   const log = overrides.log ?? createLogger(env.LOG_LEVEL);
   const inngest = overrides.inngest ?? createInngest(log);
   const redis = createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
-  const options = { poolSize: env.DATABASE_POOL_SIZE, neonProxy: env.NEON_LOCAL_PROXY };
+  const connections = () => ({ app: app.connections(), worker: worker.connections() });
+  const metrics = overrides.metrics ?? createMetrics(connections);
+  const tracing = overrides.tracing ?? createTracing(tracingOptions(env, metrics.instance), log);
+  const options = { poolSize: env.DATABASE_POOL_SIZE, neonProxy: env.NEON_LOCAL_PROXY, tracing };
   const app = connect(env.DATABASE_URL, options);
   const workerUrl = env.WORKER_DATABASE_URL ?? env.DATABASE_URL;
   const worker = connect(workerUrl, { ...options, queryTimeoutMs: WORKER_QUERY_TIMEOUT_MS });
@@ -41,8 +52,11 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
     inngest,
     send: overrides.send ?? createSender(inngest),
     log,
+    metrics,
+    tracing,
+    alerting: createAlerting(env),
     quiet: isQuietDeployment(env),
-    close: async () => void (await Promise.all([app.close(), worker.close()])),
+    close: async () => void (await Promise.all([app.close(), worker.close(), tracing.close()])),
   };
 }
 
@@ -56,4 +70,10 @@ export const workerContext = (runtime: Runtime): WorkerContext => ({
   log: runtime.log,
   quiet: runtime.quiet,
   send: runtime.send,
+});
+
+/** What sends alerts gets, besides: where they go. */
+export const alertingContext = (runtime: Runtime) => ({
+  ...workerContext(runtime),
+  alerting: runtime.alerting,
 });

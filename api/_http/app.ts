@@ -4,6 +4,7 @@ import { safeError, type Logger } from "../../lib/logger.ts";
 import { ServiceError } from "../../services/errors.ts";
 import { toServiceError } from "./failures.ts";
 import { problemResponse } from "./problems.ts";
+import type { WatchRefusals } from "./refusals.ts";
 
 export interface Variables {
   requestId: string;
@@ -16,10 +17,10 @@ export interface Variables {
 export type App = OpenAPIHono<{ Variables: Variables }>;
 export type AppContext = HonoContext<{ Variables: Variables }>;
 
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+export const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** An app below /api that names each request, logs it in one line and turns every error into a problem document. */
-export function createBaseApp(log: Logger): App {
+export function createBaseApp(log: Logger, watch: WatchRefusals): App {
   const app = new OpenAPIHono<{ Variables: Variables }>().basePath("/api") as App;
   app.use(async (c, next) => {
     const started = performance.now();
@@ -43,7 +44,7 @@ export function createBaseApp(log: Logger): App {
       "request",
     );
   });
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const refusal = toServiceError(error);
     if (refusal.code === "internal" || refusal.code === "unavailable") {
       const level = refusal.code === "internal" ? "error" : "warn";
@@ -52,6 +53,7 @@ export function createBaseApp(log: Logger): App {
         refusal.code,
       );
     }
+    await watch(refusal, c);
     return problemResponse(refusal, c.get("requestId"));
   });
   app.notFound((c) =>

@@ -59,6 +59,7 @@ async function openContext(c: AppContext, runtime: Runtime) {
     log: runtime.log,
     quiet: runtime.quiet,
     send: runtime.send,
+    counts: runtime.metrics.ingested,
     afterCommit: (action) => void afterCommit.push(action),
   };
   return { ctx, afterCommit };

@@ -9,6 +9,7 @@ const SMALL_BODY_BYTES = 64 * 1024;
 /** A caller with a thousand wrong fields learns of the first ones. */
 const ERRORS_MAX = 100;
 const PATH_LENGTH_MAX = 200;
+export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
 
 interface InputSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
   method: string;
@@ -102,7 +103,7 @@ function requireStorable(text: string, path: string): void {
 
 function idempotencyKey(c: AppContext): string | undefined {
   const key = c.req.header("idempotency-key");
-  if (key === undefined || /^[\x21-\x7e]{1,200}$/.test(key)) return key;
+  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return key;
   throw invalidField(
     "header.Idempotency-Key",
     "malformed",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { App } from "./app.ts";
+import { IDEMPOTENCY_KEY } from "./input.ts";
 import type { Endpoint } from "./spec.ts";
 
 const problemSchema = z
@@ -20,6 +21,9 @@ const problem = (description: string) => ({
   content: { "application/problem+json": { schema: problemSchema } },
 });
 
+const contentOf = (schema: z.ZodType, contentType: string | string[] = "application/json") =>
+  Object.fromEntries([contentType].flat().map((type) => [type, { schema }]));
+
 /** Adds an endpoint to the OpenAPI document, from the schemas that check its requests. */
 export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
   app: App,
@@ -28,8 +32,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
   const idempotencyKey = z.object({
     "Idempotency-Key": z
       .string()
-      .min(1)
-      .max(200)
+      .regex(IDEMPOTENCY_KEY)
       .optional()
       .describe("The same key answers the same for 24 hours."),
   });
@@ -54,7 +57,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
           status,
           {
             description,
-            ...(schema ? { content: { [contentType ?? "application/json"]: { schema } } } : {}),
+            ...(schema ? { content: contentOf(schema, contentType) } : {}),
           },
         ]),
       ),

@@ -28,6 +28,6 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   maxBodyBytes?: number;
   /** Writes run once per Idempotency-Key; `own` leaves that to the handler's one statement. */
   idempotency?: "own";
-  answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
+  answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string | string[] }>;
   handle(ctx: Context, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Answer | Response>;
 }

@@ -79,7 +79,9 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     scope: "events:export",
     limit: "export",
     query: eventExport,
-    answers: { 200: { description: "A file.", schema: z.string(), contentType: "text/csv" } },
+    answers: {
+      200: { description: "A file.", schema: z.string(), contentType: ["text/csv", "application/x-ndjson"] },
+    },
     handle: async (ctx, { query }) =>
       new Response(await exportEvents(ctx, query), {
         headers: {

@@ -20,14 +20,19 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     path: "/ready",
     tags: ["Health"],
     summary:
-      "Database, schema, guards, partitions, roles, schedules, requests and alerts, each with what to do",
+      "Database, schema, guards, partitions, roles, schedules, requests, alerts and channels, each with what to do",
     responses: { 200: { description: "ok, or warn" }, 503: { description: "fail" } },
   });
   app.get("/health", (c) => {
     c.set("route", "/health");
     return c.json({ status: "ok" });
   });
-  const ready = shareFor(READY_MS, () => checkReadiness(runtime.app.db, runtime.worker.db, runtime.quiet));
+  const ready = shareFor(READY_MS, () =>
+    checkReadiness(runtime.app.db, runtime.worker.db, {
+      quiet: runtime.quiet,
+      channels: runtime.alerting.channels.map((one) => one.id),
+    }),
+  );
   app.get("/ready", async (c) => {
     c.set("route", "/ready");
     const readiness = await ready();

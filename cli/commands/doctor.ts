@@ -14,7 +14,7 @@ export function doctorCommand(): Command {
       const app = connect(databaseUrl("DATABASE_URL"));
       const worker = connect(databaseUrl("WORKER_DATABASE_URL"));
       try {
-        const readiness = await checkReadiness(app.db, worker.db, isQuietHere());
+        const readiness = await checkReadiness(app.db, worker.db, { quiet: isQuietHere(), channels: null });
         console.log(json ? JSON.stringify(readiness, null, 2) : readiness.checks.map(inWords).join("\n"));
         if (readiness.status === "fail") process.exitCode = 1;
       } finally {

@@ -1,6 +1,4 @@
 import { Command } from "commander";
-import type { z } from "zod";
-import { invalidField } from "../../services/errors.ts";
 import { createKey, newKey } from "../../services/keys/create.ts";
 import type { Key } from "../../services/keys/key.ts";
 import { keyFilter, listKeys } from "../../services/keys/list.ts";
@@ -8,6 +6,7 @@ import { revokeKey } from "../../services/keys/revoke.ts";
 import { rotateKey, rotation } from "../../services/keys/rotate.ts";
 import { scopes } from "../../services/keys/scopes.ts";
 import { uuid } from "../../services/inputs.ts";
+import { check } from "../check.ts";
 import { withOperator } from "../operator.ts";
 
 const SECONDS_PER_HOUR = 3_600;
@@ -71,17 +70,6 @@ export function keysCommand(): Command {
       }),
     );
   return command;
-}
-
-function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw invalidField(
-    issue?.path.join(".") || "value",
-    issue?.code ?? "invalid",
-    issue?.message ?? "is not valid",
-  );
 }
 
 const list = (text = "") =>

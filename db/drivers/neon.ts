@@ -7,8 +7,10 @@ import {
   type PoolConfig,
 } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
+import type { Tracing } from "../../lib/tracing.ts";
 import type { Database, PoolOptions } from "../client.ts";
 import { NeonSocket } from "./neon-socket.ts";
+import { traced } from "./traced.ts";
 import { surviveLostConnections } from "./transactions.ts";
 
 /** pg_type.oid */
@@ -18,11 +20,13 @@ const BYTEA_HEX_PREFIX = "\\x";
 // The driver brings a Buffer of its own, which Node's functions do not know as one.
 types.setTypeParser(BYTEA, (text) => Buffer.from(text.slice(BYTEA_HEX_PREFIX.length), "hex"));
 
-export function connectNeon(options: PoolOptions, proxy?: string): Database {
+export function connectNeon(options: PoolOptions, tracing: Tracing, proxy?: string): Database {
   const pool = neonPool(options, proxy);
   return {
     driver: "neon",
-    db: surviveLostConnections<PoolClient>(drizzle(pool), pool, (client) => drizzle(client)),
+    db: surviveLostConnections<PoolClient>(drizzle(traced(pool, tracing)), pool, (client) =>
+      drizzle(traced(client, tracing)),
+    ),
     close: () => pool.end(),
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };

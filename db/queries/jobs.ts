@@ -5,7 +5,7 @@ import { jobRuns as r, jobSchedules as s } from "../schema/index.ts";
 export type ScheduleRow = typeof s.$inferSelect;
 export type RunRow = typeof r.$inferSelect;
 
-const isLate = sql<boolean>`(
+export const isLate = sql<boolean>`(
   ${s.pausedAt} is null
   and greatest(${s.lastSuccessAt}, ${s.watchedSince})
     < clock_timestamp() - make_interval(secs => ${s.lateAfterSeconds})

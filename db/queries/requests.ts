@@ -53,3 +53,8 @@ const isDue = (seconds: number) =>
     lt(r.createdAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`),
     or(isNull(r.lastSentAt), lt(r.lastSentAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`)),
   );
+
+export async function findRequest(db: Db, eventId: string): Promise<WorkflowRequest | null> {
+  const [row] = await db.select().from(r).where(eq(r.eventId, eventId));
+  return row ?? null;
+}

@@ -45,6 +45,7 @@ export async function appendEvents(
   if (answer.state === "running") throw requestRunning();
   if (answer.state === "mismatch") throw idempotencyKeyReused();
   const stored = answer.results.map((one) => ({ ...one, createdAt: new Date(one.createdAt).toISOString() }));
+  if (answer.state === "new") ctx.counts.events(stored.filter((one) => !one.duplicate).length);
   return { events: stored, isReplay: answer.state === "replay" };
 }
 

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { EventRecord, EventRow } from "../../db/queries/events.ts";
 import { SERVICE_WORKSPACE } from "../context.ts";
-import { callerId, time } from "../inputs.ts";
+import { callerId, text, time } from "../inputs.ts";
 
 const USER_AGENT_LENGTH_MAX = 1_000;
 const TAGS_MAX = 50;
-const TAG_LENGTH_MAX = 100;
+export const TAG_LENGTH_MAX = 100;
 const CHANGED_FIELDS_MAX = 1_000;
+const FIELD_NAME_LENGTH_MAX = 1_000;
 
 // Checked but not rebuilt: what is stored is what was sent, whatever its keys are called.
 const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -43,7 +44,7 @@ export const newEvent = z
     oldValues: values,
     newValues: values,
     changedFields: z
-      .array(z.string().min(1))
+      .array(text(1, FIELD_NAME_LENGTH_MAX))
       .max(CHANGED_FIELDS_MAX)
       .optional()
       .describe("Computed if left out."),
@@ -52,9 +53,9 @@ export const newEvent = z
         error: "must be an IPv4 or IPv6 address",
       })
       .optional(),
-    userAgent: z.string().max(USER_AGENT_LENGTH_MAX).optional(),
+    userAgent: text(0, USER_AGENT_LENGTH_MAX).optional(),
     requestId: callerId.optional(),
-    tags: z.array(z.string().min(1).max(TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
+    tags: z.array(text(1, TAG_LENGTH_MAX)).max(TAGS_MAX).optional(),
     metadata: z
       .unknown()
       .refine((value) => value === null || isObject(value), {

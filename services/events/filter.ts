@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { EventFilter } from "../../db/queries/events.ts";
 import { requireWorkspace, type Context } from "../context.ts";
-import { callerId, flag, limit, time } from "../inputs.ts";
+import { callerId, flag, limit, text, time } from "../inputs.ts";
+import { TAG_LENGTH_MAX } from "./event.ts";
 
+const TEXT_LENGTH_MIN = 2;
 const TEXT_LENGTH_MAX = 200;
 
 /** What events can be asked for by; lists and exports share it. */
@@ -12,13 +14,10 @@ export const eventCriteria = z.strictObject({
   actionType: callerId.optional().describe("A trailing * means a prefix: `invoice.*`, `TEST_*`."),
   resourceType: callerId.optional(),
   resourceId: callerId.optional(),
-  tag: z.string().min(1).optional(),
+  tag: text(1, TAG_LENGTH_MAX).optional(),
   from: time.optional().describe("createdAt at or after."),
   to: time.optional().describe("createdAt before."),
-  text: z
-    .string()
-    .min(2)
-    .max(TEXT_LENGTH_MAX)
+  text: text(TEXT_LENGTH_MIN, TEXT_LENGTH_MAX)
     .optional()
     .describe("Somewhere in the event, upper or lower case alike. Name a workspace or a time with it."),
   includeDeleted: flag.optional(),

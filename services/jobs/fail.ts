@@ -1,7 +1,8 @@
 import { endRun } from "../../db/queries/jobs.ts";
 import { notePickedUp } from "../../db/queries/requests.ts";
+import { schedules } from "../../lib/schedules.ts";
 import { raiseAlert } from "../alerts/raise.ts";
-import type { WorkerContext } from "../context.ts";
+import { inTransaction, type WorkerContext } from "../context.ts";
 
 const APP_PREFIX = /^afterimage-/;
 const ERROR_LENGTH_MAX = 500;
@@ -23,23 +24,27 @@ export async function recordFailure(
   const { engineRunId, requestedRunId } = failure;
   const subject = failure.functionId.replace(APP_PREFIX, "");
   const error = failure.error.slice(0, ERROR_LENGTH_MAX);
-  await ctx.db.transaction(async (tx) => {
+  await inTransaction(ctx, async (inner) => {
     const end = { status: "failed", error } as const;
-    const ended = await endRun(tx, { engineRunId }, end);
+    const ended = await endRun(inner.db, { engineRunId }, end);
     if (requestedRunId !== null) {
-      if (!ended) await endRun(tx, { id: requestedRunId, notBegun: true }, end);
-      await notePickedUp(tx, requestedRunId);
+      if (!ended) await endRun(inner.db, { id: requestedRunId, notBegun: true }, end);
+      await notePickedUp(inner.db, requestedRunId);
     }
-    await raiseAlert(
-      { ...ctx, db: tx },
-      {
-        code: "job.failed",
-        subject,
-        severity: "critical",
-        message: `${subject} failed after all its retries. Look at GET /api/jobs/${subject}, mend the cause, then POST /api/jobs/${subject}/run.`,
-        details: { engineRunId, error },
-      },
-    );
+    await raiseAlert(inner, {
+      code: "job.failed",
+      subject,
+      severity: "critical",
+      message: `${subject} failed after all its retries. ${whatToDo(subject)}`,
+      details: { engineRunId, error },
+    });
   });
   return { subject };
+}
+
+function whatToDo(subject: string): string {
+  if (schedules.some((one) => one.id === subject)) {
+    return `Look at GET /api/jobs/${subject}, mend the cause, then POST /api/jobs/${subject}/run.`;
+  }
+  return "Look at the run in the workflow engine, mend the cause, then run it again there.";
 }

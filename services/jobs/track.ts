@@ -8,7 +8,7 @@ import {
 import { notePickedUp } from "../../db/queries/requests.ts";
 import type { ScheduleId } from "../../lib/schedules.ts";
 import { resolveAlert } from "../alerts/raise.ts";
-import type { WorkerContext } from "../context.ts";
+import { inTransaction, type WorkerContext } from "../context.ts";
 import { isQuiet } from "../quiet.ts";
 
 export interface BegunRun {
@@ -43,10 +43,11 @@ export async function finishRun(
   input: { jobId: ScheduleId; runId: string; result: unknown },
 ): Promise<void> {
   const { jobId, runId, result } = input;
-  await ctx.db.transaction(async (tx) => {
-    await endRun(tx, { id: runId }, { status: "completed", result });
-    await noteSuccess(tx, jobId);
-    const inner = { ...ctx, db: tx };
-    for (const code of ["job.failed", "job.stuck", "schedule.late"]) await resolveAlert(inner, code, jobId);
+  await inTransaction(ctx, async (inner) => {
+    await endRun(inner.db, { id: runId }, { status: "completed", result });
+    await noteSuccess(inner.db, jobId);
+    for (const code of ["job.failed", "job.stuck", "schedule.late"] as const) {
+      await resolveAlert(inner, code, jobId);
+    }
   });
 }

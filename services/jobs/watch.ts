@@ -1,6 +1,6 @@
 import { endRun, listSchedules, stuckRuns } from "../../db/queries/jobs.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
-import type { WorkerContext } from "../context.ts";
+import { inTransaction, type WorkerContext } from "../context.ts";
 import { minutesWithoutSuccess } from "./job.ts";
 
 const STUCK_AFTER_S = 2 * 60 * 60;
@@ -33,14 +33,16 @@ export async function failStuckRuns(ctx: WorkerContext): Promise<{ stuck: number
   let stuck = 0;
   for (const { id, jobId } of await stuckRuns(ctx.db, STUCK_AFTER_S, STUCK_MAX)) {
     const end = { status: "failed", error: "no end within two hours" } as const;
-    if (!(await endRun(ctx.db, { id }, end))) continue;
-    stuck++;
-    await raiseAlert(ctx, {
-      code: "job.stuck",
-      subject: jobId,
-      severity: "warning",
-      message: `A run of ${jobId} began and never ended. Look at the workflow engine, then POST /api/jobs/${jobId}/run.`,
-      details: { runId: id },
+    await inTransaction(ctx, async (inner) => {
+      if (!(await endRun(inner.db, { id }, end))) return;
+      stuck++;
+      await raiseAlert(inner, {
+        code: "job.stuck",
+        subject: jobId,
+        severity: "warning",
+        message: `A run of ${jobId} began and never ended. Look at the workflow engine, then POST /api/jobs/${jobId}/run.`,
+        details: { runId: id },
+      });
     });
   }
   return { stuck };

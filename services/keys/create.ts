@@ -3,7 +3,7 @@ import { insertKey } from "../../db/queries/keys.ts";
 import { requireScope, type Context } from "../context.ts";
 import { invalidField, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
-import { callerId, time } from "../inputs.ts";
+import { callerId, filledText, time } from "../inputs.ts";
 import { withinOwnLifetime } from "./lifetime.ts";
 import { toKey, type Key } from "./key.ts";
 import { scopes } from "./scopes.ts";
@@ -13,9 +13,9 @@ const NAME_LENGTH_MAX = 100;
 const TENANTS_MAX = 1_000;
 
 export const newKey = z.strictObject({
-  name: z.string().trim().min(1).max(NAME_LENGTH_MAX),
+  name: filledText(NAME_LENGTH_MAX),
   userId: callerId.optional().describe("The person who owns the key; yourself if left out."),
-  scopes: z.array(z.enum(scopes)).min(1, "must name at least one scope"),
+  scopes: z.array(z.enum(scopes)).min(1, "must name at least one scope").max(scopes.length),
   workspaces: z
     .array(callerId)
     .min(1)

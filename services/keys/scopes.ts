@@ -10,6 +10,9 @@ export const scopes = [
   "keys:manage",
   "jobs:read",
   "jobs:manage",
+  "alerts:read",
+  "alerts:manage",
+  "metrics:read",
 ] as const;
 
 export type Scope = (typeof scopes)[number];

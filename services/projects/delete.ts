@@ -8,12 +8,13 @@ import {
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
+import { filledText } from "../inputs.ts";
 import { requestRun } from "../jobs/run.ts";
 
 const REASON_LENGTH_MAX = 1_000;
 
 export const projectDeletion = z.strictObject({
-  reason: z.string().regex(/\S/, "must not be empty").max(REASON_LENGTH_MAX).optional(),
+  reason: filledText(REASON_LENGTH_MAX).optional(),
 });
 export type ProjectDeletion = z.infer<typeof projectDeletion>;
 

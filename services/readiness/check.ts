@@ -1,6 +1,7 @@
 import type { Db } from "../../db/client.ts";
 import { isBranch } from "../../db/queries/home.ts";
 import { lateSchedules } from "../../db/queries/jobs.ts";
+import { disabledChannels } from "../../db/queries/notifications.ts";
 import { partitionSchedule } from "../../db/queries/partitions.ts";
 import {
   appliedVersions,
@@ -34,8 +35,19 @@ export interface Readiness {
 type Verdict = Omit<Check, "name">;
 const ok = (detail: string): Verdict => ({ status: "ok", detail });
 
+/** What the deployment says about itself. */
+export interface Deployment {
+  quiet: boolean;
+  /** Where its alerts go; null where only the deployment itself knows, as at a terminal. */
+  channels: readonly string[] | null;
+}
+
 /** Everything an operator should know before trusting the service, most basic first. Never throws. */
-export async function checkReadiness(app: Db, worker: Db, quiet: boolean): Promise<Readiness> {
+export async function checkReadiness(
+  app: Db,
+  worker: Db,
+  { quiet, channels }: Deployment,
+): Promise<Readiness> {
   const checks: Check[] = [];
   const check = async (name: string, look: () => Promise<Verdict>) => {
     checks.push({ name, ...(await look().catch(failed)) });
@@ -50,6 +62,7 @@ export async function checkReadiness(app: Db, worker: Db, quiet: boolean): Promi
     await check("schedules", () => checkSchedules(app, quiet));
     await check("workflow requests", () => checkWaiting(app));
     await check("alerts", () => checkAlerts(app));
+    if (!quiet) await check("channels", () => checkChannels(app, channels));
   }
   const worst = (["fail", "warn"] as const).find((status) => checks.some((one) => one.status === status));
   return { status: worst ?? "ok", checks };
@@ -179,6 +192,26 @@ async function checkAlerts(db: Db): Promise<Verdict> {
   return {
     status: "warn",
     detail: `${count} open.`,
-    action: "select * from audit.alerts where resolved_at is null",
+    action: "GET /api/alerts, or: npx afterimage alerts list",
   };
+}
+
+async function checkChannels(db: Db, configured: readonly string[] | null): Promise<Verdict> {
+  if (configured?.length === 0) {
+    return {
+      status: "warn",
+      detail: "Alerts go nowhere.",
+      action:
+        "Set SMTP_URL or ALERT_WEBHOOK_URL with what belongs to it (docs/ALERTS.md), then: npx afterimage alerts test",
+    };
+  }
+  const disabled = [...(await disabledChannels(db))].filter((id) => configured?.includes(id) ?? true);
+  if (disabled.length > 0) {
+    return {
+      status: "warn",
+      detail: `Disabled, because nothing arrived: ${disabled.join(", ")}.`,
+      action: "Mend it, then: npx afterimage alerts test",
+    };
+  }
+  return ok(configured ? `alerts go out by ${configured.join(", ")}` : "none is disabled");
 }

@@ -31,6 +31,7 @@ export const idempotencyKeyReused = () =>
   new ServiceError(
     "idempotency_key_reused",
     "This Idempotency-Key was sent with another request; use a new one.",
+    { errors: [{ path: "header.Idempotency-Key", code: "reused", message: "Use a new one." }] },
   );
 
 /** Tells a caller that nothing was done now. */

@@ -34,7 +34,10 @@ export async function patchTrail(
   const both = input.tokens !== undefined && input.cost !== undefined;
   const completes = both || holdAmount(input.tokens, input.cost);
   const changed = await updateTrail(ctx.db, found, toValues(input), completes);
-  if (changed) return toTrail(changed);
+  if (changed) {
+    ctx.afterCommit(async () => ctx.counts.trails(1));
+    return toTrail(changed);
+  }
   const stands = await findOneTrail(ctx, messageId, found.projectId);
   if (input.status === "placeholder" && stands.status !== "placeholder") {
     throw new ServiceError(

@@ -31,7 +31,10 @@ export async function putTrail(
     // The project was deleted and swept while the statement ran.
     throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : error;
   });
-  if (written) return { trail: toTrail(written), created: written.created };
+  if (written) {
+    ctx.afterCommit(async () => ctx.counts.trails(1));
+    return { trail: toTrail(written), created: written.created };
+  }
   const [stands] = await findTrails(ctx.db, messageId, [projectId]);
   if (stands) return { trail: toTrail(stands), created: false };
   if ((await findProject(ctx.db, projectId)) === null) throw projectBeingDeleted();

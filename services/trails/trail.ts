@@ -2,7 +2,7 @@ import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
 import type { TrailRow, TrailValues } from "../../db/queries/trails.ts";
 import { invalidField } from "../errors.ts";
-import { callerId, time } from "../inputs.ts";
+import { callerId, text, time } from "../inputs.ts";
 import { cost, INTEGER_MAX, tokens } from "./amounts.ts";
 
 export const TRAIL_BYTES_MAX = 1024 * 1024;
@@ -13,7 +13,7 @@ const TIMESTAMP_AHEAD_MAX_MS = 24 * 60 * 60 * 1_000;
 export const trailStatus = z.enum(["placeholder", "complete", "failed"]);
 
 const count = z.int().min(0).max(INTEGER_MAX);
-const digest = z.string().min(1).max(DIGEST_LENGTH_MAX).nullish();
+const digest = text(1, DIGEST_LENGTH_MAX).nullish();
 
 export const newTrail = z
   .strictObject({
@@ -28,7 +28,7 @@ export const newTrail = z
       )
       .optional()
       .describe("When the message was; the server's time of the first write if left out."),
-    reasoning: z.array(z.string()).max(REASONING_STEPS_MAX).nullish(),
+    reasoning: z.array(text(0, TRAIL_BYTES_MAX)).max(REASONING_STEPS_MAX).nullish(),
     tokens: tokens.nullish(),
     cost: cost.nullish().describe("Null: unpriced, which is not 0."),
     status: trailStatus

@@ -58,7 +58,9 @@ const VALID_BODIES: Record<string, unknown> = {
 };
 
 async function everyRoute(): Promise<[method: string, path: string, body: unknown][]> {
-  return (await operations(api)).map(({ method, path, hasBody }) => {
+  // Metrics have an answer of their own: tests/api/metrics-away.test.ts.
+  const operable = (await operations(api)).filter((one) => one.path !== "/metrics");
+  return operable.map(({ method, path, hasBody }) => {
     const at = path
       .replace("{id}", path.startsWith("/jobs") ? "trail-cleanup" : crypto.randomUUID())
       .replace("{runId}", crypto.randomUUID())

@@ -1,7 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { checkReadiness } from "../../services/readiness/check.ts";
 import { newId, useApi } from "../support/api.ts";
 
-const api = useApi();
+const api = useApi({
+  ALERT_WEBHOOK_URL: "https://example.com/alerts",
+  ALERT_WEBHOOK_SECRET: `whsec_${randomBytes(32).toString("base64")}`,
+});
 const ready = () => api.call("GET", "/ready", { key: null });
 const checkOf = (body: { checks: { name: string }[] }, name: string) =>
   body.checks.find((one) => one.name === name);
@@ -15,7 +20,7 @@ test("/ready is ok on a database as migrated, and says what it looked at", async
   await api.db.rows("worker", "update job_schedules set last_success_at = now()");
   const { status, body } = await ready();
   expect([status, body.status]).toEqual([200, "ok"]);
-  const names = ["database", "schema", "guards", "partitions", "roles", "schedules", "alerts"];
+  const names = ["database", "schema", "guards", "partitions", "roles", "schedules", "alerts", "channels"];
   for (const name of names)
     expect(checkOf(body, name)).toMatchObject({ status: "ok", detail: expect.stringMatching(/\w/) });
 });
@@ -53,4 +58,24 @@ test("/ready is a 503 with Retry-After and what to do when the log is not guarde
   } finally {
     await api.db.rows("superuser", `alter table ${table} enable trigger all`);
   }
+});
+
+test("/ready warns when alerts go nowhere, or a channel of theirs is disabled", async () => {
+  const { app, worker } = api.runtime;
+  const channelsOf = async (channels: string[] | null) => {
+    const { checks } = await checkReadiness(app.db, worker.db, { quiet: false, channels });
+    return checkOf({ checks }, "channels");
+  };
+  expect(await channelsOf([])).toMatchObject({ status: "warn", action: expect.stringContaining("SMTP_URL") });
+  await api.db.rows("worker", "insert into alert_channels (channel, disabled_at) values ('mail', now())");
+  expect(await channelsOf(["mail"])).toMatchObject({
+    status: "warn",
+    detail: expect.stringContaining("mail"),
+  });
+  expect(await channelsOf(["webhook:0123456789ab"])).toMatchObject({ status: "ok" });
+  // Only the deployment knows its channels; a terminal knows which are disabled.
+  expect(await channelsOf(null)).toMatchObject({ status: "warn" });
+  const quiet = await checkReadiness(app.db, worker.db, { quiet: true, channels: [] });
+  expect(checkOf(quiet, "channels")).toBeUndefined();
+  await api.db.asOwner("delete from alert_channels");
 });

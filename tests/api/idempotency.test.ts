@@ -100,6 +100,32 @@ describe.each(writes)("$what", ({ path, body, other, rows }) => {
     expect(await rowsHolding(api.db, tenant)).toEqual(rows);
   });
 
+  test("with two payloads at once stores one of them, once, and refuses the other", async () => {
+    const [tenant, key] = [newId("idem"), newId("k")];
+    const payloads = [body(tenant), other(tenant)];
+    const answers = await Promise.all(
+      Array.from({ length: 24 }, async (_, i) => ({
+        i: i % 2,
+        answer: await send(tenant, key, payloads[i % 2]),
+      })),
+    );
+    const [won] = answers.filter(
+      (one) => one.answer.status === 201 && !one.answer.headers.has("idempotent-replay"),
+    );
+    const lost = answers.filter((one) => one.i !== won?.i).map((one) => one.answer);
+    for (const answer of lost) {
+      const code = answer.status === 409 ? "request_running" : "idempotency_key_reused";
+      expectProblem(answer, answer.status === 409 ? 409 : 422, code);
+    }
+    expect(answers.filter((one) => one.answer.status === 201 && one.i !== won?.i)).toEqual([]);
+    expect(
+      answers.filter((one) => one.answer.status === 201 && !one.answer.headers.has("idempotent-replay")),
+    ).toHaveLength(1);
+    const again = await send(tenant, key, payloads[won?.i ?? 0]);
+    expect([again.status, withoutSecret(again)]).toEqual([201, withoutSecret(won?.answer as Answer)]);
+    expect(Object.keys(await rowsHolding(api.db, tenant)).toSorted()).toEqual(Object.keys(rows).toSorted());
+  });
+
   test("is another request when another API key sends it", async () => {
     const [tenant, key] = [newId("idem"), newId("k")];
     const [first, second] = [

@@ -1,34 +1,15 @@
-import { execFile } from "node:child_process";
-import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { cliOn } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
 
 const db = useDatabase();
-const root = path.resolve(import.meta.dirname, "../..");
-
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs `npx afterimage` as an operator would, on this file's database unless told otherwise. */
-function afterimage(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const urls = {
-    DATABASE_URL: db.url("app"),
-    WORKER_DATABASE_URL: db.url("worker"),
-    MIGRATE_DATABASE_URL: db.url("admin"),
-  };
-  return new Promise((resolve) => {
-    const options = { cwd: root, env: { ...process.env, ...urls, ...env } };
-    execFile(process.execPath, ["cli/afterimage.js", ...args], options, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
-}
+const afterimage = cliOn(db);
 
 test("every command explains itself", async () => {
-  for (const args of [["--help"], ["migrate", "--help"], ["keys", "--help"], ["doctor", "--help"]]) {
+  for (const args of [
+    ["--help"],
+    ...["migrate", "keys", "alerts", "doctor"].map((name) => [name, "--help"]),
+  ]) {
     const { code, stdout } = await afterimage(args);
     expect({ args, code }).toEqual({ args, code: 0 });
     expect(stdout).toContain("Usage: afterimage");

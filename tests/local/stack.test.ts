@@ -3,12 +3,14 @@ import net from "node:net";
 import path from "node:path";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
+import { createMailer } from "../../lib/mail.ts";
 import { isAlive, waitForExit } from "../../local/processes.ts";
 import { devFilePath, readDevFile, type DevFile } from "../../local/dev-file.ts";
 import { useDatabase } from "../support/database.ts";
 import { useStack } from "../support/stack.ts";
 
 const ORDINARY_USER = { uid: 65_534, gid: 65_534 };
+const MAIL = { id: "1", to: "operator@localhost", subject: "A schedule is late", text: "Run it." };
 const isRoot = process.getuid?.() === 0;
 
 const call = (dev: DevFile, route: string, init: RequestInit = {}) =>
@@ -43,15 +45,20 @@ describe("npm start", () => {
   test("serves the API on real parts, and says how to reach each in a file for its owner only", async () => {
     const { dev, end, output } = await stack.start(["--port", "0"]);
     expect(output()).toContain(dev.apiKey);
+    expect(output()).toContain(dev.mailDir);
+    await createMailer({ url: dev.smtpUrl ?? "", from: "a@localhost" }).send(MAIL);
+    expect(fs.readdirSync(dev.mailDir ?? "")).toHaveLength(1);
     expect(fs.statSync(path.join(stack.dataDir, "dev.json")).mode & 0o777).toBe(0o600);
     expect(Object.keys(dev).toSorted()).toEqual([
       "apiKey",
       "databaseUrl",
       "inngestUrl",
+      "mailDir",
       "ownerDatabaseUrl",
       "pids",
       "redisToken",
       "redisUrl",
+      "smtpUrl",
       "superuserDatabaseUrl",
       "url",
       "workerDatabaseUrl",
@@ -172,6 +179,7 @@ describe("npm start", () => {
     expect(dev.inngestUrl).toBeNull();
     process.kill(dev.pids.api as number, "SIGKILL");
     process.kill(dev.pids.postgres as number, "SIGKILL");
+    process.kill(dev.pids.mail as number, "SIGKILL");
     await expect
       .poll(
         () =>
@@ -182,6 +190,25 @@ describe("npm start", () => {
         { timeout: 20_000 },
       )
       .toBe(200);
+    const mailer = createMailer({ url: dev.smtpUrl ?? "", from: "a@localhost" });
+    const send = () =>
+      mailer.send(MAIL).then(
+        () => "sent",
+        (error: unknown) => String(error),
+      );
+    await expect.poll(send, { timeout: 20_000 }).toBe("sent");
+    await end("SIGINT");
+  });
+
+  test("with an SMTP server of your own none is started", async () => {
+    const env = {
+      SMTP_URL: "smtp://127.0.0.1:9",
+      ALERT_MAIL_FROM: "a@localhost",
+      ALERT_MAIL_TO: "b@localhost",
+    };
+    const { dev, end, output } = await stack.start(["--port", "0", "--no-inngest"], { env });
+    expect([dev.smtpUrl, dev.mailDir, dev.pids.mail]).toEqual([null, null, undefined]);
+    expect(output()).toContain("server of SMTP_URL");
     await end("SIGINT");
   });
 });

@@ -48,14 +48,14 @@ export interface TestApi {
 
 const noLimits: RateLimiter = { check: async () => null };
 
-/** The whole API in this process, on a database of this test file's own. */
-export function useApi(): TestApi {
+/** The whole API in this process, on a database of this test file's own; `more` are variables of its environment. */
+export function useApi(more: Record<string, string> = {}): TestApi {
   const db = useDatabase();
   const api = { db, engine: { sent: [], away: false }, logs: [] } as unknown as TestApi;
   let allRights: string;
 
   beforeAll(async () => {
-    const env = readEnv(db.serviceEnv());
+    const env = readEnv({ ...db.serviceEnv(), ...more });
     api.runtime = createRuntime(env, {
       log: createLogger("info", { write: (line) => void api.logs.push(line) }),
       limiter: noLimits,

@@ -1,5 +1,5 @@
 // The functions must load and answer under plain Node: neither the compiler nor Vercel's builder finds out.
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 
 // Set, not defaulted: where it is built, the variables of the real service may be set.
 Object.assign(process.env, {
@@ -12,13 +12,15 @@ Object.assign(process.env, {
 });
 
 async function load(name) {
-  const megabytes = (statSync(new URL(`../../dist/${name}.js`, import.meta.url)).size / 1e6).toFixed(1);
   const started = performance.now();
   const { default: handler } = await import(`../../api/${name}.js`);
-  console.log(`api/${name}.js: ${megabytes} MB, loads in ${Math.round(performance.now() - started)} ms`);
+  console.log(`api/${name}.js loads in ${Math.round(performance.now() - started)} ms`);
   return (path) => handler.fetch(new Request(`http://localhost${path}`, { headers: { host: "localhost" } }));
 }
 
+const dist = new URL("../../dist/", import.meta.url);
+const bytes = readdirSync(dist).map((file) => statSync(new URL(file, dist)).size);
+console.log(`dist: ${(bytes.reduce((sum, one) => sum + one) / 1e6).toFixed(1)} MB in ${bytes.length} files`);
 const api = await load("index");
 const inngest = await load("inngest");
 const health = await api("/api/health");

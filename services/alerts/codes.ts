@@ -1,0 +1,18 @@
+/** Every alert that the service can raise, and what it means in a sentence. Each has an entry in docs/ALERTS.md. */
+export const alertCodes = {
+  "job.failed": "A workflow has used up its retries.",
+  "job.stuck": "A run began and never ended.",
+  "schedule.late": "A schedule has had no success for longer than it may.",
+  "partitions.missing": "A table has fewer months ahead of it than it should.",
+  "guards.open": "The log can be changed, because guards are off or replaced.",
+  "access.refused": "Many requests in a minute were refused.",
+  "channel.disabled": "Alerts no longer reach one of their channels.",
+  "alert.test": "Somebody tries whether alerts arrive. Nothing is wrong.",
+} as const;
+
+export type AlertCode = keyof typeof alertCodes;
+
+export const isAlertCode = (code: string): code is AlertCode => Object.hasOwn(alertCodes, code);
+
+/** Where an alert of a code is explained: `base`, the address of docs/ALERTS.md, and GitHub's anchor of the heading. */
+export const docsLink = (base: string, code: string) => `${base}#${code.replaceAll(".", "")}`;
