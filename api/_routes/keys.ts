@@ -24,8 +24,7 @@ export function keyRoutes(app: App, runtime: Runtime): void {
     answers: { 201: { description: "The key and, once, its secret.", schema: keyWithSecret } },
     handle: async (ctx, { body }) => {
       const created = await createKey(ctx, body);
-      const headers = { location: `/api/keys/${created.key.id}` };
-      return { status: 201, body: created, keptBody: { ...created, secret: null }, headers };
+      return { status: 201, body: created, keptBody: { ...created, secret: null } };
     },
   });
   endpoint(app, runtime, {
