@@ -653,11 +653,13 @@ $function$;
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.finish_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status integer, p_body jsonb)
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+begin
   insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
-  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body)
+  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body);
+end
 $function$;
 
 -- owner: audit_owner
@@ -713,17 +715,20 @@ AS $function$
 declare
   v_state text := 'new';
   v_results jsonb;
+  v_conflict boolean;
 begin
   if p_idempotency_key is not null then
     select b.state, b.body into v_state, v_results
     from audit.begin_idempotent(p_key_id, p_idempotency_key, p_request_hash) b;
   end if;
   if v_state = 'new' then
-    select jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
-             order by e.ordinality)
-    into v_results
+    select
+      jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
+        order by e.ordinality),
+      bool_or(e.conflict)
+    into v_results, v_conflict
     from audit.insert_audit_events(p_events) e;
-    if jsonb_path_exists(v_results, '$[*] ? (@.conflict == true)') then
+    if v_conflict then
       raise exception 'An eventId was used for another event'
         using errcode = 'AF409', detail = v_results::text;
     end if;
@@ -870,6 +875,27 @@ declare
 begin
   if jsonb_typeof(p_events) is distinct from 'array' then
     raise exception 'p_events must be a JSON array of events' using errcode = 'invalid_parameter_value';
+  end if;
+
+  -- One event without a natural key is what most requests bring; the statement below costs half as much again for it.
+  if jsonb_array_length(p_events) = 1 and p_events -> 0 ->> 'event_id' is null then
+    insert into audit.audit_events as a (
+      id, workspace_id, occurred_at, created_by_user_id, action_type, resource_type, resource_id,
+      old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
+    )
+    select
+      audit.uuid_v7(), e.workspace_id, e.occurred_at, e.created_by_user_id, e.action_type, e.resource_type,
+      e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id,
+      e.tags, e.metadata
+    from jsonb_to_record(p_events -> 0) as e (
+      workspace_id text, occurred_at timestamptz, created_by_user_id text, action_type text, resource_type text,
+      resource_id text, old_values jsonb, new_values jsonb, changed_fields text[], ip_address inet, user_agent text,
+      request_id text, tags text[], metadata jsonb
+    )
+    returning 1, a.id, a.created_at, false, false
+    into ordinality, id, created_at, duplicate, conflict;
+    return next;
+    return;
   end if;
 
   for ordinality, id, created_at, duplicate, conflict in

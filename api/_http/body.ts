@@ -34,30 +34,42 @@ export async function refuseBody(request: Request): Promise<void> {
 }
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () => {
-    const message = `The body may have ${maxBytes} bytes at most; send less or in parts.`;
-    return new ServiceError("payload_too_large", message, {
-      errors: [{ path: "body", code: "too_large", message }],
-    });
-  };
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+  const announced = request.headers.get("content-length");
+  if (Number(announced ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of received(request)) {
+  for await (const chunk of announced === null ? pieces(request) : whole(request)) {
     size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge();
+    if (size > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
+function tooLarge(maxBytes: number): ServiceError {
+  const message = `The body may have ${maxBytes} bytes at most; send less or in parts.`;
+  return new ServiceError("payload_too_large", message, {
+    errors: [{ path: "body", code: "too_large", message }],
+  });
+}
+
 // A sender that goes away is not a database that went away, though both may say ECONNRESET.
-async function* received(request: Request): AsyncGenerator<Uint8Array> {
+const brokenOff = () => invalidField("body", "incomplete", "The body broke off before its end.");
+
+async function* pieces(request: Request): AsyncGenerator<Uint8Array> {
   try {
     yield* request.body ?? [];
   } catch {
-    throw invalidField("body", "incomplete", "The body broke off before its end.");
+    throw brokenOff();
   }
+}
+
+// No server hands over more than was announced, and the whole costs the process far less than a stream does.
+async function* whole(request: Request): AsyncGenerator<Uint8Array> {
+  const bytes = await request.arrayBuffer().catch(() => {
+    throw brokenOff();
+  });
+  yield new Uint8Array(bytes);
 }
 
 function decode(bytes: Uint8Array): string {

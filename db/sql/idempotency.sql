@@ -40,14 +40,17 @@ $$;
 comment on function audit.begin_idempotent(uuid, text, bytea) is
   'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
 
+-- In plpgsql, because an SQL function with settings of its own is planned anew at each call before PostgreSQL 18.
 create or replace function audit.finish_idempotent(
   p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status int, p_body jsonb
 ) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+begin
   insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
-  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body)
+  values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body);
+end
 $$;
 comment on function audit.finish_idempotent(uuid, text, bytea, int, jsonb) is
   'Keeps the answer of a finished request; commits with what the request wrote.';
@@ -62,17 +65,20 @@ as $$
 declare
   v_state text := 'new';
   v_results jsonb;
+  v_conflict boolean;
 begin
   if p_idempotency_key is not null then
     select b.state, b.body into v_state, v_results
     from audit.begin_idempotent(p_key_id, p_idempotency_key, p_request_hash) b;
   end if;
   if v_state = 'new' then
-    select jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
-             order by e.ordinality)
-    into v_results
+    select
+      jsonb_agg(jsonb_build_object('id', e.id, 'createdAt', e.created_at, 'duplicate', e.duplicate, 'conflict', e.conflict)
+        order by e.ordinality),
+      bool_or(e.conflict)
+    into v_results, v_conflict
     from audit.insert_audit_events(p_events) e;
-    if jsonb_path_exists(v_results, '$[*] ? (@.conflict == true)') then
+    if v_conflict then
       raise exception 'An eventId was used for another event'
         using errcode = 'AF409', detail = v_results::text;
     end if;

@@ -1,0 +1,63 @@
+import type { Stage, Variant } from "./stage.ts";
+
+/** How much a measure does; `--quick` and the smoke test do less of the same. */
+export interface Sizes {
+  batches: number;
+  batchRows: number;
+  singles: number;
+  /** Events, and as many trails, in the two databases that are read. */
+  fill: [small: number, large: number];
+  reads: number;
+  starts: number;
+  /** Requests before the first and before the second look at the memory. */
+  memoryRequests: [early: number, late: number];
+}
+
+export const FULL: Sizes = {
+  batches: 20,
+  batchRows: 1_000,
+  singles: 4_000,
+  fill: [100_000, 5_000_000],
+  reads: 500,
+  starts: 3,
+  memoryRequests: [1_000, 100_000],
+};
+
+export const QUICK: Sizes = {
+  batches: 5,
+  batchRows: 1_000,
+  singles: 1_000,
+  fill: [20_000, 200_000],
+  reads: 100,
+  starts: 1,
+  memoryRequests: [1_000, 5_000],
+};
+
+export interface Run {
+  stage: Stage;
+  sizes: Sizes;
+  rounds: number;
+  variants: readonly Variant[];
+}
+
+/** One line of a table. */
+export interface Finding {
+  measure: string;
+  reference: string;
+  ours: string;
+  /** Of ours to the reference, one a round; the target is for their median. */
+  ratios: readonly number[];
+  target?: { atLeast: number } | { atMost: number };
+}
+
+export interface Result {
+  findings: readonly Finding[];
+  /** What the table does not say, a paragraph each. */
+  notes: readonly string[];
+}
+
+export interface Measure {
+  name: string;
+  title: string;
+  run(run: Run): Promise<Result>;
+}
