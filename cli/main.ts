@@ -6,6 +6,7 @@ import { alertsCommand } from "./commands/alerts.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { captureCommand, trackCommand, untrackCommand } from "./commands/track.ts";
 import { MissingSettingError, setDataDir } from "./settings.ts";
 
 const program = new Command("afterimage")
@@ -19,7 +20,7 @@ const program = new Command("afterimage")
     "after",
     `
 Environment:
-  MIGRATE_DATABASE_URL   the admin that owns the database: migrate
+  MIGRATE_DATABASE_URL   the admin that owns the database: migrate, track, untrack, capture
   DATABASE_URL           audit_app: keys, alerts, doctor
   WORKER_DATABASE_URL    audit_worker: doctor
   INNGEST_EVENT_KEY      the workflow engine (or INNGEST_BASE_URL, INNGEST_DEV): alerts test
@@ -27,11 +28,15 @@ Environment:
 Examples:
   npx afterimage migrate --dry-run
   npx afterimage keys create --name "chat app" --user alice --scopes events:write,trails:write
+  npx afterimage track public.customers public.orders
   npx afterimage alerts test
   npx afterimage doctor`,
   )
   .addCommand(migrateCommand())
   .addCommand(keysCommand())
+  .addCommand(trackCommand())
+  .addCommand(untrackCommand())
+  .addCommand(captureCommand())
   .addCommand(alertsCommand())
   .addCommand(doctorCommand());
 
@@ -45,7 +50,10 @@ function explain(error: unknown): string {
     return error.message;
   }
   const refused = postgresError(error);
-  if (refused) return `Postgres refused (${refused.code}): ${refused.message}`;
+  if (refused) {
+    const { code, message, hint } = refused;
+    return `Postgres refused (${code}): ${message}${hint ? `. ${hint}` : ""}`;
+  }
   const code = (error as { code?: string }).code;
   if (code === "ECONNREFUSED")
     return "Nothing answers at the database's address. Is it running? Locally: npm start";

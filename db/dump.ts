@@ -13,7 +13,7 @@ select format('-- %s: %s', r.rolname, concat_ws(', ',
   nullif(array_to_string(array(select s from unnest(r.rolconfig) s order by s), ', '), '')
 )) as text
 from pg_roles r
-where r.rolname in ('audit_owner', 'audit_keeper', 'audit_lookup', 'audit_app', 'audit_worker')
+where r.rolname in ('audit_owner', 'audit_keeper', 'audit_lookup', 'audit_recorder', 'audit_app', 'audit_worker')
 order by r.rolname collate "C"`;
 
 const TABLES = `

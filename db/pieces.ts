@@ -11,11 +11,16 @@ const AFTER_TABLES = [
   "events-membership",
   "events-insert",
   "events-read",
+  "history-guard",
   "partitions",
   "idempotency",
   "trails-due",
   "trails",
   "events-service",
+  "history-capture",
+  "history-track",
+  "history-switch",
+  "history-read",
   "comments",
 ];
 export const GRANTS = ["grants", "grants-keeper"];

@@ -6,7 +6,8 @@
 -- audit_app: login, TimeZone=UTC, idle_in_transaction_session_timeout=15s, lock_timeout=5s, search_path=audit, public, statement_timeout=10s
 -- audit_keeper: nologin
 -- audit_lookup: nologin
--- audit_owner: nologin, member of audit_lookup
+-- audit_owner: nologin, member of audit_lookup, member of audit_recorder
+-- audit_recorder: nologin
 -- audit_worker: login, TimeZone=UTC, idle_in_transaction_session_timeout=60s, lock_timeout=5s, search_path=audit, public, statement_timeout=60s
 
 -- Tables
@@ -150,6 +151,28 @@ CREATE INDEX audit_events_created ON ONLY audit.audit_events USING btree (create
 CREATE INDEX audit_events_resource ON ONLY audit.audit_events USING btree (workspace_id, resource_type, resource_id, created_at, id);
 CREATE INDEX audit_events_workspace ON ONLY audit.audit_events USING btree (workspace_id, created_at, id);
 
+create table audit.audit_logs (
+  id bigint not null default nextval('audit.audit_logs_id_seq'::regclass),
+  created_at timestamp with time zone not null default clock_timestamp(),
+  table_schema text not null,
+  table_name text not null,
+  record_id text not null,
+  new_record_id text,
+  action text not null,
+  old_values jsonb,
+  new_values jsonb,
+  changed_fields text[],
+  exact_values jsonb,
+  user_id text,
+  request_id text,
+  restore_id uuid,
+  txid xid8 not null default pg_current_xact_id()
+) partition by RANGE (created_at);
+CREATE INDEX audit_logs_created ON ONLY audit.audit_logs USING brin (created_at);
+CREATE INDEX audit_logs_new_record ON ONLY audit.audit_logs USING btree (table_name, new_record_id, id) WHERE (new_record_id IS NOT NULL);
+CREATE INDEX audit_logs_record ON ONLY audit.audit_logs USING btree (table_name, record_id, id);
+CREATE INDEX audit_logs_transaction ON ONLY audit.audit_logs USING btree (txid);
+
 create table audit.audit_trail_rollup (
   project_id text not null,
   bucket_start timestamp with time zone not null,
@@ -212,6 +235,19 @@ CREATE INDEX audit_trails_message ON audit.audit_trails USING btree (message_id)
 CREATE INDEX audit_trails_project_time ON audit.audit_trails USING btree (project_id, "timestamp", id);
 CREATE INDEX audit_trails_rollup_due ON audit.audit_trails USING btree ("timestamp") WHERE rollup_due;
 CREATE INDEX audit_trails_time ON audit.audit_trails USING btree ("timestamp");
+
+create table audit.capture_gaps (
+  relation oid not null,
+  table_schema text not null,
+  table_name text not null,
+  reason text not null,
+  began_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  detail text,
+  noted_by text not null,
+  constraint check_gap_reason CHECK ((reason = ANY (ARRAY['off'::text, 'error'::text]))),
+  constraint capture_gaps_pkey PRIMARY KEY (relation, reason, began_at)
+);
 
 create table audit.database_home (
   is_home boolean not null default true,
@@ -293,6 +329,24 @@ create table audit.schema_versions (
   constraint schema_versions_pkey PRIMARY KEY (name)
 );
 
+create table audit.tracked_tables (
+  relation oid not null,
+  root oid not null,
+  table_schema text not null,
+  table_name text not null,
+  key_columns smallint[] not null,
+  excluded_columns smallint[] not null,
+  redacted_columns smallint[] not null,
+  ignored_columns smallint[] not null,
+  on_error text not null,
+  is_on boolean not null default true,
+  tracked_at timestamp with time zone not null default clock_timestamp(),
+  tracked_by text not null,
+  constraint check_tracked_on_error CHECK ((on_error = ANY (ARRAY['block'::text, 'warn'::text]))),
+  constraint tracked_tables_pkey PRIMARY KEY (relation)
+);
+CREATE INDEX tracked_tables_root ON audit.tracked_tables USING btree (root);
+
 create table audit.workflow_requests (
   event_id uuid not null,
   event_name text not null,
@@ -344,11 +398,17 @@ begin
     raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
   end if;
 
+  -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
   if p_parent = 'audit_events' then
-    -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
     execute format(
       'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
       'for each statement execute function audit.refuse_event_change()',
+      v_name
+    );
+  elsif p_parent = 'audit_logs' then
+    execute format(
+      'create or replace trigger audit_logs_immutable_statement before update or delete or truncate on audit.%I '
+      'for each statement execute function audit.refuse_event_change(''Entries of the row history'')',
       v_name
     );
   end if;
@@ -405,6 +465,91 @@ begin
     return query select 'mismatch', null::int, null::jsonb;
   end if;
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_sql(p_relation oid, p_operation text, p_context text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table audit.tracked_tables;
+  v_target constant text := 'insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, '
+    'old_values, new_values, changed_fields, exact_values, user_id, request_id, restore_id) select %L, %L, %s, %s, %L, %s, %s, %s, %s, '
+    '%s from %s';
+  v_pairs constant text := '(select __o.__row as __old_row, __n.__row as __new_row '
+    'from (select row_number() over () as __position, __t as __row from __old __t) __o '
+    'full join (select row_number() over () as __position, __t as __row from __new __t) __n using (__position) '
+    'where (__o.__row *<> __n.__row) is not false) __pair';
+  v_ignored text[];
+  v_side text;
+  v_row constant text := '__t';
+  v_exact text;
+  v_old_exact text;
+  v_new_exact text;
+begin
+  select * into strict v_table from audit.tracked_tables where relation = p_relation;
+  if p_operation <> 'UPDATE' then
+    v_exact := audit.exact_sql(p_relation, v_row);
+    v_side := case p_operation when 'INSERT' then 'new' else 'old' end;
+    return format(
+      v_target, v_table.table_schema, v_table.table_name, audit.record_key_sql(p_relation, v_row), 'null', p_operation,
+      case v_side when 'old' then audit.image_sql(p_relation, v_row) else 'null' end,
+      case v_side when 'new' then audit.image_sql(p_relation, v_row) else 'null' end,
+      'null',
+      coalesce('case when ' || v_exact || format(' is not null then jsonb_build_object(%L, ', v_side) || v_exact || ') end', 'null'),
+      p_context,
+      case p_operation when 'TRUNCATE' then format('only %s %s', p_relation::regclass, v_row) else format('__%s %s', v_side, v_row) end
+    );
+  end if;
+
+  -- A change of nothing but excluded or ignored columns is none; without such columns *<> has seen to that.
+  select coalesce(array_agg(c.name) filter (where c.is_ignored), '{}') into v_ignored
+  from audit.captured_columns(p_relation) c
+  having bool_or(c.is_ignored or c.is_excluded);
+  v_old_exact := audit.exact_sql(p_relation, '__pair.__old_row');
+  v_new_exact := audit.exact_sql(p_relation, '__pair.__new_row');
+  return format(
+    v_target, v_table.table_schema, v_table.table_name,
+    audit.record_key_sql(p_relation, '__pair.__old_row'),
+    format('nullif(%s, %s)', audit.record_key_sql(p_relation, '__pair.__new_row'), audit.record_key_sql(p_relation, '__pair.__old_row')),
+    p_operation,
+    audit.image_sql(p_relation, '__pair.__old_row'),
+    format('(%s) - %s', audit.image_sql(p_relation, '__pair.__new_row'), audit.compared_columns_sql(p_relation, 'record_image_eq')),
+    audit.compared_columns_sql(p_relation, 'record_image_ne'),
+    coalesce(
+      'case when ' || v_old_exact || ' is not null or ' || v_new_exact || ' is not null then jsonb_strip_nulls(jsonb_build_object(''old'', '
+        || v_old_exact || ', ''new'', ' || v_new_exact || ')) end',
+      'null'
+    ),
+    p_context,
+    v_pairs || coalesce(
+      ' where not ' || audit.compared_columns_sql(p_relation, 'record_image_ne') || ' <@ ' || quote_literal(v_ignored::text) || '::text[]', ''
+    )
+  );
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.captured_columns(p_relation oid)
+ RETURNS TABLE(name text, fidelity text, key_position integer, is_excluded boolean, is_redacted boolean, is_ignored boolean)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    a.attname::text,
+    audit.image_fidelity(a.atttypid),
+    array_position(t.key_columns, a.attnum),
+    a.attnum = any (t.excluded_columns) or a.attgenerated = 'v',
+    a.attnum = any (t.redacted_columns),
+    a.attnum = any (t.ignored_columns)
+  from audit.tracked_tables t
+  join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+  where t.relation = p_relation
+  order by a.attnum
 $function$;
 
 -- owner: audit_owner
@@ -491,6 +636,22 @@ begin
   return new;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.column_numbers(p_relation oid, p_names text[])
+ RETURNS smallint[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(array_agg(a.attnum ORDER BY n."position"), '{}'::smallint[]) AS "coalesce" FROM (unnest(column_numbers.p_names) WITH ORDINALITY n(name, "position") JOIN pg_attribute a ON (((a.attrelid = column_numbers.p_relation) AND (a.attname = n.name) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.compared_columns_sql(p_relation oid, p_comparison text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('array_remove(array[%s], null)'::text, string_agg(format('case when %s(row((__pair.__old_row).%I), row((__pair.__new_row).%I)) then %L::text end'::text, compared_columns_sql.p_comparison, c.name, c.name, c.name), ', '::text)) AS format FROM audit.captured_columns(compared_columns_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (NOT c.is_excluded));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.create_month_table(p_parent name, p_name name, p_from timestamp with time zone, p_to timestamp with time zone)
@@ -636,6 +797,14 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.exact_sql(p_relation oid, p_row text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (WITH kept AS (SELECT c.name, format('(%s).%I::text'::text, exact_sql.p_row, c.name) AS as_text, CASE c.fidelity WHEN 'text'::text THEN format('(%s).%I is not null'::text, exact_sql.p_row, c.name) WHEN 'jsonb'::text THEN format('to_jsonb((%s).%I) = ''null'''::text, exact_sql.p_row, c.name) WHEN 'float'::text THEN format('(%s).%I::text = ''-0'''::text, exact_sql.p_row, c.name) ELSE format('(%s).%I::text like ''[%%'''::text, exact_sql.p_row, c.name) END AS is_lost FROM audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_build_object(%s)) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L, case when %s then %s end'::text, k.name, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.fill_changed_fields()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -659,6 +828,26 @@ AS $function$
 begin
   insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
   values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body);
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.forget_tracked(p_table regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+begin
+  if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
+    raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
+  end if;
+  for v_relation in delete from audit.tracked_tables where root = p_table returning relation loop
+    execute format('alter function audit.capture_%s() owner to audit_owner', v_relation);
+    execute format('drop function audit.capture_%s()', v_relation);
+  end loop;
 end
 $function$;
 
@@ -705,6 +894,65 @@ CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource
 AS $function$
   select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_fidelity(p_type oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_type pg_type;
+  v_of text;
+begin
+  select * into strict v_type from pg_type where oid = p_type;
+  if v_type.typtype = 'd' then
+    return audit.image_fidelity(v_type.typbasetype);
+  elsif v_type.typcategory = 'A' and v_type.typelem <> 0 then
+    return case audit.image_fidelity(v_type.typelem) when 'exact' then 'array' else 'text' end;
+  elsif v_type.typtype = 'c' then
+    select string_agg(distinct audit.image_fidelity(a.atttypid), ' ') into v_of
+    from pg_attribute a
+    where a.attrelid = v_type.typrelid and a.attnum > 0 and not a.attisdropped;
+    return case when v_of = 'exact' then 'exact' else 'text' end;
+  elsif p_type = 'json'::regtype then
+    return 'text';
+  elsif p_type = 'jsonb'::regtype then
+    return 'jsonb';
+  elsif p_type in ('float4'::regtype, 'float8'::regtype) then
+    return 'float';
+  elsif v_type.typtype = 'b' and v_type.typnamespace <> 'pg_catalog'::regnamespace and exists (
+    -- hstore, geometry: to_jsonb() follows such a cast, and nothing leads back.
+    select from pg_cast k where k.castsource = p_type and k.casttarget in ('json'::regtype, 'jsonb'::regtype)
+  ) then
+    return 'text';
+  end if;
+  return 'exact';
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_settings(p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE WHEN bool_or(((t.typtype = ANY (ARRAY['c'::"char", 'r'::"char", 'm'::"char"])) OR (t.typcategory = ANY (ARRAY['A'::"char", 'G'::"char", 'T'::"char"])) OR (t.typname = 'money'::name) OR (audit.image_fidelity(t.oid) <> ALL (ARRAY['exact'::text, 'jsonb'::text])))) THEN 'set datestyle = ''ISO''
+set intervalstyle = ''postgres''
+set extra_float_digits = 1
+set timezone = ''UTC''
+set lc_monetary = ''C''
+set bytea_output = ''hex''
+'::text ELSE ''::text END AS "case" FROM ((pg_attribute a JOIN pg_type b ON ((b.oid = a.atttypid))) JOIN pg_type t ON ((t.oid = CASE WHEN (b.typtype = 'd'::"char") THEN b.typbasetype ELSE b.oid END))) WHERE ((a.attrelid = image_settings.p_relation) AND (a.attnum > 0) AND (NOT a.attisdropped)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_sql(p_relation oid, p_row text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT ((format('to_jsonb(%s)'::text, image_sql.p_row) || COALESCE(((' - '::text || quote_literal((array_agg(c.name) FILTER (WHERE c.is_excluded))::text)) || '::text[]'::text), ''::text)) || COALESCE(string_agg(format(' || case when (%s).%I is null then ''{}'' else %L::jsonb end'::text, image_sql.p_row, c.name, jsonb_build_object(c.name, '[redacted]')), ''::text) FILTER (WHERE (c.is_redacted AND (NOT c.is_excluded))), ''::text)) FROM audit.captured_columns(image_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.ingest_audit_events(p_events jsonb, p_key_id uuid DEFAULT NULL::uuid, p_idempotency_key text DEFAULT NULL::text, p_request_hash bytea DEFAULT NULL::bytea)
@@ -992,6 +1240,51 @@ CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
 RETURN (regexp_replace(p_action_type, '([a-z])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text) ~* '(^|[^a-z0-9])((sign|signed|log|logged)[^a-z0-9]?(in|out|on|off|up)|logins?|logouts?|auth|authenticat(e|ed|ion)|mfa|2fa|sso|passwords?|impersonat(e|ed|ion)|(api)?keys?|secrets?|credentials?|token|certificates?|roles?|permissions?|grant|grants|granted|revoke|revoked|scopes?|access|acl|polic(y|ies)|members?|memberships?|invite|invited|invitations?|collaborators?|owners?|ownership|exports?|exported|downloads?|downloaded|deletes?|deleted|deletion|remove|removed|removal|purged?|erased?|erasure|destroy|destroyed|truncated?|refused?|den(y|ied)|forbidden|unauthorized|reject|rejected|blocked|locked|fail|failed|failure|errors?)($|[^a-z0-9])'::text);
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.key_of(p_table regclass)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT array_agg((a.attname)::text ORDER BY k."position") AS array_agg FROM (((SELECT i_1.indexrelid, i_1.indrelid, i_1.indkey, i_1.indnkeyatts FROM pg_index i_1 WHERE ((i_1.indrelid = (key_of.p_table)::oid) AND i_1.indisunique AND i_1.indisvalid AND i_1.indimmediate AND (i_1.indpred IS NULL) AND (i_1.indexprs IS NULL) AND (NOT (EXISTS (SELECT FROM (unnest(i_1.indkey[0:(i_1.indnkeyatts - 1)]) n(n) JOIN pg_attribute a_1 ON (((a_1.attrelid = i_1.indrelid) AND (a_1.attnum = n.n)))) WHERE (NOT a_1.attnotnull))))) ORDER BY i_1.indisprimary DESC, i_1.indisreplident DESC, i_1.indnkeyatts, i_1.indexrelid LIMIT 1) i CROSS JOIN LATERAL unnest(i.indkey[0:(i.indnkeyatts - 1)]) WITH ORDINALITY k(number, "position")) JOIN pg_attribute a ON (((a.attrelid = i.indrelid) AND (a.attnum = k.number)))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.let_through_policies(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not (select relrowsecurity from pg_class where oid = p_relation) then
+    return;
+  end if;
+  if not exists (select from pg_policy where polrelid = p_relation and polname = 'audit_recorder_reads') then
+    execute format('create policy audit_recorder_reads on %s for select to audit_recorder using (true)', p_relation::regclass);
+    execute format('create policy audit_worker_restores on %s to audit_worker using (true) with check (true)', p_relation::regclass);
+  end if;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.make_capture_triggers(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_form constant text := 'create or replace trigger %I %s on %s %s for each statement execute function audit.%I()';
+  v_function constant text := 'capture_' || p_relation;
+begin
+  execute format(v_form, 'audit_insert', 'after insert', p_relation::regclass, 'referencing new table as __new', v_function);
+  execute format(v_form, 'audit_update', 'after update', p_relation::regclass, 'referencing old table as __old new table as __new', v_function);
+  execute format(v_form, 'audit_delete', 'after delete', p_relation::regclass, 'referencing old table as __old', v_function);
+  -- TRUNCATE of a partitioned table asks each partition's trigger.
+  if (select relkind from pg_class where oid = p_relation) = 'r' then
+    execute format(v_form, 'audit_truncate', 'before truncate', p_relation::regclass, '', v_function);
+  end if;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.make_home()
  RETURNS text
  LANGUAGE sql
@@ -1039,6 +1332,65 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.note_tracked(p_table regclass, p_key text[], p_exclude text[], p_redact text[], p_ignore text[], p_on_error text)
+ RETURNS SETOF oid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_function regprocedure;
+begin
+  if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
+    raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
+  end if;
+  for v_relation in select audit.relations_of(p_table) loop
+    insert into audit.tracked_tables as t (
+      relation, root, table_schema, table_name, key_columns, excluded_columns, redacted_columns, ignored_columns, on_error, tracked_by
+    )
+    select
+      v_relation, c.oid, n.nspname, c.relname,
+      audit.column_numbers(v_relation, p_key), audit.column_numbers(v_relation, p_exclude),
+      audit.column_numbers(v_relation, p_redact), audit.column_numbers(v_relation, p_ignore),
+      p_on_error, session_user
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = p_table
+    on conflict (relation) do update set
+      root = excluded.root, table_schema = excluded.table_schema, table_name = excluded.table_name,
+      key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns,
+      redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns,
+      on_error = excluded.on_error, is_on = true;
+    v_function := audit.own_capture_function(v_relation);
+    execute format('grant execute on function %s to %s', v_function, (select relowner::regrole from pg_class where oid = p_table));
+    return next v_relation;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.own_capture_function(p_relation oid)
+ RETURNS regprocedure
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_function regprocedure;
+begin
+  -- Only the owner of a function may replace it.
+  if to_regprocedure(format('audit.capture_%s()', p_relation)) is not null then
+    execute format('alter function audit.capture_%s() owner to audit_owner', p_relation);
+  end if;
+  v_function := audit.write_capture_function(p_relation);
+  grant create on schema audit to audit_recorder;
+  execute format('alter function %s owner to audit_recorder', v_function);
+  revoke create on schema audit from audit_recorder;
+  return v_function;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.partitioned_tables()
  RETURNS TABLE(table_name name)
  LANGUAGE sql
@@ -1050,6 +1402,14 @@ AS $function$
   join pg_catalog.pg_class c on c.oid = p.partrelid
   where c.relnamespace = 'audit'::regnamespace
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.record_key_sql(p_relation oid, p_row text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE count(*) WHEN 1 THEN format('(to_jsonb((%s).%I) #>> ''{}'')'::text, record_key_sql.p_row, min(c.name)) ELSE format('jsonb_build_array(%s)::text'::text, string_agg(format('(%s).%I'::text, record_key_sql.p_row, c.name), ', '::text ORDER BY c.key_position)) END AS format FROM audit.captured_columns(record_key_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (c.key_position IS NOT NULL));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.refuse_event_change()
@@ -1067,6 +1427,26 @@ begin
           hint = 'Rows leave through retention, archiving or an approved erasure, never by hand.';
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.relations_of(p_table regclass)
+ RETURNS SETOF oid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p_table::oid
+  union
+  select t.relid from pg_partition_tree(p_table) t join pg_class c on c.oid = t.relid where c.relkind in ('r', 'p')
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.restore_of_session()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (current_setting('audit.restore_id'::text, true) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) THEN (current_setting('audit.restore_id'::text, true))::uuid ELSE NULL::uuid END;
 
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.roll_up_trails(p_limit integer DEFAULT 5000)
@@ -1207,6 +1587,37 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.switch_capture(p_on boolean)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table audit.tracked_tables;
+  v_count int := 0;
+begin
+  if p_on is null then
+    raise exception 'p_on is null, but must be true or false' using errcode = 'invalid_parameter_value';
+  end if;
+  for v_table in
+    update audit.tracked_tables set is_on = p_on where is_on <> p_on returning *
+  loop
+    perform audit.own_capture_function(v_table.relation);
+    if p_on then
+      update audit.capture_gaps set ended_at = clock_timestamp()
+      where relation = v_table.relation and reason = 'off' and ended_at is null;
+    else
+      insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, noted_by)
+      values (v_table.relation, v_table.table_schema, v_table.table_name, 'off', clock_timestamp(), session_user);
+    end if;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.switch_membership_check(p_table regclass, p_workspace_column name, p_user_column name)
  RETURNS void
  LANGUAGE plpgsql
@@ -1227,6 +1638,87 @@ begin
   join pg_namespace n on n.oid = c.relnamespace
   where c.oid = p_table;
   alter table audit.audit_events enable trigger check_audit_workspace_membership;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_class pg_class;
+  v_key constant text[] := audit.key_of(p_table);
+  v_name constant text := p_table::text;
+  v_column text;
+  v_relation oid;
+  v_count int := 0;
+begin
+  select * into strict v_class from pg_class where oid = p_table;
+  if v_class.relkind not in ('r', 'p') or v_class.relpersistence = 't' or v_class.relnamespace in ('audit'::regnamespace, 'pg_catalog'::regnamespace) then
+    raise exception '% cannot be tracked', v_name
+      using errcode = 'wrong_object_type', hint = 'Track ordinary and partitioned tables of the application.';
+  end if;
+  if v_class.relispartition then
+    raise exception '% is a partition', v_name
+      using errcode = 'wrong_object_type',
+            hint = format('Track the whole: select audit.track(%L).', (select pg_partition_root(p_table)::text));
+  end if;
+  if v_class.relkind = 'r' and exists (select from pg_inherits where inhparent = p_table or inhrelid = p_table) then
+    raise exception '% inherits, or is inherited from', v_name
+      using errcode = 'feature_not_supported', hint = 'Its rows have several shapes; make it partitioned to track it.';
+  end if;
+  if v_key is null then
+    raise exception '% has no key', v_name
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Its rows cannot be told apart. Give it a primary key, or a unique index over NOT NULL columns.';
+  end if;
+  if on_error is null or on_error not in ('block', 'warn') then
+    raise exception 'on_error is %, but must be block or warn', coalesce(quote_literal(on_error), 'null')
+      using errcode = 'invalid_parameter_value';
+  end if;
+  foreach v_column in array exclude || redact || ignore loop
+    if cardinality(audit.column_numbers(p_table, array[v_column])) = 0 then
+      raise exception 'Column % does not exist in %', quote_ident(v_column), v_name using errcode = 'undefined_column';
+    end if;
+    if v_column = any (v_key) then
+      raise exception 'Column % belongs to the key of %', quote_ident(v_column), v_name
+        using errcode = 'invalid_parameter_value', hint = 'Without it no row could be found again.';
+    end if;
+  end loop;
+  if exists (
+    select from pg_attribute
+    where attrelid = p_table and attnum > 0 and attname in ('__t', '__o', '__n', '__row', '__pair', '__position', '__old', '__new', '__old_row', '__new_row', '__user', '__request', '__restore')
+  ) then
+    raise exception '% has a column whose name the capture needs', v_name
+      using errcode = 'duplicate_column', hint = 'Rename columns that begin with two underscores.';
+  end if;
+  if not pg_has_role(v_class.relowner, 'usage') then
+    raise exception '% belongs to %', v_name, v_class.relowner::regrole
+      using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the table, or as a member of it.';
+  end if;
+
+  -- TRUNCATE is recorded by reading the table before; a restore writes to it.
+  execute format('grant usage on schema %I to audit_recorder, audit_worker', v_class.relnamespace::regnamespace::name);
+  for v_relation in
+    select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error)
+  loop
+    execute format('grant select on %s to audit_recorder', v_relation::regclass);
+    execute format('grant select, insert, update, delete on %s to audit_worker', v_relation::regclass);
+    perform audit.let_through_policies(v_relation);
+    perform audit.make_capture_triggers(v_relation);
+    v_count := v_count + 1;
+  end loop;
+  for v_relation in
+    select s.oid
+    from pg_depend d
+    join pg_class s on s.oid = d.objid and s.relkind = 'S'
+    where d.refobjid = p_table and d.deptype in ('a', 'i') and d.classid = 'pg_class'::regclass
+  loop
+    execute format('grant select, update on sequence %s to audit_worker', v_relation::regclass);
+  end loop;
+  return v_count;
 end
 $function$;
 
@@ -1256,11 +1748,125 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.untrack(p_table regclass)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_trigger name;
+  v_count int := 0;
+begin
+  if not pg_has_role((select relowner from pg_class where oid = p_table), 'usage') then
+    raise exception '% belongs to another role', p_table
+      using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the table, or as a member of it.';
+  end if;
+  for v_relation in select t.relation from audit.tracked_tables t where t.root = p_table loop
+    for v_trigger in
+      select tgname from pg_trigger where tgrelid = v_relation and tgname in ('audit_insert', 'audit_update', 'audit_delete', 'audit_truncate')
+    loop
+      execute format('drop trigger %I on %s', v_trigger, v_relation::regclass);
+    end loop;
+    v_count := v_count + 1;
+  end loop;
+  perform audit.forget_tracked(p_table);
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.uuid_v7()
  RETURNS uuid
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.write_capture_function(p_relation oid)
+ RETURNS regprocedure
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table audit.tracked_tables;
+  v_name constant name := 'capture_' || p_relation;
+  v_context constant text := '__user, __request, __restore';
+  v_columns text[];
+  v_body text;
+begin
+  select * into strict v_table from audit.tracked_tables where relation = p_relation;
+  select array_agg(a.attname::text order by a.attnum) into v_columns
+  from pg_attribute a
+  where a.attrelid = p_relation and a.attnum > 0 and not a.attisdropped;
+
+  v_body := format(
+    $body$
+declare
+  __user constant text := nullif(current_setting('app.user_id', true), '');
+  __request constant text := nullif(current_setting('app.request_id', true), '');
+  __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
+  __row jsonb;
+begin
+  if tg_op = 'TRUNCATE' then
+    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
+    return null;
+  end if;
+  if tg_op = 'DELETE' then
+    __row := (select to_jsonb(__t) from __old __t limit 1);
+  else
+    __row := (select to_jsonb(__t) from __new __t limit 1);
+  end if;
+  if __row is null then
+    return null;
+  end if;
+  if not (__row ?& %2$L::text[] and __row - %2$L::text[] = '{}') then
+    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
+  elsif tg_op = 'UPDATE' then
+    %3$s;
+  elsif tg_op = 'DELETE' then
+    %4$s;
+  else
+    %5$s;
+  end if;
+  return null;
+end
+$body$,
+    p_relation, v_columns,
+    audit.capture_sql(p_relation, 'UPDATE', v_context),
+    audit.capture_sql(p_relation, 'DELETE', v_context),
+    audit.capture_sql(p_relation, 'INSERT', v_context)
+  );
+  if not v_table.is_on then
+    v_body := ' begin return null; end ';
+  elsif v_table.on_error = 'warn' then
+    v_body := format(
+      $body$
+begin
+  %s
+exception
+  when others then
+    raise warning 'The row history of %s misses a change (%%)', sqlstate;
+    insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, ended_at, detail, noted_by)
+    values (%s, %L, %L, 'error', date_trunc('minute', clock_timestamp()), clock_timestamp(), sqlstate, session_user)
+    on conflict do nothing;
+    return null;
+end
+$body$,
+      v_body || ';', format('%I.%I', v_table.table_schema, v_table.table_name),
+      p_relation, v_table.table_schema, v_table.table_name
+    );
+  end if;
+  execute format(
+    E'create or replace function audit.%I() returns trigger\nlanguage plpgsql security definer\n'
+    'set search_path = pg_catalog, pg_temp\n%sas %L',
+    v_name, audit.image_settings(p_relation), v_body
+  );
+  execute format('comment on function audit.%I() is %L', v_name,
+    format('Trigger: records the changes of %I.%I.', v_table.table_schema, v_table.table_name));
+  return format('audit.%I()', v_name)::regprocedure;
+end
+$function$;
 
 -- Triggers
 
@@ -1271,9 +1877,35 @@ CREATE TRIGGER audit_events_chronology BEFORE INSERT ON audit.audit_events FOR E
 CREATE TRIGGER audit_events_immutable BEFORE DELETE OR UPDATE ON audit.audit_events FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change();
 CREATE TRIGGER audit_events_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change();
 CREATE TRIGGER check_audit_workspace_membership BEFORE INSERT ON audit.audit_events FOR EACH ROW WHEN ((CURRENT_USER <> 'audit_keeper'::name)) EXECUTE FUNCTION audit.check_workspace_membership(); -- disabled
+CREATE TRIGGER audit_logs_immutable BEFORE DELETE OR UPDATE ON audit.audit_logs FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change('Entries of the row history');
+CREATE TRIGGER audit_logs_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Entries of the row history');
 CREATE TRIGGER audit_trails_changed BEFORE UPDATE ON audit.audit_trails FOR EACH ROW WHEN (((NOT new.rollup_due) AND (((((((((((old.status IS DISTINCT FROM new.status) OR (old."timestamp" IS DISTINCT FROM new."timestamp")) OR (old.model IS DISTINCT FROM new.model)) OR (old.prompt_tokens IS DISTINCT FROM new.prompt_tokens)) OR (old.completion_tokens IS DISTINCT FROM new.completion_tokens)) OR (old.total_tokens IS DISTINCT FROM new.total_tokens)) OR (old.cached_tokens IS DISTINCT FROM new.cached_tokens)) OR (old.reasoning_tokens IS DISTINCT FROM new.reasoning_tokens)) OR (old.prompt_cost IS DISTINCT FROM new.prompt_cost)) OR (old.completion_cost IS DISTINCT FROM new.completion_cost)) OR (old.total_cost IS DISTINCT FROM new.total_cost)))) EXECUTE FUNCTION audit.mark_rollup_due();
 
 -- Views
+
+create view audit.audit_log as
+ SELECT l.user_id AS actor,
+    l.table_name ||
+        CASE l.action
+            WHEN 'INSERT'::text THEN '_inserted'::text
+            WHEN 'UPDATE'::text THEN '_updated'::text
+            WHEN 'DELETE'::text THEN '_deleted'::text
+            ELSE '_truncated'::text
+        END AS event,
+    l.table_name AS entity,
+    l.record_id AS entity_id,
+    l.created_at,
+    jsonb_build_object('old', l.old_values, 'new', l.new_values, 'request_id', l.request_id, 'txid', l.txid) AS meta
+   FROM audit.audit_logs l
+UNION ALL
+ SELECT e.created_by_user_id AS actor,
+    e.action_type AS event,
+    e.resource_type AS entity,
+    e.resource_id AS entity_id,
+    e.created_at,
+    jsonb_build_object('old', e.old_values, 'new', e.new_values, 'request_id', e.request_id, 'txid', e.txid) || COALESCE(e.metadata, '{}'::jsonb) AS meta
+   FROM audit.audit_events e
+  WHERE e.deleted_at IS NULL;
 
 create view audit.guard_functions as
  SELECT f.guard,
@@ -1300,20 +1932,18 @@ create view audit.partition_guards as
             t.guard = 'audit.check_event_chronology()'::regprocedure::oid AND t.bits = 7 AND t.for_all_but_keeper AS checks_chronology,
             t.guard = 'audit.check_workspace_membership()'::regprocedure::oid AND t.bits = 7 AND t.for_all_but_keeper AS checks_membership
            FROM triggers t
-        ), tables AS (
-         SELECT 'audit.audit_events'::regclass AS id,
-            true AS holds_events
+        ), tables(id, has_months, holds_events) AS (
+         VALUES ('audit.audit_events'::regclass,true,true), ('audit.audit_logs'::regclass,true,false), ('audit.audit_event_keys'::regclass,false,false), ('audit.audit_deletion_log'::regclass,false,false)
         UNION ALL
          SELECT i.inhrelid,
-            true
+            true,
+            i.inhparent = 'audit.audit_events'::regclass::oid
            FROM pg_inherits i
-          WHERE i.inhparent = 'audit.audit_events'::regclass::oid
-        UNION ALL
-         VALUES ('audit.audit_event_keys'::regclass,false), ('audit.audit_deletion_log'::regclass,false)
+          WHERE i.inhparent = ANY (ARRAY['audit.audit_events'::regclass::oid, 'audit.audit_logs'::regclass::oid])
         )
  SELECT c.relname AS table_name,
         CASE
-            WHEN s.holds_events THEN COALESCE(bool_or(g.guards_rows), false)
+            WHEN s.has_months THEN COALESCE(bool_or(g.guards_rows), false)
             ELSE NULL::boolean
         END AS rows_guarded,
     COALESCE(bool_or(g.guards_statements), false) AS statements_guarded,
@@ -1329,7 +1959,7 @@ create view audit.partition_guards as
    FROM tables s
      JOIN pg_class c ON c.oid = s.id::oid
      LEFT JOIN guards g ON g.tgrelid = s.id::oid
-  GROUP BY c.relname, s.holds_events;
+  GROUP BY c.relname, s.has_months, s.holds_events;
 
 create view audit.partition_schedule as
  WITH months AS (
@@ -1390,10 +2020,14 @@ create view audit.vw_security_audit as
 -- Grants; whatever is not named here is refused
 
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
+grant execute on function audit.capture_sql(oid,text,text) to audit_recorder;
+grant execute on function audit.captured_columns(oid) to audit_recorder;
 grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
+grant execute on function audit.column_numbers(oid,text[]) to admin;
+grant execute on function audit.compared_columns_sql(oid,text) to audit_recorder;
 grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
 grant execute on function audit.delete_due_trails(integer) to audit_worker;
@@ -1402,7 +2036,9 @@ grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
 grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
+grant execute on function audit.exact_sql(oid,text) to audit_recorder;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
+grant execute on function audit.forget_tracked(regclass) to admin;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_worker;
@@ -1415,6 +2051,8 @@ grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.image_fidelity(oid) to audit_recorder;
+grant execute on function audit.image_sql(oid,text) to audit_recorder;
 grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
@@ -1454,18 +2092,28 @@ grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
+grant execute on function audit.key_of(regclass) to admin;
+grant execute on function audit.let_through_policies(oid) to admin;
+grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
+grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text) to admin;
 grant execute on function audit.partitioned_tables() to admin;
 grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
+grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
+grant execute on function audit.relations_of(regclass) to admin;
+grant execute on function audit.restore_of_session() to audit_recorder;
 grant execute on function audit.roll_up_trails(integer) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
+grant execute on function audit.switch_capture(boolean) to admin;
 grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
+grant execute on function audit.track(regclass,text[],text[],text[],text) to admin;
+grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
@@ -1474,6 +2122,7 @@ grant usage on schema audit to admin;
 grant usage on schema audit to audit_app;
 grant usage on schema audit to audit_keeper;
 grant usage on schema audit to audit_lookup;
+grant usage on schema audit to audit_recorder;
 grant usage on schema audit to audit_worker;
 grant select on table audit.alert_channels to admin;
 grant select on table audit.alert_channels to audit_app;
@@ -1505,6 +2154,15 @@ grant delete, insert (action_type, changed_fields, created_at, created_by_user_i
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_app;
 grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, update on table audit.audit_events to audit_keeper;
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_worker;
+grant select on table audit.audit_log to admin;
+grant select on table audit.audit_log to audit_app;
+grant select on table audit.audit_log to audit_keeper;
+grant select on table audit.audit_log to audit_worker;
+grant select on table audit.audit_logs to admin;
+grant select on table audit.audit_logs to audit_app;
+grant select on table audit.audit_logs to audit_keeper;
+grant insert (action, changed_fields, exact_values, new_record_id, new_values, old_values, record_id, request_id, restore_id, table_name, table_schema, user_id) on table audit.audit_logs to audit_recorder;
+grant select on table audit.audit_logs to audit_worker;
 grant select on table audit.audit_trail_rollup to admin;
 grant select on table audit.audit_trail_rollup to audit_app;
 grant insert, select, update on table audit.audit_trail_rollup to audit_keeper;
@@ -1513,6 +2171,11 @@ grant select on table audit.audit_trails to admin;
 grant insert, select, update on table audit.audit_trails to audit_app;
 grant delete, select, update on table audit.audit_trails to audit_keeper;
 grant select on table audit.audit_trails to audit_worker;
+grant select on table audit.capture_gaps to admin;
+grant select on table audit.capture_gaps to audit_app;
+grant select on table audit.capture_gaps to audit_keeper;
+grant insert on table audit.capture_gaps to audit_recorder;
+grant select on table audit.capture_gaps to audit_worker;
 grant select on table audit.database_home to admin;
 grant select on table audit.database_home to audit_app;
 grant select on table audit.database_home to audit_keeper;
@@ -1552,6 +2215,11 @@ grant select on table audit.schema_versions to admin;
 grant select on table audit.schema_versions to audit_app;
 grant select on table audit.schema_versions to audit_keeper;
 grant select on table audit.schema_versions to audit_worker;
+grant select on table audit.tracked_tables to admin;
+grant select on table audit.tracked_tables to audit_app;
+grant select on table audit.tracked_tables to audit_keeper;
+grant select on table audit.tracked_tables to audit_recorder;
+grant select on table audit.tracked_tables to audit_worker;
 grant select on table audit.vw_security_audit to admin;
 grant select on table audit.vw_security_audit to audit_app;
 grant select on table audit.vw_security_audit to audit_keeper;
@@ -1591,6 +2259,16 @@ comment on column audit.audit_events.event_id is 'The caller''s natural key, uni
 comment on column audit.audit_events.id is 'UUIDv7 of ours; unique as made by the insert functions.';
 comment on column audit.audit_events.occurred_at is 'When the caller says it happened.';
 comment on column audit.audit_events.txid is 'The transaction that wrote it, set by the database: readers that must miss nothing go by it.';
+comment on column audit.audit_logs.exact_values is 'Texts of the values in old and new that JSON cannot bring back bit for bit, by side and column; null when there are none.';
+comment on column audit.audit_logs.id is 'In the order in which the changes of a row were made.';
+comment on column audit.audit_logs.new_record_id is 'The new key, where an UPDATE changed it.';
+comment on column audit.audit_logs.new_values is 'The whole row after an INSERT, the changed columns alone after an UPDATE.';
+comment on column audit.audit_logs.old_values is 'The whole row before; what to_jsonb() makes of it, without excluded columns.';
+comment on column audit.audit_logs.record_id is 'The row''s key: its text, or the JSON array of a composite one; the old key of an UPDATE.';
+comment on column audit.audit_logs.request_id is 'In which request: app.request_id of the same transaction.';
+comment on column audit.audit_logs.restore_id is 'The restore that did it, if one did.';
+comment on column audit.audit_logs.txid is 'The transaction that made the change.';
+comment on column audit.audit_logs.user_id is 'Who did it: app.user_id of the same transaction.';
 comment on column audit.audit_trail_rollup.bucket_start is 'First moment of the 15 minutes.';
 comment on column audit.audit_trail_rollup.unpriced_count is 'Complete messages without a total cost.';
 comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
@@ -1605,6 +2283,10 @@ comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept 
 comment on column audit.audit_trails.rollup_due is 'New or changed since it was counted; such a trail is never deleted.';
 comment on column audit.audit_trails.status is 'placeholder until tokens and cost are known, then complete or failed.';
 comment on column audit.audit_trails.total_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.capture_gaps.detail is 'The error''s SQLSTATE.';
+comment on column audit.capture_gaps.ended_at is 'Null while it lasts.';
+comment on column audit.capture_gaps.noted_by is 'The login that switched it off, or that wrote.';
+comment on column audit.capture_gaps.reason is 'off: switched off by hand; error: a change could not be recorded and was let through.';
 comment on column audit.idempotency_keys.body is 'The body that was answered.';
 comment on column audit.idempotency_keys.request_hash is 'SHA-256 of the request, to refuse the key for another one.';
 comment on column audit.idempotency_keys.status is 'The HTTP status that was answered.';
@@ -1616,24 +2298,41 @@ comment on column audit.membership_source.set_by is 'The login that switched the
 comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
 comment on column audit.projects.trail_retention_days is 'Days after which its trails are deleted; the roll-up stays.';
 comment on column audit.schema_versions.name is 'The file, as a path below db/.';
+comment on column audit.tracked_tables.excluded_columns is 'Numbers of the columns that never reach the history.';
+comment on column audit.tracked_tables.ignored_columns is 'Numbers of the columns whose changes alone are not recorded.';
+comment on column audit.tracked_tables.is_on is 'Whether the trigger function records, or does nothing.';
+comment on column audit.tracked_tables.key_columns is 'Numbers of the columns that make up record_id, in order.';
+comment on column audit.tracked_tables.on_error is 'block: a change that cannot be recorded is refused; warn: it is let through.';
+comment on column audit.tracked_tables.redacted_columns is 'Numbers of the columns whose changes are recorded without their values.';
+comment on column audit.tracked_tables.relation is 'The table or partition, by its oid: names change.';
+comment on column audit.tracked_tables.root is 'The table that was tracked: itself, or the one it is a partition of.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
+comment on function audit.capture_sql(oid,text,text) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
+comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
+comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
+comment on function audit.compared_columns_sql(oid,text) is 'SQL for the names of the columns of a pair that record_image_ne() finds different, or record_image_eq() equal.';
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
 comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
 comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
+comment on function audit.exact_sql(oid,text) is 'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
+comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit.';
 comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
+comment on function audit.image_fidelity(oid) is 'What of a type''s values a JSON image loses: exact, text, jsonb, float or array.';
+comment on function audit.image_settings(oid) is 'The settings that the capture function of a table pins, if its types need any.';
+comment on function audit.image_sql(oid,text) is 'SQL for a row''s image: its columns as JSON, without the excluded, with the redacted hidden.';
 comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
 comment on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'Appends one event and returns its id.';
 comment on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
@@ -1647,17 +2346,29 @@ comment on function audit.insert_audit_events(jsonb) is 'Appends an array of eve
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
+comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
+comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
+comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
+comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
+comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
+comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
+comment on function audit.relations_of(regclass) is 'A table and all its partitions: each fires only its own triggers when it is written to directly.';
+comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
+comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
+comment on function audit.track(regclass,text[],text[],text[],text) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
+comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';
 comment on table audit.alert_notifications is 'One message about an alert to one channel, with its attempts.';
 comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
@@ -1666,8 +2377,10 @@ comment on table audit.audit_deletion_log is 'Every removal, written before anyt
 comment on table audit.audit_event_keys is 'Natural keys in use: a partitioned table cannot promise that they are unique. Append-only.';
 comment on table audit.audit_event_sequence is 'A watermark per workspace: no event may be dated more than 5 s before it. Advanced at most once a second.';
 comment on table audit.audit_events is 'Workspace events: who did what to which resource, and when. Append-only, one partition a month (UTC).';
+comment on table audit.audit_logs is 'Row history: one row per change of a row in a tracked table, written by the capture triggers alone. Append-only, one partition a month.';
 comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
+comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
@@ -1675,6 +2388,7 @@ comment on table audit.job_schedules is 'One row per schedule: what the dead-man
 comment on table audit.membership_source is 'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
 comment on table audit.projects is 'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
 comment on table audit.schema_versions is 'Which migrations and SQL files this database has, by SHA-256 of their text.';
+comment on table audit.tracked_tables is 'Tables whose changes are captured, and each of their partitions, with how.';
 comment on table audit.workflow_requests is 'Events for the workflow engine, each committed with the row that asks for the workflow.';
 comment on trigger audit_deletion_log_immutable on audit.audit_deletion_log is 'The record of removals only grows.';
 comment on trigger audit_event_keys_immutable on audit.audit_event_keys is 'A natural key stays taken: without it a late retry would store its event again.';
@@ -1682,8 +2396,11 @@ comment on trigger audit_events_changed_fields on audit.audit_events is 'changed
 comment on trigger audit_events_chronology on audit.audit_events is 'Events of a workspace come in order.';
 comment on trigger audit_events_immutable on audit.audit_events is 'No event is changed or removed.';
 comment on trigger audit_events_immutable_statement on audit.audit_events is 'No event is changed or removed, not even by a statement that matches none.';
+comment on trigger audit_logs_immutable on audit.audit_logs is 'What happened to a row stays as it was recorded.';
+comment on trigger audit_logs_immutable_statement on audit.audit_logs is 'What happened to a row stays as it was recorded; also refuses a statement that matches none.';
 comment on trigger audit_trails_changed on audit.audit_trails is 'The roll-up counts what a trail is worth now.';
 comment on trigger check_audit_workspace_membership on audit.audit_events is 'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
+comment on view audit.audit_log is 'Row history and events as one list: who, what, to which record, when.';
 comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';
 comment on view audit.partition_guards is 'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
 comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first one missing from now on, how many whole months after this one it has without a gap, and whether it has this moment.';

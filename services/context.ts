@@ -80,6 +80,16 @@ export function requireScope(ctx: Context, scope: Scope): void {
   );
 }
 
+/** For what concerns the whole service, which a key limited to workspaces or projects does not see (403). */
+export function requireOperator(ctx: Context, scope: Scope): void {
+  requireScope(ctx, scope);
+  if (ctx.principal.workspaces === null && ctx.principal.projects === null) return;
+  throw new ServiceError(
+    "forbidden",
+    "This key is limited to some workspaces or projects, and this is about the whole service. Use a key without limits.",
+  );
+}
+
 /** Another tenant's workspace answers like one that does not exist; `path` says where the request named it. */
 export function requireWorkspace(ctx: Context, workspaceId: string, path: string): void {
   const { workspaces } = ctx.principal;

@@ -4,6 +4,7 @@ export interface PostgresError extends Error {
   code: string;
   constraint?: string;
   detail?: string;
+  hint?: string;
 }
 
 /** The Postgres error inside what a query threw (the query builder wraps it), or null. */

@@ -3,6 +3,7 @@ import { alertRoutes } from "../_routes/alerts.ts";
 import { docsRoutes } from "../_routes/docs.ts";
 import { eventRoutes } from "../_routes/events.ts";
 import { healthRoutes } from "../_routes/health.ts";
+import { historyRoutes } from "../_routes/history.ts";
 import { jobRoutes } from "../_routes/jobs.ts";
 import { keyRoutes } from "../_routes/keys.ts";
 import { metricsRoutes } from "../_routes/metrics.ts";
@@ -19,6 +20,7 @@ export function createApp(runtime: Runtime): App {
   observeRequests(app, runtime);
   alertRoutes(app, runtime);
   eventRoutes(app, runtime);
+  historyRoutes(app, runtime);
   jobRoutes(app, runtime);
   keyRoutes(app, runtime);
   projectRoutes(app, runtime);

@@ -95,3 +95,34 @@ comment on column audit.alert_notifications.request_id is 'The workflow request 
 comment on column audit.alert_notifications.given_up_at is 'When its last attempt had failed, or its channel was off.';
 
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
+
+comment on table audit.audit_logs is
+  'Row history: one row per change of a row in a tracked table, written by the capture triggers alone. Append-only, one partition a month.';
+comment on column audit.audit_logs.id is 'In the order in which the changes of a row were made.';
+comment on column audit.audit_logs.record_id is 'The row''s key: its text, or the JSON array of a composite one; the old key of an UPDATE.';
+comment on column audit.audit_logs.new_record_id is 'The new key, where an UPDATE changed it.';
+comment on column audit.audit_logs.old_values is 'The whole row before; what to_jsonb() makes of it, without excluded columns.';
+comment on column audit.audit_logs.new_values is 'The whole row after an INSERT, the changed columns alone after an UPDATE.';
+comment on column audit.audit_logs.exact_values is
+  'Texts of the values in old and new that JSON cannot bring back bit for bit, by side and column; null when there are none.';
+comment on column audit.audit_logs.user_id is 'Who did it: app.user_id of the same transaction.';
+comment on column audit.audit_logs.request_id is 'In which request: app.request_id of the same transaction.';
+comment on column audit.audit_logs.restore_id is 'The restore that did it, if one did.';
+comment on column audit.audit_logs.txid is 'The transaction that made the change.';
+
+comment on table audit.tracked_tables is 'Tables whose changes are captured, and each of their partitions, with how.';
+comment on column audit.tracked_tables.relation is 'The table or partition, by its oid: names change.';
+comment on column audit.tracked_tables.root is 'The table that was tracked: itself, or the one it is a partition of.';
+comment on column audit.tracked_tables.key_columns is 'Numbers of the columns that make up record_id, in order.';
+comment on column audit.tracked_tables.excluded_columns is 'Numbers of the columns that never reach the history.';
+comment on column audit.tracked_tables.redacted_columns is 'Numbers of the columns whose changes are recorded without their values.';
+comment on column audit.tracked_tables.ignored_columns is 'Numbers of the columns whose changes alone are not recorded.';
+comment on column audit.tracked_tables.on_error is 'block: a change that cannot be recorded is refused; warn: it is let through.';
+comment on column audit.tracked_tables.is_on is 'Whether the trigger function records, or does nothing.';
+
+comment on table audit.capture_gaps is
+  'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
+comment on column audit.capture_gaps.reason is 'off: switched off by hand; error: a change could not be recorded and was let through.';
+comment on column audit.capture_gaps.ended_at is 'Null while it lasts.';
+comment on column audit.capture_gaps.detail is 'The error''s SQLSTATE.';
+comment on column audit.capture_gaps.noted_by is 'The login that switched it off, or that wrote.';

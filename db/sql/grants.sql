@@ -44,6 +44,23 @@ grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
 grant insert, delete on audit.idempotency_keys to audit_app;
 grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;
+grant insert (
+  table_schema, table_name, record_id, new_record_id, action, old_values, new_values, changed_fields, exact_values, user_id,
+  request_id, restore_id
+) on audit.audit_logs to audit_recorder;
+grant usage on schema audit to audit_recorder;
+grant usage on sequence audit.audit_logs_id_seq to audit_recorder;
+grant select on audit.tracked_tables to audit_recorder;
+grant insert on audit.capture_gaps to audit_recorder;
+grant execute on function
+  audit.capture_sql(oid, text, text), audit.captured_columns(oid), audit.image_fidelity(oid), audit.record_key_sql(oid, text),
+  audit.image_sql(oid, text), audit.exact_sql(oid, text), audit.compared_columns_sql(oid, text), audit.restore_of_session()
+to audit_recorder;
+grant execute on function
+  audit.track(regclass, text[], text[], text[], text), audit.untrack(regclass), audit.key_of(regclass),
+  audit.column_numbers(oid, text[]), audit.relations_of(regclass), audit.let_through_policies(oid), audit.make_capture_triggers(oid),
+  audit.note_tracked(regclass, text[], text[], text[], text[], text), audit.forget_tracked(regclass), audit.switch_capture(boolean)
+to session_user;
 grant insert, update on audit.alert_notifications, audit.alert_channels to audit_worker;
 grant update on audit.job_schedules to audit_app, audit_worker;
 grant insert on audit.job_schedules to audit_worker;

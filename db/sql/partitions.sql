@@ -81,11 +81,17 @@ begin
     raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
   end if;
 
+  -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
   if p_parent = 'audit_events' then
-    -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
     execute format(
       'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
       'for each statement execute function audit.refuse_event_change()',
+      v_name
+    );
+  elsif p_parent = 'audit_logs' then
+    execute format(
+      'create or replace trigger audit_logs_immutable_statement before update or delete or truncate on audit.%I '
+      'for each statement execute function audit.refuse_event_change(''Entries of the row history'')',
       v_name
     );
   end if;
@@ -244,18 +250,20 @@ guards as (
     t.guard = 'audit.check_workspace_membership()'::regprocedure and t.bits = 7 and t.for_all_but_keeper as checks_membership
   from triggers t
 ),
-tables as (
-  select 'audit.audit_events'::regclass as id, true as holds_events
+tables (id, has_months, holds_events) as (
+  values
+    ('audit.audit_events'::regclass, true, true),
+    ('audit.audit_logs'::regclass, true, false),
+    ('audit.audit_event_keys'::regclass, false, false),
+    ('audit.audit_deletion_log'::regclass, false, false)
   union all
-  select i.inhrelid, true
+  select i.inhrelid, true, i.inhparent = 'audit.audit_events'::regclass
   from pg_catalog.pg_inherits i
-  where i.inhparent = 'audit.audit_events'::regclass
-  union all
-  values ('audit.audit_event_keys'::regclass, false), ('audit.audit_deletion_log'::regclass, false)
+  where i.inhparent in ('audit.audit_events'::regclass, 'audit.audit_logs'::regclass)
 )
 select
   c.relname as table_name,
-  case when s.holds_events then coalesce(bool_or(g.guards_rows), false) end as rows_guarded,
+  case when s.has_months then coalesce(bool_or(g.guards_rows), false) end as rows_guarded,
   coalesce(bool_or(g.guards_statements), false) as statements_guarded,
   case when s.holds_events then coalesce(bool_or(g.checks_chronology), false) end as chronology_checked,
   case
@@ -264,7 +272,7 @@ select
 from tables s
 join pg_catalog.pg_class c on c.oid = s.id
 left join guards g on g.tgrelid = s.id
-group by c.relname, s.holds_events;
+group by c.relname, s.has_months, s.holds_events;
 comment on view audit.partition_guards is
   'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
 

@@ -3,7 +3,7 @@ do $$
 declare
   v_role text;
 begin
-  foreach v_role in array array['audit_owner', 'audit_keeper', 'audit_lookup'] loop
+  foreach v_role in array array['audit_owner', 'audit_keeper', 'audit_lookup', 'audit_recorder'] loop
     if not exists (select from pg_roles where rolname = v_role) then
       execute format('create role %I nologin', v_role);
     end if;
@@ -67,6 +67,10 @@ begin
   -- The owner may hand its membership check to a role without rights; that role can do nothing for the owner.
   if not pg_has_role('audit_owner', 'audit_lookup', 'member') then
     grant audit_lookup to audit_owner;
+  end if;
+  -- The same for the functions that record row changes.
+  if not pg_has_role('audit_owner', 'audit_recorder', 'member') then
+    grant audit_recorder to audit_owner;
   end if;
   execute format('grant create on database %I to audit_owner', current_database());
 end

@@ -1,8 +1,8 @@
 import { lockAlert, noteAcknowledged } from "../../db/queries/alerts.ts";
-import type { Context } from "../context.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
-import { requireOperator, toAlert, type Alert } from "./alert.ts";
+import { toAlert, type Alert } from "./alert.ts";
 
 /**
  * Says that somebody looks after an open alert, which ends its reminders. Acknowledging twice changes nothing. Throws

@@ -1,9 +1,6 @@
 import { z } from "zod";
 import type { AlertRow } from "../../db/queries/alerts.ts";
 import type { NotificationRow } from "../../db/queries/notifications.ts";
-import { requireScope, type Context } from "../context.ts";
-import { ServiceError } from "../errors.ts";
-import type { Scope } from "../keys/scopes.ts";
 import { docsLink } from "./codes.ts";
 
 export const alertStatus = z.enum(["open", "acknowledged", "resolved"]);
@@ -90,14 +87,4 @@ export function toNotification(row: NotificationRow): z.infer<typeof notificatio
     deliveredAt: row.deliveredAt?.toISOString() ?? null,
     givenUpAt: row.givenUpAt?.toISOString() ?? null,
   };
-}
-
-/** Alerts belong to the operator: they name keys and jobs of all tenants, so a key of some tenants sees none. */
-export function requireOperator(ctx: Context, scope: Scope): void {
-  requireScope(ctx, scope);
-  if (ctx.principal.workspaces === null && ctx.principal.projects === null) return;
-  throw new ServiceError(
-    "forbidden",
-    "This key is limited to some workspaces or projects, and alerts are about the whole service. Use a key without limits.",
-  );
 }

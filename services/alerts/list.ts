@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { findAlert, listAlerts as queryAlerts } from "../../db/queries/alerts.ts";
 import { lastNotifications, notificationsOfAlert } from "../../db/queries/notifications.ts";
-import type { Context } from "../context.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { decodeCursor, encodeCursor, UUID_SHAPE } from "../cursor.ts";
 import { notFound } from "../errors.ts";
 import { limit } from "../inputs.ts";
 import {
   alertStatus,
-  requireOperator,
   severity,
   toAlert,
   toChannelState,

@@ -5,6 +5,7 @@ export const scopes = [
   "events:export",
   "trails:write",
   "trails:read",
+  "history:read",
   "projects:read",
   "projects:manage",
   "keys:manage",

@@ -3,8 +3,7 @@ import type { Db } from "../../db/client.ts";
 import { safeError } from "../../lib/logger.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { shareFor, within } from "../../lib/promises.ts";
-import { requireScope, type Context } from "../context.ts";
-import { ServiceError } from "../errors.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { toGauges } from "./gauges.ts";
 
 /** Several scrapers, and one that asks too often, read the database once in this time. */
@@ -27,19 +26,10 @@ export async function exposeMetrics(
   metrics: Metrics,
   readFigures: ReadFigures,
 ): Promise<string> {
-  requireScope(ctx, "metrics:read");
-  requireWholeService(ctx);
+  requireOperator(ctx, "metrics:read");
   const figures = await within(DATABASE_TIMEOUT_MS, readFigures()).catch((error: unknown) => {
     ctx.log.warn({ requestId: ctx.requestId, error: safeError(error) }, "metrics without the database");
     return null;
   });
   return metrics.expose(toGauges(figures, ctx.quiet));
-}
-
-function requireWholeService({ principal }: Context): void {
-  if (principal.workspaces === null && principal.projects === null) return;
-  throw new ServiceError(
-    "forbidden",
-    "Metrics are of the whole service and this key is limited to workspaces or projects. Use a key that is not.",
-  );
 }

@@ -176,7 +176,7 @@ export async function attack(target: Target, options: Options): Promise<Report> 
 async function poolsOf(
   app: App,
   operations: Operation[],
-  { keyIds, secrets }: World,
+  { keyIds, known, secrets }: World,
   tenant: Tenant,
   key: string,
   foreign?: Pools,
@@ -184,6 +184,7 @@ async function poolsOf(
   const pools = createPools(operations, keyIds, foreign);
   for (const name of ["workspaceId", "workspaces"]) pools.pin(name, tenant.workspaces);
   for (const name of ["projectId", "projects"]) pools.pin(name, tenant.projects);
+  for (const [name, values] of Object.entries(known)) pools.pin(name, values);
   for (const operation of operations.filter((one) => one.method === "GET" && !one.path.includes("{"))) {
     const [sample] = fc.sample(plain(operation), { seed: 1, numRuns: 1 });
     const draft = { ...bare(sample as Draft, false), sender: { key } };

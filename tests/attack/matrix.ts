@@ -32,6 +32,7 @@ export async function getAcquainted(
   const pools = createPools(operations, world.keyIds);
   for (const name of ["workspaceId", "workspaces"]) pools.pin(name, tenant.workspaces);
   for (const name of ["projectId", "projects"]) pools.pin(name, tenant.projects.slice(0, 4));
+  for (const [name, values] of Object.entries(world.known)) pools.pin(name, values);
   const accepted = new Map<string, Draft>();
   const tryOut = async (draft: Draft) => {
     const own = await ask(app, pools, draft, secret);

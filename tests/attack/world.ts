@@ -18,6 +18,8 @@ export interface Tenant {
 
 /** Two tenants with records of every kind, and keys of every standing. */
 export interface World {
+  /** What no list tells: values by the path up to their parameter. */
+  known: Record<string, string[]>;
   own: Tenant;
   foreign: Tenant;
   /** By name: own, foreign, all, narrow, revoked, expired. */
@@ -79,14 +81,26 @@ export async function createWorld(app: App, query: Query): Promise<World> {
     revoked: await mint(query, "revoked", { revokedAt: new Date() }),
     expired: await mint(query, "expired", { expiresAt: new Date(Date.now() - YEAR_MS) }),
   };
+  const table = await trackedTable(query);
   await populate(app, query, keys.own.secret, own);
   await populate(app, query, keys.foreign.secret, foreign);
   return {
+    known: { "/api/history/{table}": [table], "/api/history/{table}/{recordId}": ["1"] },
     own,
     foreign,
     secrets: Object.fromEntries(Object.entries(keys).map(([name, { secret }]) => [name, secret])),
     keyIds: new Set(Object.values(keys).map(({ id }) => id)),
   };
+}
+
+/** A table of the application whose row 1 has a history. */
+async function trackedTable(query: Query): Promise<string> {
+  const name = `attacked_${randomBytes(4).toString("hex")}`;
+  await query(`create table public.${name} (id int primary key, name text)`);
+  await query(`select audit.track('public.${name}')`);
+  await query(`insert into public.${name} values (1, 'a')`);
+  for (let i = 0; i < 20; i++) await query(`update public.${name} set name = name || 'x'`);
+  return `public.${name}`;
 }
 
 /** Records of every kind, each holding the tenant's canary. */

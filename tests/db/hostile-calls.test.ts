@@ -45,6 +45,8 @@ const HOSTILE: Record<string, unknown[]> = {
   uuid: [null, "00000000-0000-0000-0000-000000000000"],
   bytea: [null, Buffer.alloc(0), Buffer.alloc(100_000)],
   "text[]": [null, [], [SQL]],
+  oid: [null, 0, 1_259],
+  boolean: [null, true, false],
   regclass: [null, "audit.audit_events", "audit.vw_security_audit", "pg_class"],
   "timestamp with time zone": [null, "infinity", "-infinity", "4713-01-01 BC"],
   date: [null, "infinity", "2031-01-01"],

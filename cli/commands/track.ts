@@ -1,0 +1,94 @@
+import { Command, Option } from "commander";
+import { connect, type Db } from "../../db/client.ts";
+import { switchCapture, trackTable, untrackTable, type TrackOptions } from "../../db/queries/tracking.ts";
+import { logServiceEvent } from "../../services/events/log-service-event.ts";
+import { withOperator } from "../operator.ts";
+import { databaseUrl } from "../settings.ts";
+
+type Flags = { exclude: string; redact: string; ignore: string; onError: TrackOptions["onError"] };
+
+export function trackCommand(): Command {
+  return new Command("track")
+    .description(
+      "Record every change of tables from now on. Run it again after columns or partitions changed. Uses\nMIGRATE_DATABASE_URL, whose role must own the tables.",
+    )
+    .argument("<tables...>", "as schema.name")
+    .option("--exclude <columns>", "comma-separated columns that never reach the history", "")
+    .option("--redact <columns>", "columns whose changes are recorded without their values", "")
+    .option("--ignore <columns>", "columns whose changes alone are not recorded", "")
+    .addOption(
+      new Option("--on-error <what>", "when a change cannot be recorded: refuse the write, or let it through")
+        .choices(["block", "warn"])
+        .default("block"),
+    )
+    .action(async (tables: string[], flags: Flags) => {
+      const options = {
+        exclude: names(flags.exclude),
+        redact: names(flags.redact),
+        ignore: names(flags.ignore),
+        onError: flags.onError,
+      };
+      await eachTable(tables, "TRACK_TABLE", options, async (db, table) => {
+        const count = await trackTable(db, table, options);
+        return `Recording ${table}${count > 1 ? ` and ${count - 1} partitions` : ""}.`;
+      });
+    });
+}
+
+export function untrackCommand(): Command {
+  return new Command("untrack")
+    .description("End the recording of tables; their history stays.")
+    .argument("<tables...>", "as schema.name")
+    .action((tables: string[]) =>
+      eachTable(tables, "UNTRACK_TABLE", {}, async (db, table) => {
+        const count = await untrackTable(db, table);
+        return count > 0 ? `No longer recording ${table}.` : `${table} was not recorded.`;
+      }),
+    );
+}
+
+export function captureCommand(): Command {
+  return new Command("capture")
+    .description("The kill switch: off lets all writes through unrecorded and notes the gap, on ends it.")
+    .argument("<off|on>")
+    .action(async (word: string) => {
+      if (word !== "on" && word !== "off") throw new Error(`Say on or off, not ${word}.`);
+      await withOperator((ctx) =>
+        logServiceEvent(ctx, `SWITCH_CAPTURE_${word.toUpperCase()}`, "database", "audit"),
+      );
+      await asOwner(async (db) => {
+        const count = await switchCapture(db, word === "on");
+        console.log(`Recording is ${word}: ${count} tables and partitions changed.`);
+      });
+    });
+}
+
+/** Notes what is about to be done, then does it: the owner of the tables cannot write events as an operator. */
+async function eachTable(
+  tables: string[],
+  actionType: string,
+  metadata: Record<string, unknown>,
+  act: (db: Db, table: string) => Promise<string>,
+): Promise<void> {
+  await asOwner(async (db) => {
+    for (const table of tables) {
+      await withOperator((ctx) => logServiceEvent(ctx, actionType, "table", table, { metadata }));
+      console.log(await act(db, table));
+    }
+  });
+}
+
+async function asOwner(act: (db: Db) => Promise<void>): Promise<void> {
+  const database = connect(databaseUrl("MIGRATE_DATABASE_URL"));
+  try {
+    await act(database.db);
+  } finally {
+    await database.close();
+  }
+}
+
+const names = (text: string) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");

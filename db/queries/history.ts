@@ -1,0 +1,137 @@
+import { sql, type SQL } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { rows } from "./rows.ts";
+
+export interface TrackedTable {
+  schema: string;
+  name: string;
+  trackedAt: Date;
+}
+
+/** Tables that are tracked, or were: by `schema.name`, or by the name alone in any schema. */
+export async function findTables(db: Db, schema: string | null, name: string): Promise<TrackedTable[]> {
+  const found = await rows<{ schema: string; name: string; trackedAt: string }>(
+    db,
+    sql`
+      select table_schema as schema, table_name as name, min(tracked_at)::text as "trackedAt"
+      from audit.tracked_tables
+      where relation = root and table_name = ${name} and (${schema}::text is null or table_schema = ${schema})
+      group by 1, 2`,
+  );
+  return found.map((one) => ({ ...one, trackedAt: new Date(one.trackedAt) }));
+}
+
+/**
+ * An entry as the JSON text that callers get: numbers in images keep every digit, which parsing them here would not.
+ * `changes` has old and new per changed field.
+ */
+const ENTRY = sql`
+  json_build_object(
+    'id', l.id::text,
+    'createdAt', to_char(l.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    'action', l.action,
+    'recordId', l.record_id,
+    'newRecordId', l.new_record_id,
+    'changedFields', l.changed_fields,
+    'changes', (
+      select json_object_agg(f.field, json_build_object('old', l.old_values -> f.field, 'new', l.new_values -> f.field))
+      from unnest(l.changed_fields) f (field)
+    ),
+    'oldValues', l.old_values,
+    'newValues', l.new_values,
+    'userId', l.user_id,
+    'requestId', l.request_id,
+    'transactionId', l.txid::text,
+    'restoreId', l.restore_id
+  )::text`;
+
+const ofRecord = (table: TrackedTable, recordId: string, more: SQL): SQL => sql`
+  (
+    select ${ENTRY} as json, l.id, l.id::text as "idText" from audit.audit_logs l
+    where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.record_id = ${recordId} ${more}
+  )
+  union all
+  (
+    select ${ENTRY}, l.id, l.id::text from audit.audit_logs l
+    where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.new_record_id = ${recordId} ${more}
+  )`;
+
+export interface Entry {
+  id: string;
+  json: string;
+}
+
+/** What happened to a record under this key, newest first; a change of the key belongs to both. */
+export async function listEntries(
+  db: Db,
+  table: TrackedTable,
+  recordId: string,
+  page: { before?: string; from?: Date; to?: Date; limit: number },
+): Promise<Entry[]> {
+  const { before, from, to, limit } = page;
+  const more = sql`
+    ${before === undefined ? sql`` : sql`and l.id < ${before}::bigint`}
+    ${from === undefined ? sql`` : sql`and l.created_at >= ${from.toISOString()}::timestamptz`}
+    ${to === undefined ? sql`` : sql`and l.created_at < ${to.toISOString()}::timestamptz`}
+    order by l.id desc limit ${limit}`;
+  const found = await rows<{ idText: string; json: string }>(
+    db,
+    sql`select * from (${ofRecord(table, recordId, more)}) e order by e.id desc limit ${limit}`,
+  );
+  return found.map(({ idText, json }) => ({ id: idText, json }));
+}
+
+/** Times as `to_json` has them in the history of a record, and its image then. */
+export interface Image {
+  /** The entry that left the record so, or that found it so. */
+  entryId: string;
+  /** JSON text of the row; null when there was none. */
+  values: string | null;
+  exact: string | null;
+}
+
+/** The record as the last change until `time` left it, or as the first one after found it; null without either. */
+export async function imageAt(
+  db: Db,
+  table: TrackedTable,
+  recordId: string,
+  time: Date,
+): Promise<Image | null> {
+  const at = sql`${time.toISOString()}::timestamptz`;
+  const isIt = sql`l.table_name = ${table.name} and l.table_schema = ${table.schema}`;
+  const one = (key: SQL, when: SQL, order: SQL) => sql`
+    (select l.* from audit.audit_logs l where ${isIt} and ${key} = ${recordId} and ${when} order by l.id ${order} limit 1)`;
+  const [row] = await rows<Image>(
+    db,
+    sql`
+      with last as (
+        select * from (
+          ${one(sql`l.record_id`, sql`l.created_at <= ${at}`, sql`desc`)}
+          union all
+          ${one(sql`l.new_record_id`, sql`l.created_at <= ${at}`, sql`desc`)}
+        ) l order by l.id desc limit 1
+      ),
+      first as (
+        select * from (
+          ${one(sql`l.record_id`, sql`l.created_at > ${at}`, sql`asc`)}
+          union all
+          ${one(sql`l.new_record_id`, sql`l.created_at > ${at}`, sql`asc`)}
+        ) l order by l.id limit 1
+      )
+      select l.id::text as "entryId",
+        case
+          when l.action in ('DELETE', 'TRUNCATE') then null
+          when l.new_record_id is not null and l.record_id = ${recordId} then null
+          else (coalesce(l.old_values, '{}') || l.new_values)::text
+        end as values,
+        (coalesce(l.exact_values -> 'old', '{}') - coalesce(l.changed_fields, '{}') || coalesce(l.exact_values -> 'new', '{}'))::text as exact
+      from last l
+      union all
+      select f.id::text,
+        case when f.action = 'INSERT' or f.record_id <> ${recordId} then null else f.old_values::text end,
+        (f.exact_values -> 'old')::text
+      from first f
+      where not exists (select from last)`,
+  );
+  return row ?? null;
+}

@@ -1,0 +1,72 @@
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { useDatabase } from "../support/database.ts";
+
+const db = useDatabase();
+const root = path.resolve(import.meta.dirname, "../..");
+
+function afterimage(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = {
+    ...process.env,
+    DATABASE_URL: db.url("app"),
+    WORKER_DATABASE_URL: db.url("worker"),
+    MIGRATE_DATABASE_URL: db.url("admin"),
+  };
+  return new Promise((resolve) => {
+    execFile(process.execPath, ["cli/afterimage.js", ...args], { cwd: root, env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
+}
+
+const entries = () => db.rows("app", "select table_name, record_id, new_values from audit_logs order by id");
+
+beforeAll(async () => {
+  await db.rows(
+    "admin",
+    "create schema app; create table app.one (id int primary key, secret text); create table app.two (id int primary key)",
+  );
+});
+
+test("tables are recorded, rested by the kill switch, and let go, each written down", async () => {
+  expect(await afterimage("track", "app.one", "--exclude", "secret")).toMatchObject({
+    code: 0,
+    stdout: "Recording app.one.\n",
+  });
+  expect(await afterimage("track", "app.two")).toMatchObject({ code: 0 });
+  await db.rows("admin", "insert into app.one values (1, 'x'); insert into app.two values (1)");
+  expect(await entries()).toEqual([
+    { table_name: "one", record_id: "1", new_values: { id: 1 } },
+    { table_name: "two", record_id: "1", new_values: { id: 1 } },
+  ]);
+  expect((await afterimage("capture", "off")).stdout).toContain("2 tables");
+  await db.rows("admin", "insert into app.two values (2)");
+  await afterimage("capture", "on");
+  await db.rows("admin", "insert into app.two values (3)");
+  expect((await afterimage("untrack", "app.two")).stdout).toBe("No longer recording app.two.\n");
+  await db.rows("admin", "insert into app.two values (4)");
+  expect((await entries()).map((entry) => entry.record_id)).toEqual(["1", "1", "3"]);
+  const events = await db.rows(
+    "app",
+    "select action_type from audit_events where action_type ~ 'TRACK|CAPTURE' order by created_at, id",
+  );
+  expect(events.map((event) => event.action_type)).toEqual([
+    "TRACK_TABLE",
+    "TRACK_TABLE",
+    "SWITCH_CAPTURE_OFF",
+    "SWITCH_CAPTURE_ON",
+    "UNTRACK_TABLE",
+  ]);
+}, 30_000);
+
+test.each([
+  [["track", "app.none"], /relation "app.none" does not exist/],
+  [["track", "app.one", "--exclude", "nope"], /Column nope does not exist in app.one/],
+  [["track", "app.one", "--on-error", "panic"], /Allowed choices are block, warn/],
+  [["capture", "maybe"], /Say on or off/],
+])("%j is refused in words", async (args, message) => {
+  const { code, stderr } = await afterimage(...args);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(message);
+});
