@@ -2,7 +2,7 @@ import type { Finding, Measure, Run } from "./support/measure.ts";
 import type { MemoryUse } from "./support/api-process.ts";
 import { HttpClient, type ReadyRequest } from "./support/http-client.ts";
 import { makeEvents, type BenchEvent } from "./support/rows.ts";
-import type { Variant } from "./support/stage.ts";
+import { uncounted, type Variant } from "./support/stage.ts";
 
 const CONNECTIONS = 16;
 const WORKSPACES = 100;
@@ -18,7 +18,7 @@ export const memory: Measure = {
   title: "Memory",
   run: async (run) => {
     const findings: Finding[] = [];
-    for (const variant of run.variants) findings.push(...(await measure(run, variant)));
+    for (const variant of uncounted(run.variants)) findings.push(...(await measure(run, variant)));
     return {
       findings,
       notes: [

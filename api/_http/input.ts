@@ -9,6 +9,8 @@ const SMALL_BODY_BYTES = 64 * 1024;
 /** A caller with a thousand wrong fields learns of the first ones. */
 const ERRORS_MAX = 100;
 const PATH_LENGTH_MAX = 200;
+/** Made once: a schema compiles its parser when it is first used. */
+const NO_QUERY = z.strictObject({});
 export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
 
 interface InputSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
@@ -25,7 +27,7 @@ export async function readInput<P extends z.ZodType, Q extends z.ZodType, B exte
   spec: InputSpec<P, Q, B>,
 ) {
   const params = parse(spec.params, pathValues(c), "path") as z.output<P>;
-  const query = parse(spec.query ?? z.strictObject({}), queryValues(c), "query") as z.output<Q>;
+  const query = parse(spec.query ?? NO_QUERY, queryValues(c), "query") as z.output<Q>;
   const key = spec.method === "get" ? undefined : idempotencyKey(c);
   const read = spec.body ? await readJsonBody(c.req.raw, spec.maxBodyBytes ?? SMALL_BODY_BYTES) : null;
   if (!spec.body && spec.method !== "get") await refuseBody(c.req.raw);

@@ -14,7 +14,10 @@ import { startApi, type Api } from "./api-process.ts";
 /** How the API reaches its database, and whether it counts requests in Redis. */
 export type Variant = "pg" | "neon" | "pg + redis";
 
-/** One key may send 1,000 writes a second; several keep the limits out of what is measured. */
+/** Reads are limited to far fewer than a benchmark sends, so those with Redis take no part in measures that read. */
+export const uncounted = (variants: readonly Variant[]) => variants.filter((one) => one !== "pg + redis");
+
+/** One key is what an application has. Where its requests are counted, several keep the limits out of what is measured. */
 const KEYS = 8;
 const SHARED_BUFFERS_MB_MAX = 1_024;
 /** Postgres' own advice: a quarter of the memory. */
@@ -110,8 +113,9 @@ export class Stage {
       ...(variant === "neon" ? await this.#neon(database.appUrl, worker) : {}),
       ...(variant === "pg + redis" ? await this.#redis() : {}),
     };
+    const keys = variant === "pg + redis" ? database.keys : database.keys.slice(0, 1);
     const logFile = path.join(this.dataDir, `api-${++this.#parts}.log`);
-    const api = await startApi({ env, keys: database.keys, logFile, profileDir: this.#options.profileDir });
+    const api = await startApi({ env, keys, logFile, profileDir: this.#options.profileDir });
     this.#running.push(api);
     return api;
   }

@@ -91,8 +91,10 @@ export type EventRow = Awaited<ReturnType<typeof listEvents>>[number];
 
 /** Events newest first; `limit` rows at most, after `position`. */
 export async function listEvents(db: Db, filter: EventFilter, limit: number, position: EventPosition | null) {
+  // Said twice, because a comparison of rows does not let the planner leave out the months after it.
   const after = position
-    ? sql`(${e.createdAt}, ${e.id}) < (${position.createdAt}::timestamptz, ${position.id}::uuid)`
+    ? sql`(${e.createdAt}, ${e.id}) < (${position.createdAt}::timestamptz, ${position.id}::uuid)
+        and ${e.createdAt} <= ${position.createdAt}::timestamptz`
     : undefined;
   return db
     .select(columns)

@@ -45,27 +45,6 @@ begin
     raise exception 'p_events must be a JSON array of events' using errcode = 'invalid_parameter_value';
   end if;
 
-  -- One event without a natural key is what most requests bring; the statement below costs half as much again for it.
-  if jsonb_array_length(p_events) = 1 and p_events -> 0 ->> 'event_id' is null then
-    insert into audit.audit_events as a (
-      id, workspace_id, occurred_at, created_by_user_id, action_type, resource_type, resource_id,
-      old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
-    )
-    select
-      audit.uuid_v7(), e.workspace_id, e.occurred_at, e.created_by_user_id, e.action_type, e.resource_type,
-      e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id,
-      e.tags, e.metadata
-    from jsonb_to_record(p_events -> 0) as e (
-      workspace_id text, occurred_at timestamptz, created_by_user_id text, action_type text, resource_type text,
-      resource_id text, old_values jsonb, new_values jsonb, changed_fields text[], ip_address inet, user_agent text,
-      request_id text, tags text[], metadata jsonb
-    )
-    returning 1, a.id, a.created_at, false, false
-    into ordinality, id, created_at, duplicate, conflict;
-    return next;
-    return;
-  end if;
-
   for ordinality, id, created_at, duplicate, conflict in
     with incoming as materialized (
       select
