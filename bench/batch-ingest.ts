@@ -3,7 +3,7 @@ import { HttpClient } from "./support/http-client.ts";
 import { batchInsert, openReference } from "./support/reference.ts";
 import { interleave, type Contestant } from "./support/rounds.ts";
 import { makeEvents, seedsFrom, type BenchEvent } from "./support/rows.ts";
-import { compareRates } from "./support/compare.ts";
+import { compareRates, ofPg } from "./support/compare.ts";
 
 const WORKSPACES = 100;
 const SEED = 1;
@@ -56,7 +56,7 @@ async function compare(run: Run, withIds: boolean): Promise<Finding[]> {
     ours: variants,
     measure: (variant) => `${variant}${withIds ? ", with eventIds" : ""}`,
     unit: "rows/s",
-    target: { atLeast: RATIO_MIN },
+    target: (variant) => ofPg(variant, { atLeast: RATIO_MIN }),
   });
 }
 

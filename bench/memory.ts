@@ -35,7 +35,11 @@ async function measure({ stage, sizes }: Run, variant: Variant): Promise<Finding
   const [early, late] = sizes.memoryRequests;
   let sent = 0;
   const sendUntil = async (end: number): Promise<MemoryUse> => {
-    for (; sent < end; sent += PORTION) await client.sendAll(requests(sent, Math.min(PORTION, end - sent)));
+    while (sent < end) {
+      const portion = requests(sent, Math.min(PORTION, end - sent));
+      await client.sendAll(portion);
+      sent += portion.length;
+    }
     return api.memory();
   };
   const before = await sendUntil(early);

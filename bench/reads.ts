@@ -12,6 +12,7 @@ const RESOURCE_EVENTS = 100;
 const TARGETS = 100;
 const PAGE = 10;
 const PAGE_ROWS = 50;
+const WARM_UP = 20;
 const SEED = 3_000_000;
 
 /** What is read, from each of the two databases. */
@@ -40,7 +41,7 @@ export const reads: Measure = {
     return {
       findings,
       notes: [
-        `Reference: ${few.toLocaleString("en")} events and as many trails; ours: ${many.toLocaleString("en")}; a year of months each. One request at a time, by turns from the one and the other. The first read of a filter in an hour also writes an event, because reads are audited; the lines "first" are those. Medians as the client sees them, in brackets the server's own time (0.1 ms steps).`,
+        `Reference: ${few.toLocaleString("en")} events and as many trails; ours: ${many.toLocaleString("en")}; a year of months each. One request at a time, by turns from the one and the other. The first read of a filter in an hour also writes an event, because reads are audited, and finds its pages out of the server's memory; the lines "first" are those, once each. Medians as the client sees them, in brackets the server's own time (0.1 ms steps).`,
       ],
     };
   },
@@ -59,13 +60,17 @@ async function compare(
   const findings: Finding[] = [];
   for (const name of [RESOURCE, PAGE_10, TRAIL]) {
     run.stage.say(`  ${variant}: ${name}`);
-    const first = await alternate(sides, name, run.sizes.reads);
-    // Trails are no part of the audit log, so that reading one writes nothing.
-    if (name !== TRAIL) findings.push(...describe(`${variant}: ${name}, first`, sides, [first]));
+    // Once a filter has been read it is no first read, on any driver: this is the only place with one.
+    if (name === RESOURCE && variant === "pg") {
+      const distinct = Math.min(...sides.map(({ reads: ready }) => ready[name]?.length ?? 0));
+      const first = await alternate(sides, name, Math.min(distinct, run.sizes.reads));
+      findings.push(...describe(`${variant}: ${name}, first`, sides, [first], false));
+    }
+    await alternate(sides, name, WARM_UP);
     const rounds: Pair[] = [];
     for (let round = 0; round < run.rounds; round++)
       rounds.push(await alternate(sides, name, run.sizes.reads));
-    findings.push(...describe(`${variant}: ${name}`, sides, rounds));
+    findings.push(...describe(`${variant}: ${name}`, sides, rounds, variant === "pg"));
   }
   for (const { client } of sides) await client.close();
   await run.stage.stopApis();
@@ -163,7 +168,7 @@ function requireRows(name: string, { text }: Answer): void {
   if (items.length !== wanted) throw new Error(`${name} has ${items.length} events instead of ${wanted}`);
 }
 
-function describe(measure: string, sides: [Side, Side], rounds: Pair[]): Finding[] {
+function describe(measure: string, sides: [Side, Side], rounds: Pair[], isTargeted: boolean): Finding[] {
   const text = (side: 0 | 1) => {
     const all = (kind: keyof Times) => median(rounds.flatMap((pair) => pair[side][kind]));
     return `${all("client").toFixed(2)} ms (${all("server").toFixed(1)})`;
@@ -175,14 +180,14 @@ function describe(measure: string, sides: [Side, Side], rounds: Pair[]): Finding
       reference: text(0),
       ours: text(1),
       ratios: rounds.map(([small, large]) => median(large.client) / median(small.client)),
-      target: { atMost: RATIO_MAX },
+      ...(isTargeted ? { target: { atMost: RATIO_MAX } } : {}),
     },
     {
       measure: `${measure}: p95 of the server's time at ${sides[1].rows.toLocaleString("en")}, ms`,
       reference: `${median(p95(0)).toFixed(1)} ms`,
       ours: `${median(p95(1)).toFixed(1)} ms`,
       ratios: p95(1),
-      target: { atMost: P95_MS_MAX },
+      ...(isTargeted ? { target: { atMost: P95_MS_MAX } } : {}),
     },
   ];
 }

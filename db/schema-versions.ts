@@ -14,7 +14,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/events-read.sql": "ebee0d97c47b1ddd1705d4d37cd972bbc1247c27c005662c46d45d084263d1f4",
   "sql/history-guard.sql": "0ce9ed7daf392be9b58f95118f32ee7a5f27c09642e81e63cb530fe804d02e13",
   "sql/partitions.sql": "c067be2fccce3a6ac644795b540b564593d1a4fb2c104cd85482a50957ac10e9",
-  "sql/idempotency.sql": "5b93cf5df7ecfb3d252077e5d0b621f12609b0008afb4e48f9c9775af01fb7b1",
+  "sql/idempotency.sql": "4a45c39da4cb82c9062f50b726c2d9209dcd4bc035bcf61d1f5d6027bb88437d",
   "sql/trails-due.sql": "b3066774d5e834ab42d4c9c8e7704835a392b003f4b93d31f0d5ea1b0a363f1d",
   "sql/trails.sql": "be4e2b0eccf53be369295e82089b323a316d78ce10c8a593935795ddd45b74e2",
   "sql/events-service.sql": "0b1ef23eb9e15355e522918899f9790c65d3c8ef8c2027641504573a8bb66282",

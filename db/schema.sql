@@ -1006,7 +1006,8 @@ begin
   end if;
 
   if p_idempotency_key is not null then
-    perform audit.finish_idempotent(p_key_id, p_idempotency_key, p_request_hash, 201, v_results);
+    insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
+    values (p_key_id, p_idempotency_key, p_request_hash, 201, v_results);
   end if;
   return query select v_state, v_results;
 end

@@ -40,6 +40,8 @@ export interface Run {
   variants: readonly Variant[];
 }
 
+export type Target = { atLeast: number } | { atMost: number };
+
 /** One line of a table. */
 export interface Finding {
   measure: string;
@@ -47,7 +49,7 @@ export interface Finding {
   ours: string;
   /** Of ours to the reference, one a round; the target is for their median. */
   ratios: readonly number[];
-  target?: { atLeast: number } | { atMost: number };
+  target?: Target;
 }
 
 export interface Result {
