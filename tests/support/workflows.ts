@@ -2,7 +2,7 @@ import { serve as listen } from "@hono/node-server";
 import { serve } from "inngest/edge";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { workflows } from "../../functions/index.ts";
 import { readEnv } from "../../lib/env.ts";
 import { createInngest } from "../../lib/inngest.ts";
@@ -13,6 +13,7 @@ import type { Call } from "./api.ts";
 import { assertDriver, type TestDatabase } from "./database.ts";
 
 const RETRY_BACKOFF_MS = [50];
+const REGISTERED_TIMEOUT_MS = 20_000;
 
 export interface TestWorkflows {
   runtime: Runtime;
@@ -71,6 +72,9 @@ export function useWorkflows(db: TestDatabase, more: Record<string, string> = {}
     running.runtime = createRuntime(env, { inngest, log });
     assertDriver(running.runtime.worker);
     handler = serve({ client: inngest, functions: workflows(running.runtime), servePath: "/api/inngest" });
+    // What is sent before the engine knows the workflows starts none.
+    const known = () => db.rows("admin", "select from inngest.functions");
+    await vi.waitFor(async () => expect(await known()).not.toHaveLength(0), REGISTERED_TIMEOUT_MS);
     running.close = async () => {
       await running.engine.stop();
       await new Promise((resolve) => server.close(resolve));
