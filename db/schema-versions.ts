@@ -6,6 +6,8 @@ export const schemaVersions: Record<string, string> = {
   "migrations/0000_service_stands.sql": "ac9c2076f688b1460ab4efef5ad86b0bf3f4df54bae2e54b8fb82973f2412018",
   "migrations/0001_alerts_arrive.sql": "bafcc5a9bd26bcfab52a477586804d1e5d6ceb9ccef5263930cb190c4d08f004",
   "migrations/0002_row_history.sql": "a6db69d0ddd3842fb28e0d87306ab7162cec2fe36ee454c6978a0ca73e443d36",
+  "migrations/0003_idempotency_without_lock.sql":
+    "a34eaa81cfd5d4b101b9c6cb06f3fcbd7ae83a97a4c3c4d684300d0101955004",
   "sql/home.sql": "ec3d52a04125a6bb487ca4bddf3607a29d5130eb36c5a80aadb1d2944758dd99",
   "sql/events-guard.sql": "0e6f89ee6801a6c59a28fc052f114ed516d5fd6ad9f5b985f75b4ee23cd7af9f",
   "sql/events-chronology.sql": "50929a27b65c0c2631b9e5c374acdde08742dc15c95978e6284f781d8a83f83b",

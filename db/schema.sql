@@ -265,7 +265,6 @@ create table audit.idempotency_keys (
   body jsonb,
   created_at timestamp with time zone not null default clock_timestamp(),
   constraint check_idempotency_key_length CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
-  constraint idempotency_keys_key FOREIGN KEY (key_id) REFERENCES audit.api_keys(id) ON DELETE CASCADE,
   constraint idempotency_keys_pkey PRIMARY KEY (key_id, idempotency_key)
 );
 CREATE INDEX idempotency_keys_created_at ON audit.idempotency_keys USING btree (created_at);

@@ -1,15 +1,5 @@
 import { sql } from "drizzle-orm";
-import {
-  check,
-  foreignKey,
-  index,
-  integer,
-  jsonb,
-  primaryKey,
-  text,
-  uniqueIndex,
-  uuid,
-} from "drizzle-orm/pg-core";
+import { check, index, integer, jsonb, primaryKey, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 import { audit, bytea, createdAt, instant } from "./common.ts";
 
 /** API keys: the secret is shown once and kept only as its SHA-256. */
@@ -55,9 +45,7 @@ export const idempotencyKeys = audit.table(
   },
   (t) => [
     primaryKey({ name: "idempotency_keys_pkey", columns: [t.keyId, t.idempotencyKey] }),
-    foreignKey({ name: "idempotency_keys_key", columns: [t.keyId], foreignColumns: [apiKeys.id] }).onDelete(
-      "cascade",
-    ),
+    // No reference to the key: it would lock the key's row for each write, and keys are never deleted.
     index("idempotency_keys_created_at").on(t.createdAt),
     check("check_idempotency_key_length", sql`length(idempotency_key) between 1 and 200`),
   ],

@@ -65,7 +65,11 @@ async function everyRoute(): Promise<[method: string, path: string, body: unknow
       .replace("{id}", path.startsWith("/jobs") ? "trail-cleanup" : crypto.randomUUID())
       .replace("{runId}", crypto.randomUUID())
       .replaceAll(/\{\w+\}/g, "x");
-    const query = at.endsWith("/export") ? "?format=ndjson" : "";
+    const query = at.endsWith("/export")
+      ? "?format=ndjson"
+      : at.endsWith("/at")
+        ? "?time=2026-01-01T00:00:00Z"
+        : "";
     const body = method === "PATCH" ? { model: "m" } : (VALID_BODIES[at] ?? {});
     return [method, at + query, hasBody ? body : undefined];
   });

@@ -45,7 +45,7 @@ describe("npm start", () => {
   test("serves the API on real parts, and says how to reach each in a file for its owner only", async () => {
     const { dev, end, output } = await stack.start(["--port", "0"]);
     expect(output()).toContain(dev.apiKey);
-    expect(output()).toContain(dev.mailDir);
+    expect(output()).toContain(path.join(path.basename(stack.dataDir), "mail"));
     await createMailer({ url: dev.smtpUrl ?? "", from: "a@localhost" }).send(MAIL);
     expect(fs.readdirSync(dev.mailDir ?? "")).toHaveLength(1);
     expect(fs.statSync(path.join(stack.dataDir, "dev.json")).mode & 0o777).toBe(0o600);

@@ -86,7 +86,7 @@ describe.each(["index", "inngest"])("the function api/%s.js", (name) => {
     const files = built[name]?.files ?? [];
     expect(files).toEqual(expect.arrayContaining([`api/${name}.js`, `dist/${name}.js`, "package.json"]));
     const others = files.filter((file) => file !== `api/${name}.js` && file !== "package.json");
-    expect(others.filter((file) => !/^dist\/[\w-]+\.js$/.test(file))).toEqual([]);
+    expect(others.filter((file) => !/^dist\/[\w.-]+\.js$/.test(file))).toEqual([]);
   });
 });
 
