@@ -1771,6 +1771,9 @@ begin
     loop
       execute format('drop trigger %I on %s', v_trigger, v_relation::regclass);
     end loop;
+    execute format('revoke all on %s from audit_recorder, audit_worker', v_relation::regclass);
+    execute format('drop policy if exists audit_recorder_reads on %s', v_relation::regclass);
+    execute format('drop policy if exists audit_worker_restores on %s', v_relation::regclass);
     v_count := v_count + 1;
   end loop;
   perform audit.forget_tracked(p_table);
@@ -1811,6 +1814,10 @@ declare
   __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
   __row jsonb;
 begin
+  -- Whoever may make a trigger of it could else feed it rows of another table.
+  if tg_relid <> %1$s then
+    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
+  end if;
   if tg_op = 'TRUNCATE' then
     execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
     return null;
@@ -1849,7 +1856,7 @@ begin
   %s
 exception
   when others then
-    raise warning 'The row history of %s misses a change (%%)', sqlstate;
+    raise warning 'The row history of %% misses a change (%%)', %L, sqlstate;
     insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, ended_at, detail, noted_by)
     values (%s, %L, %L, 'error', date_trunc('minute', clock_timestamp()), clock_timestamp(), sqlstate, session_user)
     on conflict do nothing;

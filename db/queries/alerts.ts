@@ -118,6 +118,14 @@ export async function findAlert(db: Db, id: string): Promise<AlertRow | null> {
   return row ?? null;
 }
 
+export async function hasOpenAlert(db: Db, code: string, subject: string): Promise<boolean> {
+  const found = await db
+    .select({ id: a.id })
+    .from(a)
+    .where(and(eq(a.code, code), eq(a.subject, subject), isNull(a.resolvedAt)));
+  return found.length > 0;
+}
+
 /** The alert, held against changes until the transaction ends. */
 export async function lockAlert(db: Db, id: string): Promise<AlertRow | null> {
   const [row] = await db.select().from(a).where(eq(a.id, id)).for("update");

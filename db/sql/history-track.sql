@@ -246,6 +246,9 @@ begin
     loop
       execute format('drop trigger %I on %s', v_trigger, v_relation::regclass);
     end loop;
+    execute format('revoke all on %s from audit_recorder, audit_worker', v_relation::regclass);
+    execute format('drop policy if exists audit_recorder_reads on %s', v_relation::regclass);
+    execute format('drop policy if exists audit_worker_restores on %s', v_relation::regclass);
     v_count := v_count + 1;
   end loop;
   perform audit.forget_tracked(p_table);

@@ -5,13 +5,16 @@ import {
   noteAttempt,
   noteChannelFails,
   noteChannelWorks,
+  type NotificationKind,
 } from "../../db/queries/notifications.ts";
 import { DeliveryError } from "../../lib/delivery.ts";
 import { inTransaction, type WorkerContext } from "../context.ts";
 import { kindOf, type Alerting } from "./channels.ts";
 import { toMessage } from "./message.ts";
 import { CHANNEL_DISABLED, type PlannedMessage } from "./plan-messages.ts";
-import { raiseAlert, resolveAlert } from "./raise.ts";
+import { QUIET_S, raiseAlert, resolveAlert } from "./raise.ts";
+
+const MS_PER_S = 1_000;
 
 export type Delivery =
   | "delivered"
@@ -37,6 +40,8 @@ export async function deliver(
   const { notification, alert } = found;
   if (notification.deliveredAt !== null) return "delivered";
   if (notification.givenUpAt !== null) return "disabled";
+  if (!isTest && isSuperseded(notification.kind, alert.resolvedAt))
+    return refuse(ctx, id, "the alert was resolved meanwhile");
   const channel = ctx.alerting.channels.find((one) => one.id === notification.channel);
   if (!channel) return refuse(ctx, id, "channel is no longer configured");
   if (!isTest && (await disabledChannels(ctx.db)).has(channel.id)) return refuse(ctx, id, CHANNEL_DISABLED);
@@ -52,6 +57,10 @@ export async function deliver(
   });
   return "delivered";
 }
+
+/** Trouble that is over for good is not told after its end was. */
+const isSuperseded = (kind: NotificationKind, resolvedAt: Date | null): boolean =>
+  kind !== "resolved" && resolvedAt !== null && resolvedAt.getTime() < Date.now() - QUIET_S * MS_PER_S;
 
 async function refuse(ctx: Ctx, id: string, reason: string): Promise<Delivery> {
   await giveUp(ctx.db, id, reason);

@@ -1,4 +1,5 @@
-import { findAlert } from "../../db/queries/alerts.ts";
+import { findAlert, hasOpenAlert, type AlertRow } from "../../db/queries/alerts.ts";
+import type { Db } from "../../db/client.ts";
 import {
   disabledChannels,
   insertNotifications,
@@ -44,8 +45,7 @@ export async function planMessages(
     await notePickedUp(db, requestId);
     const isTest = alert.code === "alert.test";
     if (!isTest && (await isQuiet({ ...ctx, db }))) return [];
-    // Resolved again after this was asked for means that another request waits for that.
-    if (kind === "resolved" && !(alert.resolvedAt && alert.resolvedAt <= request.createdAt)) return [];
+    if (await isPast(db, kind, alert, request.createdAt)) return [];
     if (ctx.alerting.channels.length === 0) sayOnce(ctx.log);
     const channels = ctx.alerting.channels
       .map((one) => one.id)
@@ -58,6 +58,15 @@ export async function planMessages(
       .filter((one) => one.deliveredAt === null && one.givenUpAt === null)
       .map(({ id, channel }) => ({ id, channel, isTest }));
   });
+}
+
+/** Whether a message would no longer be true: a resolved one when the trouble is back, a reminder when nobody waits. */
+async function isPast(db: Db, kind: NotificationKind, alert: AlertRow, askedAt: Date): Promise<boolean> {
+  if (kind === "reminded") return alert.resolvedAt !== null || alert.acknowledgedAt !== null;
+  if (kind === "raised") return false;
+  // Resolved again after this was asked for means that another request waits for that.
+  if (alert.resolvedAt === null || alert.resolvedAt > askedAt) return true;
+  return hasOpenAlert(db, alert.code, alert.subject);
 }
 
 let isSaid = false;

@@ -406,6 +406,8 @@ describe("track()", () => {
     expect(await recorded("twice", "insert into app.twice values (2)")).toEqual([]);
     expect(await history("twice")).toHaveLength(1);
     expect(await sql("select from pg_trigger where tgrelid = 'app.twice'::regclass")).toEqual([]);
+    const [rights] = await sql("select has_table_privilege('audit_worker', 'app.twice', 'delete') as may");
+    expect(rights).toEqual({ may: false });
   });
 
   test("with on_error => 'warn' lets a write through that the history cannot take", async () => {
@@ -424,6 +426,27 @@ describe("track()", () => {
       { table_name: "soft", reason: "error", detail: "42P01" },
     ]);
   });
+});
+
+test("a name with quotes and percent signs is recorded, in either mode", async () => {
+  for (const mode of ["block", "warn"]) {
+    const name = `o'dd "%s" % ${mode}`;
+    const quoted = `app."${name.replaceAll('"', '""')}"`;
+    await sql(`create table ${quoted} (id int primary key)`);
+    await sql("select audit.track($1::regclass, on_error => $2)", [quoted, mode]);
+    expect(await recorded(name, `insert into ${quoted} values (1)`)).toHaveLength(1);
+  }
+});
+
+test("a table's capture function records no other table", async () => {
+  await sql("create table app.real (id int primary key); select audit.track('app.real')");
+  const [found] = await sql("select 'app.real'::regclass::oid::text as oid");
+  await sql("create table app.fake (id int primary key)");
+  await sql(
+    `create trigger forge after insert on app.fake referencing new table as __new for each statement execute function audit.capture_${found?.oid}()`,
+  );
+  await expect(sql("insert into app.fake values (666)")).rejects.toMatchObject({ code: "42501" });
+  expect(await history("real")).toEqual([]);
 });
 
 describe("the kill switch", () => {
