@@ -17,6 +17,7 @@ const AFTER_TABLES = [
   "trails-due",
   "trails",
   "events-service",
+  "history-images",
   "history-capture",
   "history-track",
   "history-switch",

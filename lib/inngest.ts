@@ -1,5 +1,6 @@
 import { Inngest } from "inngest";
 import { safeError, type Logger } from "./logger.ts";
+import { within } from "./promises.ts";
 
 const SEND_TIMEOUT_MS = 5_000;
 // Steps run back to back in one request for this long; below the function's maxDuration.
@@ -41,12 +42,5 @@ export interface WorkflowEvent {
 export type EventSender = (events: WorkflowEvent[]) => Promise<void>;
 
 export function createSender(inngest: Inngest): EventSender {
-  return async (events) => {
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      const error = new Error(`the workflow engine did not answer within ${SEND_TIMEOUT_MS} ms`);
-      timer = setTimeout(reject, SEND_TIMEOUT_MS, error);
-    });
-    await Promise.race([inngest.send(events), tooLate]).finally(() => clearTimeout(timer));
-  };
+  return async (events) => void (await within(SEND_TIMEOUT_MS, inngest.send(events)));
 }

@@ -1,4 +1,5 @@
-import { checkReadiness, type Readiness } from "../../services/readiness/check.ts";
+import { checkReadiness } from "../../services/readiness/check.ts";
+import { shareFor } from "../../lib/promises.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
 
@@ -39,14 +40,4 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     if (readiness.status !== "fail") return c.json(readiness);
     return c.json(readiness, 503, { "retry-after": String(RETRY_AFTER_S) });
   });
-}
-
-function shareFor(ms: number, check: () => Promise<Readiness>): () => Promise<Readiness> {
-  let last: Promise<Readiness> | undefined;
-  let until = 0;
-  return () => {
-    if (last !== undefined && performance.now() < until) return last;
-    until = Infinity;
-    return (last = check().finally(() => (until = performance.now() + ms)));
-  };
 }

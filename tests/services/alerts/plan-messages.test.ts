@@ -2,10 +2,11 @@ import { expect, test } from "vitest";
 import { deliver } from "../../../services/alerts/deliver.ts";
 import type { Channel } from "../../../services/alerts/channels.ts";
 import { planMessages, type MessageRequest } from "../../../services/alerts/plan-messages.ts";
-import { raiseAlert, type NewAlert } from "../../../services/alerts/raise.ts";
+import { remindOfAlerts } from "../../../services/alerts/remind.ts";
+import { raiseAlert, resolveAlert, type NewAlert } from "../../../services/alerts/raise.ts";
 import { alertingContext } from "../../../services/runtime.ts";
 import { useApi } from "../../support/api.ts";
-import { newAlert } from "./support.ts";
+import { newAlert, pass } from "./support.ts";
 
 const api = useApi();
 const channel = (id: string): Channel => ({ id, send: async () => undefined });
@@ -77,4 +78,46 @@ test("a fault of our own in a channel is tried again, and its words are not kept
   expect(await deliver({ ...ctx, alerting }, message, { isLast: false })).toEqual({ retryAfterSeconds: 0 });
   expect(await rowsOf(request)).toMatchObject([{ last_error: "failed before it was sent (TypeError)" }]);
   expect(api.logs.filter((line) => line.includes("CANARY"))).toEqual([]);
+});
+
+test("the end of a trouble is not told when it is back under a new alert", async () => {
+  const alert = newAlert();
+  const ctx = contextOf(["mail"]);
+  await raiseAlert(ctx, alert);
+  await resolveAlert(ctx, alert.code, alert.subject);
+  const end = api.engine.sent.at(-1)?.data as unknown as MessageRequest;
+  expect(end).toMatchObject({ kind: "resolved" });
+  await pass(api, alert.subject, "11 minutes");
+  await raiseAlert(ctx, alert);
+  expect(await planMessages(ctx, end)).toEqual([]);
+});
+
+test.each(["acknowledged", "resolved"])(
+  "a reminder of an alert that is %s meanwhile is not sent",
+  async (end) => {
+    const alert = newAlert();
+    const ctx = contextOf(["mail"]);
+    const { alertId } = await requestFor(alert);
+    await pass(api, alert.subject, "25 hours");
+    await remindOfAlerts(ctx);
+    const reminder = api.engine.sent.at(-1)?.data as unknown as MessageRequest;
+    expect(reminder).toMatchObject({ kind: "reminded", alertId });
+    if (end === "resolved") await resolveAlert(ctx, alert.code, alert.subject);
+    else await api.call("POST", `/alerts/${alertId}/acknowledge`);
+    expect(await planMessages(ctx, reminder)).toEqual([]);
+  },
+);
+
+test("a message that could not be delivered is not told after its alert is over for good", async () => {
+  const alert = newAlert();
+  const request = await requestFor(alert);
+  const ctx = contextOf(["mail"]);
+  const [message] = await planMessages(ctx, request);
+  if (!message) throw new Error("nothing was planned");
+  await resolveAlert(ctx, alert.code, alert.subject);
+  await pass(api, alert.subject, "11 minutes");
+  expect(await deliver(ctx, message, { isLast: false })).toBe("disabled");
+  expect(await rowsOf(request)).toMatchObject([
+    { last_error: "the alert was resolved meanwhile", attempts: 0 },
+  ]);
 });
