@@ -22,6 +22,12 @@ const AFTER_TABLES = [
   "history-track",
   "history-switch",
   "history-read",
+  "restore-draft",
+  "restore-match",
+  "restore-check",
+  "restore-items",
+  "restore-apply",
+  "restore-verify",
   "comments",
 ];
 export const GRANTS = ["grants", "grants-keeper"];

@@ -8,6 +8,7 @@ export const schemaVersions: Record<string, string> = {
   "migrations/0002_row_history.sql": "a6db69d0ddd3842fb28e0d87306ab7162cec2fe36ee454c6978a0ca73e443d36",
   "migrations/0003_idempotency_without_lock.sql":
     "a34eaa81cfd5d4b101b9c6cb06f3fcbd7ae83a97a4c3c4d684300d0101955004",
+  "migrations/0004_restores.sql": "930b9ae3933e0d80a62de3855ecdefd854b02f3a4cfcffcf9d1a6b0a4353f4f4",
   "sql/home.sql": "ec3d52a04125a6bb487ca4bddf3607a29d5130eb36c5a80aadb1d2944758dd99",
   "sql/events-guard.sql": "0e6f89ee6801a6c59a28fc052f114ed516d5fd6ad9f5b985f75b4ee23cd7af9f",
   "sql/events-chronology.sql": "50929a27b65c0c2631b9e5c374acdde08742dc15c95978e6284f781d8a83f83b",
@@ -25,7 +26,13 @@ export const schemaVersions: Record<string, string> = {
   "sql/history-track.sql": "1480a040681fefbe43e3bf5693e51f212319855095bf2bd7e0b8fb7e36645925",
   "sql/history-switch.sql": "502fc225f96c33b855917a678e90fc640a9892a7e636baa8116791a5443d139c",
   "sql/history-read.sql": "5387209a9ec058e5c6414f39aecce14034ded64f769471082e24353a484f426f",
+  "sql/restore-draft.sql": "a190ba15ec65d59396b10fa4829663c699038ac813e7b2b57717127783199a1a",
+  "sql/restore-match.sql": "df7b14cef67a8c7b43ac5581f5d6b7029de5fdc21477c545164ea3739d5feecc",
+  "sql/restore-check.sql": "3a96433ba4bd89a25c0a8367cda8bdc4b957a477cd07bf99d9291a2d394a9166",
+  "sql/restore-items.sql": "0a66282bbb11fec5547e460678ad53cda0e42a7117f6b9c85ecb82ee402e66ca",
+  "sql/restore-apply.sql": "0b8881c71a2ae6ea1d2dfe06edc998ad48665ce50be6914dfcaea155fd182493",
+  "sql/restore-verify.sql": "6ace7a66db27505a6994ff5d1ffc7cb9c4fa71f20e176f46f04a43dd3b54e662",
   "sql/comments.sql": "4e189db6cc9bd630ed3785f090df29b0e1138b124fdf880cc83df4e9d085159b",
-  "sql/grants.sql": "aff647e29ef8f4f5c3a9c94615432731b3f2d8d983ac533f00deda5186c8e900",
+  "sql/grants.sql": "a7e7ea96928df138fa521729ff9e461a7427b7c1244d2f8dc84096c4c051856d",
   "sql/grants-keeper.sql": "5c8c27028b07c8cf2a07d1d9ab7c86329945022dc4b43053b03cdf74bb5dc754",
 };

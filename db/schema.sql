@@ -321,6 +321,127 @@ create table audit.projects (
   constraint projects_pkey PRIMARY KEY (project_id)
 );
 
+create table audit.restore_chunks (
+  run_id uuid not null,
+  chunk integer not null,
+  txid xid8 not null default pg_current_xact_id(),
+  applied_count integer not null,
+  skipped_count integer not null,
+  applied_at timestamp with time zone not null default clock_timestamp(),
+  constraint restore_chunks_pkey PRIMARY KEY (run_id, chunk)
+);
+
+create table audit.restore_effects (
+  run_id uuid not null,
+  repeat integer not null default 0,
+  kind text not null,
+  name text not null,
+  is_done boolean not null default false,
+  detail jsonb,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  done_at timestamp with time zone,
+  constraint check_restore_effect_kind CHECK ((kind = ANY (ARRAY['flush'::text, 'enqueue'::text, 'check'::text]))),
+  constraint restore_effects_pkey PRIMARY KEY (run_id, repeat, kind, name)
+);
+
+create table audit.restore_items (
+  run_id uuid not null,
+  "position" integer not null,
+  chunk integer not null,
+  batch integer not null,
+  relation oid not null,
+  record_id text not null,
+  live_record_id text,
+  action text not null,
+  origin text not null,
+  entry_id bigint,
+  columns text[],
+  target jsonb,
+  target_exact jsonb,
+  live jsonb,
+  live_exact jsonb,
+  live_digest bytea,
+  conflict text,
+  constraint check_restore_action CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text]))),
+  constraint check_restore_live CHECK (((action = 'insert'::text) = (live_record_id IS NULL))),
+  constraint check_restore_target CHECK (((action = 'delete'::text) = (target IS NULL))),
+  constraint restore_items_pkey PRIMARY KEY (run_id, "position")
+);
+
+create table audit.restore_outcomes (
+  run_id uuid not null,
+  "position" integer not null,
+  outcome text not null,
+  digest bytea,
+  detail text,
+  constraint check_restore_outcome CHECK ((outcome = ANY (ARRAY['applied'::text, 'skipped'::text]))),
+  constraint restore_outcomes_pkey PRIMARY KEY (run_id, "position")
+);
+
+create table audit.restore_runs (
+  id uuid not null default audit.uuid_v7(),
+  rollback_of uuid,
+  status text not null,
+  target jsonb not null,
+  options jsonb not null,
+  reason text not null,
+  incident text,
+  digest text not null,
+  tables jsonb not null,
+  problems jsonb not null,
+  item_count integer not null,
+  chunk_starts integer[] not null,
+  requested_by_user_id text not null,
+  requested_by_key_id uuid not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  expires_at timestamp with time zone not null,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  approval_needed text,
+  approval_expires_at timestamp with time zone,
+  decision text,
+  decided_by_user_id text,
+  decided_at timestamp with time zone,
+  decision_note text,
+  cancel_requested_at timestamp with time zone,
+  cancel_requested_by_user_id text,
+  epoch integer not null default 1,
+  heartbeat_at timestamp with time zone,
+  snapshot_id uuid,
+  effects_repeat integer not null default 0,
+  error text,
+  report jsonb,
+  constraint check_restore_decided CHECK (((decision IS NULL) = (decided_by_user_id IS NULL))),
+  constraint check_restore_decision CHECK ((decision = ANY (ARRAY['approved'::text, 'rejected'::text]))),
+  constraint check_restore_epoch CHECK ((epoch >= 1)),
+  constraint check_restore_reason CHECK (((length(reason) >= 1) AND (length(reason) <= 2000))),
+  constraint check_restore_status CHECK ((status = ANY (ARRAY['planned'::text, 'awaiting_approval'::text, 'running'::text, 'completed'::text, 'needs_attention'::text, 'failed'::text, 'cancelled'::text, 'rejected'::text, 'expired'::text, 'rolling_back'::text, 'rolled_back'::text]))),
+  constraint restore_runs_pkey PRIMARY KEY (id)
+);
+CREATE INDEX restore_runs_rollback_of ON audit.restore_runs USING btree (rollback_of) WHERE (rollback_of IS NOT NULL);
+CREATE INDEX restore_runs_status ON audit.restore_runs USING btree (status, id);
+
+create table audit.restore_snapshot_rows (
+  run_id uuid not null,
+  "position" integer not null,
+  image jsonb not null,
+  exact jsonb,
+  digest bytea not null,
+  constraint restore_snapshot_rows_pkey PRIMARY KEY (run_id, "position")
+);
+
+create table audit.restore_steps (
+  run_id uuid not null,
+  step text not null,
+  attempt integer not null,
+  started_at timestamp with time zone not null default clock_timestamp(),
+  ended_at timestamp with time zone,
+  outcome text,
+  detail jsonb,
+  constraint check_restore_step_outcome CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text]))),
+  constraint restore_steps_pkey PRIMARY KEY (run_id, step, attempt)
+);
+
 create table audit.schema_versions (
   name text not null,
   checksum text not null,
@@ -428,6 +549,102 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.apply_restore_chunk(p_run uuid, p_chunk integer, p_epoch integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_run audit.restore_runs;
+  v_done audit.restore_chunks;
+  v_batch record;
+  v_conflicts int[];
+  v_mode text;
+  v_statement text;
+  v_first int;
+  v_last int;
+  v_missing int;
+  v_counts record;
+begin
+  perform audit.pin_restore_session();
+  -- A second delivery of the same step waits here, and finds the chunk done.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_run::text, 7));
+  select * into strict v_run from audit.restore_runs where id = p_run;
+  if v_run.epoch <> p_epoch or v_run.status <> 'running' then
+    return pg_catalog.jsonb_build_object('state', 'superseded');
+  end if;
+  select * into v_done from audit.restore_chunks where run_id = p_run and chunk = p_chunk;
+  if found then
+    return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_done.applied_count, 'skipped', v_done.skipped_count);
+  end if;
+  if v_run.cancel_requested_at is not null then
+    return pg_catalog.jsonb_build_object('state', 'cancelled');
+  end if;
+  v_mode := v_run.options ->> 'onConflict';
+  perform
+    pg_catalog.set_config('audit.restore_id', p_run::text, true),
+    pg_catalog.set_config('app.user_id', v_run.requested_by_user_id, true),
+    pg_catalog.set_config('app.request_id', '', true);
+  set constraints all deferred;
+
+  v_first := v_run.chunk_starts[p_chunk];
+  v_last := coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
+  v_conflicts := audit.lock_restore_rows(p_run, v_first, v_last, v_mode);
+  if v_conflicts <> '{}' and v_mode = 'fail' then
+    return pg_catalog.jsonb_build_object(
+      'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
+      'items', (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+          'position', i.position, 'table', i.relation::pg_catalog.regclass::text, 'recordId', i.record_id) order by i.position)
+        from audit.restore_items i
+        where i.run_id = p_run and i.position = any (v_conflicts[1:20])
+      )
+    );
+  end if;
+  if v_mode = 'skip' then
+    insert into audit.restore_outcomes (run_id, position, outcome, detail)
+    select p_run, c, 'skipped', 'changed since the plan' from unnest(v_conflicts) c;
+  end if;
+
+  for v_batch in
+    select i.batch, i.relation, i.action, n.nspname as schema_name, min(i.position) as first, max(i.position) as last
+    from audit.restore_items i
+    join pg_catalog.pg_class c on c.oid = i.relation
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where i.run_id = p_run and i.position between v_first and v_last
+    group by i.batch, i.relation, i.action, n.nspname
+    order by i.batch
+  loop
+    -- What the application's triggers name without a schema is looked for where they live.
+    perform pg_catalog.set_config('search_path', pg_catalog.quote_ident(v_batch.schema_name) || ', public', true);
+    for v_statement in
+      select audit.write_statements(p_run, v_batch.relation, v_batch.action, v_batch.first, v_batch.last, v_conflicts, v_mode = 'overwrite')
+    loop
+      execute v_statement using p_run, v_batch.first, v_batch.last, v_conflicts;
+    end loop;
+  end loop;
+  set constraints all immediate;
+  perform pg_catalog.set_config('search_path', 'audit, public', true);
+
+  select count(*) into v_missing
+  from audit.restore_items i
+  where i.run_id = p_run and i.position between v_first and v_last
+    and not exists (select from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position);
+  if v_missing > 0 then
+    raise exception '% rows were not written', v_missing
+      using errcode = 'AF001', hint = 'A trigger or a policy of the application suppressed them.';
+  end if;
+  perform audit.move_sequences(p_run, v_first, v_last);
+  select count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped
+  into v_counts
+  from audit.restore_items i
+  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position
+  where i.run_id = p_run and i.position between v_first and v_last;
+  insert into audit.restore_chunks (run_id, chunk, applied_count, skipped_count) values (p_run, p_chunk, v_counts.applied, v_counts.skipped);
+  return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
  RETURNS TABLE(state text, status integer, body jsonb)
  LANGUAGE plpgsql
@@ -463,6 +680,75 @@ begin
   else
     return query select 'mismatch', null::int, null::jsonb;
   end if;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.begin_restore_draft()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.pin_restore_session();
+  create temp table restore_entries (
+    id bigint not null,
+    created_at timestamptz not null,
+    relation oid not null,
+    record_id text not null,
+    new_record_id text,
+    action text not null,
+    changed_fields text[],
+    txid xid8 not null
+  ) on commit drop;
+  create temp table restore_draft (
+    draft_id int generated always as identity primary key,
+    relation oid not null,
+    -- The key at the point, and the key under which the row may live now.
+    record_id text not null,
+    live_record_id text not null,
+    is_live boolean not null default true,
+    -- Whether there was a row at the point; its image.
+    is_there boolean not null,
+    entry_id bigint,
+    entry_at timestamptz,
+    target jsonb,
+    exact jsonb,
+    -- The columns to set back; null is the whole row.
+    fields text[],
+    -- What the undone changes left, to see whether somebody changed it since; null is not asked.
+    last_entry_id bigint,
+    last_entry_at timestamptz,
+    left_image jsonb,
+    removed_txid xid8,
+    origin text not null default 'target',
+    is_matched boolean not null default false,
+    is_expanded boolean not null default false,
+    -- What to do, in which order.
+    action text,
+    columns text[],
+    is_early boolean not null default false,
+    rank int not null default 0,
+    level int,
+    is_cyclic boolean not null default false,
+    conflict text
+  ) on commit drop;
+  create unique index on pg_temp.restore_draft (relation, record_id) where is_there;
+  create index on pg_temp.restore_draft (relation, live_record_id);
+  create temp table restore_live (
+    draft_id int primary key,
+    record_id text not null,
+    image jsonb not null,
+    exact jsonb,
+    digest bytea not null
+  ) on commit drop;
+  create temp table restore_problems (
+    severity text not null,
+    code text not null,
+    relation oid,
+    record_id text,
+    detail jsonb not null default '{}'
+  ) on commit drop;
 end
 $function$;
 
@@ -559,6 +845,87 @@ CREATE OR REPLACE FUNCTION audit.changed_keys(p_old jsonb, p_new jsonb)
 RETURN (SELECT array_agg(k.k ORDER BY (k.k COLLATE "C")) AS array_agg FROM jsonb_object_keys((changed_keys.p_old || changed_keys.p_new)) k(k) WHERE ((changed_keys.p_old -> k.k) IS DISTINCT FROM (changed_keys.p_new -> k.k)));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_access()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into pg_temp.restore_problems (severity, code, relation)
+  select 'blocking', 'no_access', r.relation
+  from (select distinct relation from pg_temp.restore_draft) r
+  join pg_class c on c.oid = r.relation
+  where not (
+      has_table_privilege(r.relation, 'select') and has_table_privilege(r.relation, 'insert')
+      and has_table_privilege(r.relation, 'update') and has_table_privilege(r.relation, 'delete')
+    )
+    or c.relrowsecurity and row_security_active(r.relation) and not exists (
+      select from pg_policy p where p.polrelid = r.relation and p.polname = 'audit_worker_restores'
+    );
+  insert into pg_temp.restore_problems (severity, code, relation, detail)
+  select 'loss', 'history_gap', g.relation, jsonb_build_object('from', g.began_at, 'to', g.ended_at, 'reason', g.reason)
+  from audit.capture_gaps g
+  join audit.tracked_tables t on t.relation = g.relation
+  where t.root in (select relation from pg_temp.restore_draft)
+    and coalesce(g.ended_at, 'infinity') > coalesce((select min(entry_at) from pg_temp.restore_draft where relation = t.root), '-infinity');
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_dependents()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+begin
+  for v_key in
+    select k.*
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where not is_there)) k
+    where k.parent in (select relation from pg_temp.restore_draft where not is_there)
+  loop
+    if not has_table_privilege(v_key.child, 'select') then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      values (
+        case when v_key.on_delete in ('a', 'r') then 'note' else 'blocking' end, 'unseen_dependents', v_key.parent,
+        jsonb_build_object('constraint', v_key.name, 'child', v_key.child::regclass::text)
+      );
+      continue;
+    end if;
+    execute format(
+      $sql$
+insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+select 'blocking', 'dependents', %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'child', %3$L::text, 'rows', count(*))
+from pg_temp.restore_draft d
+join pg_temp.restore_live l on l.draft_id = d.draft_id
+join %4$s __t on %5$s
+where d.relation = %1$s and not d.is_there and not exists (
+  select from pg_temp.restore_draft c where %6$s
+)
+group by d.record_id
+$sql$,
+      v_key.parent, v_key.name, v_key.child::regclass::text, v_key.child::regclass,
+      (
+        select string_agg(format('__t.%I = (l.image ->> %L)::%s', k.c, k.p, format_type(a.atttypid, a.atttypmod)), ' and ')
+        from unnest(v_key.child_columns, v_key.parent_columns) k (c, p)
+        join pg_attribute a on a.attrelid = v_key.child and a.attname = k.c
+      ),
+      coalesce(
+        (
+          select format('c.relation = %s and c.live_record_id = %s and (not c.is_there or c.target ?& %L::text[] and not (%s))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t'), v_key.child_columns,
+            audit.reference_sql('c.target', v_key.child_columns, 'l.image', v_key.parent_columns))
+          from audit.tracked_tables t where t.relation = v_key.child
+        ),
+        'false'
+      )
+    );
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.check_event_chronology()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -601,6 +968,64 @@ begin
       where s.last_created_at < excluded.last_created_at;
   end if;
   return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_unique()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_index record;
+begin
+  for v_index in
+    select i.indrelid as relation, i.indexrelid::regclass::text as name, c.columns
+    from (select distinct relation from pg_temp.restore_draft where is_there) r
+    join pg_index i on i.indrelid = r.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+    cross join lateral (
+      select array_agg(a.attname::text order by k.o) as columns
+      from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality k (n, o)
+      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n
+    ) c
+    order by 1, 2
+  loop
+    execute format(
+      $sql$
+create temp table restore_holders on commit drop as
+select __d.draft_id, __d.record_id, %1$s as holder
+from pg_temp.restore_draft __d
+left join pg_temp.restore_live __l on __l.draft_id = __d.draft_id
+cross join lateral jsonb_to_record(__d.target) as %2$s
+join %3$s __t on %4$s
+where __d.relation = %5$s and __d.is_there and __d.target ?& %6$L::text[]
+  and (__l.draft_id is null or not (%7$s)) and (__d.fields is null or __d.fields && %6$L::text[])
+  and (__l.draft_id is null or __l.record_id <> %1$s)
+$sql$,
+      audit.record_key_sql(v_index.relation, '__t'), audit.image_record_sql(v_index.relation, v_index.columns),
+      v_index.relation::regclass, (select string_agg(format('__t.%I = __r.%I', c, c), ' and ') from unnest(v_index.columns) c),
+      v_index.relation, v_index.columns,
+      (select string_agg(format('__d.target -> %L is not distinct from __l.image -> %L', c, c), ' and ') from unnest(v_index.columns) c)
+    );
+    update pg_temp.restore_draft d
+    set is_early = true
+    from pg_temp.restore_holders h
+    where d.relation = v_index.relation and d.live_record_id = h.holder and d.draft_id <> h.draft_id;
+    update pg_temp.restore_draft d
+    set conflict = coalesce(d.conflict, 'unique_clash')
+    from pg_temp.restore_holders h
+    where d.draft_id = h.draft_id and not exists (
+      select from pg_temp.restore_draft o where o.relation = v_index.relation and o.live_record_id = h.holder and o.draft_id <> h.draft_id
+    );
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select 'conflict', 'unique_clash', v_index.relation, h.record_id, jsonb_build_object('index', v_index.name, 'columns', v_index.columns, 'holder', h.holder)
+    from pg_temp.restore_holders h
+    where not exists (
+      select from pg_temp.restore_draft o where o.relation = v_index.relation and o.live_record_id = h.holder and o.draft_id <> h.draft_id
+    );
+    drop table pg_temp.restore_holders;
+  end loop;
 end
 $function$;
 
@@ -708,6 +1133,42 @@ begin
 end
 $function$;
 
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.decide_actions(p_strict boolean)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_stay int;
+begin
+  delete from pg_temp.restore_draft d
+  where not d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
+  with gone as (
+    delete from pg_temp.restore_draft d where not d.is_there and not p_strict returning 1
+  )
+  select count(*) into v_stay from gone;
+  update pg_temp.restore_draft d
+  set
+    action = case when not d.is_there then 'delete' when r.draft_id is null then 'insert' else 'update' end,
+    columns = case
+      when d.is_there and r.draft_id is not null
+      then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields)
+    end
+  from pg_temp.restore_draft o
+  left join pg_temp.restore_live r on r.draft_id = o.draft_id
+  where d.draft_id = o.draft_id;
+  delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
+  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+  select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
+  from pg_temp.restore_draft d
+  join lateral audit.restore_columns(d.relation) c on c.is_fixed_identity and c.name = any (d.columns)
+  where d.action = 'update' and d.columns is not null;
+  analyze pg_temp.restore_draft;
+  return v_stay;
+end
+$function$;
+
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.delete_due_trails(p_limit integer DEFAULT 1000)
  RETURNS integer
@@ -740,6 +1201,14 @@ begin
   return v_deleted;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.delete_sql(p_relation oid, p_mine text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN format('with __w as (delete from %s as __t using audit.restore_items __i where %s and %s returning __i.position as __position) insert into audit.restore_outcomes (run_id, position, outcome) select $1, __w.__position, ''applied'' from __w'::text, (p_relation)::regclass, p_mine, audit.key_match_sql(p_relation, '__t'::text, '__i.live_record_id'::text));
 
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.delete_trails_of_deleted_projects(p_limit integer DEFAULT 1000)
@@ -774,6 +1243,328 @@ begin
       and not exists (select from audit.audit_trails t where t.project_id = p.project_id);
   end if;
   return v_deleted;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_actor(p_user_id text, p_from timestamp with time zone, p_to timestamp with time zone, p_relations oid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count int;
+begin
+  insert into pg_temp.restore_entries
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  from audit.audit_logs l
+  join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+  where l.user_id = p_user_id and l.created_at >= p_from and l.created_at < p_to
+    and (p_relations is null or t.relation = any (p_relations));
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_children(p_at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_added int;
+  v_count int := 0;
+begin
+  for v_key in
+    select k.*, t.table_schema, t.table_name
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where removed_txid is not null and not is_expanded)) k
+    join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
+    where k.on_delete in ('c', 'n', 'd')
+  loop
+    execute format(
+      $sql$
+insert into pg_temp.restore_draft (
+  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, last_entry_id, last_entry_at, removed_txid, origin
+)
+select
+  %1$s, f.record_id, coalesce(l.new_record_id, l.record_id), true, f.id, f.created_at, f.old_values,
+  nullif(f.exact_values -> 'old', 'null'),
+  case when l.action = 'UPDATE' then l.changed_fields end, case when l.action = 'UPDATE' then l.id end,
+  case when l.action = 'UPDATE' then l.created_at end, case when l.action <> 'UPDATE' then l.txid end, 'child'
+from pg_temp.restore_draft d
+join audit.audit_logs l on l.txid = d.removed_txid and l.table_schema = %2$L and l.table_name = %3$L
+  and l.action %4$s and %5$s
+cross join lateral (
+  select * from audit.audit_logs f
+  where f.table_schema = %2$L and f.table_name = %3$L and f.record_id = l.record_id
+    and case when $1 is null then f.txid = l.txid else f.created_at > $1 end
+  order by f.id limit 1
+) f
+where d.relation = %6$s and d.is_there and not d.is_expanded and d.removed_txid is not null and f.action <> 'INSERT'
+  and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id)
+on conflict (relation, record_id) where is_there do nothing
+$sql$,
+      v_key.child, v_key.table_schema, v_key.table_name,
+      case v_key.on_delete when 'c' then 'in (''DELETE'', ''TRUNCATE'')' else '= ''UPDATE''' end,
+      audit.reference_sql('l.old_values', v_key.child_columns, 'd.target', v_key.parent_columns)
+        || case v_key.on_delete when 'c' then '' else format(' and %L = any (l.changed_fields)', v_key.child_columns[1]) end,
+      v_key.parent
+    ) using p_at;
+    get diagnostics v_added = row_count;
+    v_count := v_count + v_added;
+  end loop;
+  update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_parents(p_at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_added int;
+  v_count int := 0;
+begin
+  delete from pg_temp.restore_problems where code = 'missing_parent';
+  for v_key in
+    select k.*, t.table_schema, t.table_name, t.relation as tracked,
+      k.parent_columns = array(select c.name from audit.captured_columns(k.parent) c where c.key_position is not null order by c.key_position) as is_by_key
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where is_there)) k
+    left join audit.tracked_tables t on t.relation = k.parent and t.relation = t.root
+    where k.child in (select relation from pg_temp.restore_draft where is_there)
+  loop
+    -- The foreign key itself is checked with its owner's rights when the rows are written.
+    continue when not has_table_privilege(v_key.parent, 'select');
+    execute format(
+      $sql$
+create temp table restore_missing on commit drop as
+select d.draft_id, d.record_id, d.target
+from pg_temp.restore_draft d
+left join pg_temp.restore_live r on r.draft_id = d.draft_id
+where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
+  and (r.draft_id is null or not (%4$s))
+  and (d.fields is null or d.fields && %2$L::text[])
+  and not exists (
+    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s
+  )
+  and not exists (select from %7$s __t where %8$s)
+$sql$,
+      v_key.child, v_key.child_columns,
+      (select string_agg(format('d.target -> %L <> ''null''', c), ' and ') from unnest(v_key.child_columns) c),
+      (select string_agg(format('d.target -> %L is not distinct from r.image -> %L', c, c), ' and ') from unnest(v_key.child_columns) c),
+      v_key.parent,
+      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns),
+      v_key.parent::regclass,
+      (
+        select string_agg(format('__t.%I = (d.target ->> %L)::%s', k.p, k.c, format_type(a.atttypid, a.atttypmod)), ' and ')
+        from unnest(v_key.child_columns, v_key.parent_columns) k (c, p)
+        join pg_attribute a on a.attrelid = v_key.parent and a.attname = k.p
+      )
+    );
+    v_added := 0;
+    if v_key.tracked is not null and v_key.is_by_key then
+      execute format(
+        $sql$
+insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, origin)
+select distinct on (f.record_id) %1$s, f.record_id, f.record_id, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), 'parent'
+from (select distinct %2$s as record_id from pg_temp.restore_missing d) m
+cross join lateral (
+  select * from audit.audit_logs l
+  where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = m.record_id
+    and case when $1 is null then l.action in ('DELETE', 'TRUNCATE') else l.created_at > $1 end
+  order by case when $1 is null then -l.id else l.id end
+  limit 1
+) f
+where f.action <> 'INSERT'
+on conflict (relation, record_id) where is_there do nothing
+$sql$,
+        v_key.parent,
+        case cardinality(v_key.child_columns)
+          when 1 then format('(d.target ->> %L)', v_key.child_columns[1])
+          else format('jsonb_build_array(%s)::text', (select string_agg(format('d.target -> %L', c), ', ') from unnest(v_key.child_columns) c))
+        end,
+        v_key.table_schema, v_key.table_name
+      ) using p_at;
+      get diagnostics v_added = row_count;
+      v_count := v_count + v_added;
+    end if;
+    execute format(
+      $sql$
+insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+select 'blocking', 'missing_parent', %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'parent', %3$L::text, 'isTracked', %4$L::boolean)
+from pg_temp.restore_missing d
+where not exists (select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s)
+$sql$,
+      v_key.child, v_key.name, v_key.parent::regclass::text, v_key.tracked is not null, v_key.parent,
+      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns)
+    );
+    drop table pg_temp.restore_missing;
+  end loop;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_record(p_relation oid, p_record_id text, p_entry bigint, p_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table audit.tracked_tables;
+  v_entry audit.audit_logs;
+  v_record_id text := p_record_id;
+begin
+  select * into strict v_table from audit.tracked_tables where relation = p_relation;
+  select * into v_entry
+  from (
+    (select * from audit.audit_logs l
+     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = p_record_id
+       and (p_entry is null or l.id = p_entry) and (p_at is null or l.created_at > p_at)
+     order by case when p_at is null then -l.id else l.id end limit 1)
+    union all
+    (select * from audit.audit_logs l
+     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = p_record_id
+       and p_at is null and (p_entry is null or l.id = p_entry)
+     order by l.id desc limit 1)
+  ) l
+  order by case when p_at is null then -l.id else l.id end
+  limit 1;
+  if v_entry.id is null then
+    return null;
+  end if;
+  v_record_id := v_entry.record_id;
+  insert into pg_temp.restore_entries
+  with recursive keys (record_id) as (
+    select v_record_id
+    union
+    select l.new_record_id
+    from keys k
+    join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+      and l.record_id = k.record_id and l.id >= v_entry.id and l.new_record_id is not null
+  )
+  select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  from keys k
+  join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+    and l.record_id = k.record_id and l.id >= v_entry.id;
+  return v_record_id;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_rollback(p_run uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count int;
+begin
+  insert into pg_temp.restore_draft (
+    relation, record_id, live_record_id, is_there, target, exact, fields, left_image
+  )
+  select
+    i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
+    case when i.action <> 'delete' and s.position is not null then coalesce(i.columns, array(select jsonb_object_keys(i.target))) end,
+    case i.action
+      when 'insert' then i.target
+      when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
+      else 'null'
+    end
+  from audit.restore_items i
+  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
+  left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
+  where i.run_id = p_run;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_rows(p_undo boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+begin
+  analyze pg_temp.restore_entries;
+  for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
+    if exists (select from pg_temp.restore_entries where relation = v_relation and new_record_id is not null) then
+      perform audit.replay_entries(v_relation, p_undo);
+    else
+      insert into pg_temp.restore_draft (
+        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, last_entry_id, last_entry_at, fields,
+        removed_txid
+      )
+      select
+        v_relation, e.record_id, e.record_id, l.action <> 'INSERT', l.id, l.created_at, l.old_values,
+        nullif(l.exact_values -> 'old', 'null'),
+        case when p_undo then e.last_id end, case when p_undo then e.last_at end,
+        case when p_undo and e.is_update then e.fields end, e.removed_txid
+      from (
+        select
+          m.record_id, min(m.id) as first_id, (array_agg(m.created_at order by m.id))[1] as first_at,
+          max(m.id) as last_id, (array_agg(m.created_at order by m.id desc))[1] as last_at,
+          bool_and(m.action = 'UPDATE') as is_update,
+          array_agg(distinct f.field) filter (where f.field is not null) as fields,
+          (array_agg(m.txid order by m.id desc) filter (where m.action in ('DELETE', 'TRUNCATE')))[1] as removed_txid
+        from pg_temp.restore_entries m
+        left join lateral unnest(case when p_undo then m.changed_fields end) f (field) on true
+        where m.relation = v_relation
+        group by m.record_id
+      ) e
+      join audit.tracked_tables t on t.relation = v_relation
+      join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
+        and l.record_id = e.record_id and l.id = e.first_id and l.created_at = e.first_at;
+    end if;
+  end loop;
+  analyze pg_temp.restore_draft;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_since(p_relation oid, p_at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count int;
+begin
+  insert into pg_temp.restore_entries
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  from audit.tracked_tables t
+  join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
+  where t.relation = p_relation and l.created_at > p_at;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.draft_transaction(p_txid xid8)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count int;
+begin
+  insert into pg_temp.restore_entries
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  from audit.audit_logs l
+  join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+  where l.txid = p_txid;
+  get diagnostics v_count = row_count;
+  return v_count;
 end
 $function$;
 
@@ -819,6 +1610,26 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.filter_draft(p_where jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from pg_temp.restore_draft d
+  using pg_temp.restore_draft o
+  left join pg_temp.restore_live r on r.draft_id = o.draft_id
+  where d.draft_id = o.draft_id and exists (
+    select from jsonb_array_elements(p_where) f
+    where not exists (
+      select from jsonb_array_elements_text(f -> 'values') v
+      where v is not distinct from (case when o.is_there then o.target else r.image end) ->> (f ->> 'column')
+    )
+  );
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.finish_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea, p_status integer, p_body jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -828,6 +1639,23 @@ begin
   insert into audit.idempotency_keys (key_id, idempotency_key, request_hash, status, body)
   values (p_key_id, p_idempotency_key, p_request_hash, p_status, p_body);
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.foreign_keys_of(p_relations oid[])
+ RETURNS TABLE(name text, child oid, parent oid, child_columns text[], parent_columns text[], on_delete "char", is_deferrable boolean)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    c.conname::text, c.conrelid, c.confrelid,
+    array(select a.attname::text from unnest(c.conkey) with ordinality k (n, i) join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by i),
+    array(select a.attname::text from unnest(c.confkey) with ordinality k (n, i) join pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by i),
+    c.confdeltype, c.condeferrable
+  from pg_constraint c
+  where c.contype = 'f' and c.conparentid = 0 and (c.conrelid = any (p_relations) or c.confrelid = any (p_relations))
+  order by c.conrelid::regclass::text, c.conname
 $function$;
 
 -- owner: audit_owner
@@ -847,6 +1675,24 @@ begin
     execute format('alter function audit.capture_%s() owner to audit_owner', v_relation);
     execute format('drop function audit.capture_%s()', v_relation);
   end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.forgive_changes_of(p_run uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update pg_temp.restore_draft d
+  set conflict = null
+  from audit.tracked_tables t
+  where d.conflict = 'changed_since' and t.relation = d.relation and p_run = (
+    select l.restore_id from audit.audit_logs l
+    where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.live_record_id
+    order by l.id desc limit 1
+  );
 end
 $function$;
 
@@ -895,6 +1741,21 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_difference(p_target jsonb, p_exact jsonb, p_live jsonb, p_live_exact jsonb, p_fields text[])
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select array(
+    select e.key
+    from jsonb_each(p_target) e
+    where (p_fields is null or e.key = any (p_fields))
+      and (e.value::text is distinct from (p_live -> e.key)::text or p_exact ->> e.key is distinct from p_live_exact ->> e.key)
+    order by e.key
+  )
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_fidelity(p_type oid)
  RETURNS text
  LANGUAGE plpgsql
@@ -932,6 +1793,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_record_sql(p_relation oid, p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (('__r ('::text || string_agg(format('%I %s'::text, c.name, c.type), ', '::text ORDER BY c.name)) || ')'::text) FROM audit.restore_columns(image_record_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = ANY (image_record_sql.p_columns)));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_settings(p_relation oid)
  RETURNS text
  LANGUAGE sql
@@ -952,6 +1821,14 @@ CREATE OR REPLACE FUNCTION audit.image_sql(p_relation oid, p_row text)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT ((format('to_jsonb(%s)'::text, image_sql.p_row) || COALESCE(((' - '::text || quote_literal((array_agg(c.name) FILTER (WHERE c.is_excluded))::text)) || '::text[]'::text), ''::text)) || COALESCE(string_agg(format(' || case when (%s).%I is null then ''{}'' else %L::jsonb end'::text, image_sql.p_row, c.name, jsonb_build_object(c.name, '[redacted]')), ''::text) FILTER (WHERE (c.is_redacted AND (NOT c.is_excluded))), ''::text)) FROM audit.captured_columns(image_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_value_sql(p_relation oid, p_column text, p_exact text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE c.fidelity WHEN 'exact'::text THEN format('__r.%I'::text, c.name) ELSE format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s else __r.%4$I end'::text, image_value_sql.p_exact, c.name, c.type, c.name) END AS format FROM audit.restore_columns(image_value_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = image_value_sql.p_column));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.ingest_audit_events(p_events jsonb, p_key_id uuid DEFAULT NULL::uuid, p_idempotency_key text DEFAULT NULL::text, p_request_hash bytea DEFAULT NULL::bytea)
@@ -1228,6 +2105,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.insert_sql(p_relation oid, p_mine text, p_columns text[], p_touch text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('with __w as (insert into %s as __t (%s) overriding system value select %s from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target ?& %L::text[] and __i.target - %L::text[] = ''{}'' order by __i.position returning %s as __key, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest from __w join audit.restore_items __i on __i.run_id = $1 and __i.position between $2 and $3 and __i.record_id = __w.__key'::text, (insert_sql.p_relation)::regclass, string_agg(quote_ident(c.c), ', '::text ORDER BY c.c), string_agg(CASE WHEN (c.c = ANY (insert_sql.p_touch)) THEN 'now()'::text ELSE audit.image_value_sql(insert_sql.p_relation, c.c, '__i.target_exact'::text) END, ', '::text ORDER BY c.c), audit.image_record_sql(insert_sql.p_relation, insert_sql.p_columns), insert_sql.p_mine, insert_sql.p_columns, insert_sql.p_columns, audit.record_key_sql(insert_sql.p_relation, '__t'::text), audit.row_digest_sql('__t'::text)) AS format FROM unnest(insert_sql.p_columns) c(c));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.is_branch()
  RETURNS boolean
  LANGUAGE sql
@@ -1241,6 +2126,22 @@ CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (regexp_replace(p_action_type, '([a-z])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text) ~* '(^|[^a-z0-9])((sign|signed|log|logged)[^a-z0-9]?(in|out|on|off|up)|logins?|logouts?|auth|authenticat(e|ed|ion)|mfa|2fa|sso|passwords?|impersonat(e|ed|ion)|(api)?keys?|secrets?|credentials?|token|certificates?|roles?|permissions?|grant|grants|granted|revoke|revoked|scopes?|access|acl|polic(y|ies)|members?|memberships?|invite|invited|invitations?|collaborators?|owners?|ownership|exports?|exported|downloads?|downloaded|deletes?|deleted|deletion|remove|removed|removal|purged?|erased?|erasure|destroy|destroyed|truncated?|refused?|den(y|ied)|forbidden|unauthorized|reject|rejected|blocked|locked|fail|failed|failure|errors?)($|[^a-z0-9])'::text);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.items_digest(p_run uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT encode(sha256(COALESCE(string_agg(sha256(convert_to((ROW(i.chunk, i.batch, i.relation, i.record_id, i.live_record_id, i.action, i.entry_id, i.columns, i.target, i.target_exact, i.live_digest, i.conflict))::text, 'UTF8'::name)), '\x'::bytea ORDER BY i."position"), '\x'::bytea)), 'hex'::text) AS encode FROM audit.restore_items i WHERE (i.run_id = items_digest.p_run));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.key_match_sql(p_relation oid, p_row text, p_key text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE count(*) WHEN 1 THEN min(format('%s.%I = (%s)::%s'::text, key_match_sql.p_row, c.name, key_match_sql.p_key, c.type)) ELSE string_agg(format('%s.%I = ((%s)::jsonb ->> %s)::%s'::text, key_match_sql.p_row, c.name, key_match_sql.p_key, (c.key_position - 1), c.type), ' and '::text ORDER BY c.key_position) END AS string_agg FROM audit.restore_columns(key_match_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.key_position IS NOT NULL));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.key_of(p_table regclass)
@@ -1264,6 +2165,94 @@ begin
     execute format('create policy audit_recorder_reads on %s for select to audit_recorder using (true)', p_relation::regclass);
     execute format('create policy audit_worker_restores on %s to audit_worker using (true) with check (true)', p_relation::regclass);
   end if;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.level_rows(p_relations oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_level int := 0;
+  v_count int;
+  v_pass int;
+begin
+  create temp table restore_references (child int, parent int, name text, is_hard boolean) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
+    execute format(
+      'insert into pg_temp.restore_references select c.draft_id, p.draft_id, %L, %L '
+      'from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+      'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
+      format('%s on %s', v_key.name, v_key.child::regclass), not v_key.is_deferrable,
+      audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+    );
+  end loop;
+  create index on pg_temp.restore_references (child);
+  analyze pg_temp.restore_references;
+  -- First by all references; what is left is circles, which only the hard references order.
+  for v_pass in 1..2 loop
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level, is_cyclic = v_pass = 2
+      where d.relation = any (p_relations) and d.action = 'insert' and d.level is null and not exists (
+        select from pg_temp.restore_references e
+        join pg_temp.restore_draft p on p.draft_id = e.parent
+        where e.child = d.draft_id and p.level is null and (v_pass = 1 or e.is_hard)
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0;
+      v_level := v_level + 1;
+    end loop;
+  end loop;
+  if (select count(distinct relation) from pg_temp.restore_draft where relation = any (p_relations) and action = 'insert' and level is null) > 1 then
+    insert into pg_temp.restore_problems (severity, code, detail)
+    select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct e.name))
+    from pg_temp.restore_references e
+    join pg_temp.restore_draft c on c.draft_id = e.child
+    join pg_temp.restore_draft p on p.draft_id = e.parent
+    where e.is_hard and c.level is null and p.level is null;
+  end if;
+  update pg_temp.restore_draft
+  set level = v_level, is_cyclic = true
+  where relation = any (p_relations) and action = 'insert' and level is null;
+  drop table pg_temp.restore_references;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_first integer, p_last integer, p_mode text)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_match text;
+  v_some int[];
+  v_all int[] := '{}';
+begin
+  for v_relation in
+    select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last order by 1
+  loop
+    v_match := audit.key_match_sql(v_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
+    execute format(
+      'select count(*) from (select from audit.restore_items __i join %s __t on %s '
+      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s order by __i.record_id for update of __t) x',
+      v_relation::regclass, v_match, v_relation
+    ) using p_run, p_first, p_last;
+    execute format(
+      'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
+      'from audit.restore_items __i left join %s __t on %s '
+      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s '
+      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $4 <> ''overwrite'')',
+      v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
+    ) into v_some using p_run, p_first, p_last, p_mode;
+    v_all := v_all || v_some;
+  end loop;
+  return v_all;
 end
 $function$;
 
@@ -1301,6 +2290,109 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.map_columns(p_only text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_today text[];
+  v_writable text[];
+  v_hidden text[];
+  v_required text[];
+begin
+  for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
+    select
+      array_agg(c.name), array_agg(c.name) filter (where c.is_writable), coalesce(array_agg(c.name) filter (where c.is_hidden), '{}'),
+      coalesce(array_agg(c.name) filter (where c.is_required), '{}')
+    into v_today, v_writable, v_hidden, v_required
+    from audit.restore_columns(v_relation) c;
+
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
+    from pg_temp.restore_draft d
+    cross join jsonb_object_keys(d.target - v_today) k
+    where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
+    group by k;
+    -- What is hidden from the history now, or was when the image was taken.
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select
+      case when h.name = any (v_required) then 'blocking' else 'loss' end, 'column_hidden', v_relation,
+      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required))
+    from pg_temp.restore_draft d
+    left join pg_temp.restore_live r on r.draft_id = d.draft_id
+    cross join lateral (
+      select unnest(v_hidden) as name
+      union
+      select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
+    ) h
+    where d.relation = v_relation and d.is_there and r.draft_id is null
+    group by h.name;
+
+    update pg_temp.restore_draft d
+    set target = d.target - array(
+      select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
+    )
+    where d.relation = v_relation and d.is_there
+      and (d.target - v_writable <> '{}' or d.target::text like '%"[redacted]"%');
+
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select 'blocking', 'column_required', v_relation, jsonb_build_object('column', c, 'rows', count(*))
+    from pg_temp.restore_draft d
+    left join pg_temp.restore_live r on r.draft_id = d.draft_id
+    cross join unnest(v_required) c
+    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ? c and c <> all (v_hidden)
+    group by c;
+
+    if p_only is not null then
+      insert into pg_temp.restore_problems (severity, code, relation, record_id)
+      select 'blocking', 'row_missing', v_relation, d.record_id
+      from pg_temp.restore_draft d
+      where d.relation = v_relation and d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
+      update pg_temp.restore_draft
+      set fields = array(select c from unnest(p_only) c where fields is null or c = any (fields))
+      where relation = v_relation;
+    end if;
+    perform audit.try_casts(v_relation);
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.mark_changed_since()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update pg_temp.restore_draft d
+  set left_image = case
+      when l.action in ('DELETE', 'TRUNCATE') then 'null'
+      else coalesce(l.old_values, '{}') || l.new_values
+    end
+  from audit.tracked_tables t, audit.audit_logs l
+  where d.last_entry_id is not null and t.relation = d.relation
+    and l.table_name = t.table_name and l.table_schema = t.table_schema
+    and l.id = d.last_entry_id and l.created_at = d.last_entry_at
+    and l.record_id in (d.record_id, d.live_record_id);
+
+  update pg_temp.restore_draft d
+  set conflict = 'changed_since'
+  from pg_temp.restore_draft o
+  left join pg_temp.restore_live r on r.draft_id = o.draft_id
+  where d.draft_id = o.draft_id and d.left_image is not null and case
+      when d.left_image = 'null' then r.draft_id is not null
+      when r.draft_id is null then d.is_there
+      else exists (
+        select from jsonb_each(d.left_image) f
+        where (d.fields is null or f.key = any (d.fields)) and f.value is distinct from r.image -> f.key and r.image ? f.key
+      )
+    end;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.mark_rollup_due()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1309,6 +2401,32 @@ AS $function$
 begin
   new.rollup_due := true;
   return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.match_live_rows()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+begin
+  for v_relation in select distinct relation from pg_temp.restore_draft where not is_matched order by 1 loop
+    execute format(
+      'insert into pg_temp.restore_live (draft_id, record_id, image, exact, digest) '
+      'select __d.draft_id, %s, %s, %s, %s '
+      'from pg_temp.restore_draft __d join %s __t on %s '
+      'where __d.relation = %s and not __d.is_matched',
+      audit.record_key_sql(v_relation, '__t'), audit.image_sql(v_relation, '__t'),
+      coalesce(audit.exact_sql(v_relation, '__t'), 'null'), audit.row_digest_sql('__t'),
+      v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__d.live_record_id'), v_relation
+    );
+  end loop;
+  update pg_temp.restore_draft set is_matched = true where not is_matched;
+  analyze pg_temp.restore_draft;
+  analyze pg_temp.restore_live;
 end
 $function$;
 
@@ -1332,6 +2450,34 @@ AS $function$
     and parent.relkind = 'p'
     and not i.inhdetachpending
     and b.bounds is not null
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.move_sequences(p_run uuid, p_first integer, p_last integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_sequence record;
+  v_highest bigint;
+begin
+  for v_sequence in
+    select r.relation, s.oid::regclass as sequence, a.attname::text as column_name
+    from (
+      select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last and action <> 'delete'
+    ) r
+    join pg_depend d on d.refobjid = r.relation and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+    join pg_class s on s.oid = d.objid and s.relkind = 'S'
+    join pg_sequence q on q.seqrelid = s.oid and q.seqincrement > 0
+    join pg_attribute a on a.attrelid = r.relation and a.attnum = d.refobjsubid
+  loop
+    select max((i.target ->> v_sequence.column_name)::bigint) into v_highest
+    from audit.restore_items i
+    where i.run_id = p_run and i.position between p_first and p_last and i.relation = v_sequence.relation and i.action <> 'delete';
+    execute format('select setval(%L, $1) from %s where last_value < $1', v_sequence.sequence, v_sequence.sequence) using v_highest;
+  end loop;
+end
 $function$;
 
 -- owner: audit_owner
@@ -1373,6 +2519,86 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.order_draft(p_chunk_rows integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_coming constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'insert');
+  v_going constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'delete');
+  v_key record;
+  v_refers boolean;
+  v_left oid[] := v_coming;
+  v_next oid[];
+  v_rank int := 0;
+begin
+  create temp table restore_edges (child oid, parent oid) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(v_coming) where child = any (v_coming) and parent = any (v_coming) loop
+    execute format(
+      'select exists (select from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+      'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id)',
+      audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+    ) into v_refers;
+    if v_refers then
+      insert into pg_temp.restore_edges values (v_key.child, v_key.parent);
+    end if;
+  end loop;
+  loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
+      )
+    );
+    exit when v_next = '{}';
+    update pg_temp.restore_draft set rank = v_rank where relation = any (v_next) and action = 'insert';
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+  if v_left <> '{}' then
+    update pg_temp.restore_draft set rank = v_rank where relation = any (v_left) and action = 'insert';
+    perform audit.level_rows(v_left);
+  end if;
+  -- Within one statement the order of rows does not matter; over several chunks it does.
+  for v_key in
+    select e.child
+    from pg_temp.restore_edges e
+    where e.child = e.parent and e.child <> all (v_left)
+      and p_chunk_rows < (select count(*) from pg_temp.restore_draft)
+  loop
+    perform audit.level_rows(array[v_key.child]);
+  end loop;
+  drop table pg_temp.restore_edges;
+
+  v_left := v_going;
+  v_rank := 0;
+  while v_left <> '{}' loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
+      )
+    );
+    if v_next = '{}' then
+      v_next := v_left;
+    end if;
+    update pg_temp.restore_draft set rank = v_rank where relation = any (v_next) and action = 'delete';
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.overlapping_restore(p_run uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT o.id FROM audit.restore_runs o WHERE ((o.status = ANY (ARRAY['awaiting_approval'::text, 'running'::text])) AND (o.id <> overlapping_restore.p_run) AND (EXISTS (SELECT FROM ((SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = overlapping_restore.p_run) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = overlapping_restore.p_run) AND (i.live_record_id <> i.record_id))) a JOIN (SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = o.id) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = o.id) AND (i.live_record_id <> i.record_id))) b ON (((b.relation = a.relation) AND (b.record_id = a.record_id))))))) ORDER BY o.id LIMIT 1);
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.own_capture_function(p_relation oid)
  RETURNS regprocedure
  LANGUAGE plpgsql
@@ -1407,12 +2633,34 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.pin_restore_session()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    set_config('datestyle', 'ISO', true), set_config('intervalstyle', 'postgres', true), set_config('timezone', 'UTC', true),
+    set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), set_config('lc_monetary', 'C', true),
+    set_config('xmloption', 'content', true), set_config('work_mem', '64MB', true),
+    -- Rows are found by their keys, on disks where that is cheap.
+    set_config('random_page_cost', '1.1', true)
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.record_key_sql(p_relation oid, p_row text)
  RETURNS text
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT CASE count(*) WHEN 1 THEN format('(to_jsonb((%s).%I) #>> ''{}'')'::text, record_key_sql.p_row, min(c.name)) ELSE format('jsonb_build_array(%s)::text'::text, string_agg(format('(%s).%I'::text, record_key_sql.p_row, c.name), ', '::text ORDER BY c.key_position)) END AS format FROM audit.captured_columns(record_key_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (c.key_position IS NOT NULL));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.reference_sql(p_child text, p_child_columns text[], p_parent text, p_parent_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT string_agg(format('%s -> %L = %s -> %L and %s -> %L <> ''null'''::text, reference_sql.p_child, k.c, reference_sql.p_parent, k.p, reference_sql.p_child, k.c), ' and '::text) AS string_agg FROM UNNEST(reference_sql.p_child_columns, reference_sql.p_parent_columns) k(c, p));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.refuse_event_change()
@@ -1441,6 +2689,79 @@ AS $function$
   select p_table::oid
   union
   select t.relid from pg_partition_tree(p_table) t join pg_class c on c.oid = t.relid where c.relkind in ('r', 'p')
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.replay_entries(p_relation oid, p_undo boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entry record;
+  v_draft int;
+begin
+  for v_entry in select * from pg_temp.restore_entries where relation = p_relation order by id loop
+    select draft_id into v_draft
+    from pg_temp.restore_draft
+    where relation = p_relation and live_record_id = v_entry.record_id and is_live;
+    if v_draft is null then
+      if v_entry.action = 'INSERT' then
+        -- The same key again after its row went: one record.
+        select draft_id into v_draft
+        from pg_temp.restore_draft
+        where relation = p_relation and record_id = v_entry.record_id and is_there and not is_live;
+      end if;
+      if v_draft is null then
+        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, fields)
+        values (p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at, '{}')
+        returning draft_id into v_draft;
+      end if;
+    end if;
+    update pg_temp.restore_draft
+    set
+      is_live = v_entry.action not in ('DELETE', 'TRUNCATE'),
+      live_record_id = coalesce(v_entry.new_record_id, v_entry.record_id),
+      last_entry_id = v_entry.id,
+      last_entry_at = v_entry.created_at,
+      removed_txid = case when v_entry.action in ('DELETE', 'TRUNCATE') then v_entry.txid else removed_txid end,
+      fields = case when v_entry.action = 'UPDATE' then array(select unnest(fields) union select unnest(v_entry.changed_fields)) end
+    where draft_id = v_draft;
+  end loop;
+  -- A row that is gone is looked for under the key it had; one that took its place meanwhile is that row's successor.
+  update pg_temp.restore_draft set live_record_id = record_id where relation = p_relation and not is_live;
+  delete from pg_temp.restore_draft d
+  where d.relation = p_relation and not d.is_there and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = p_relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
+  );
+  if not p_undo then
+    update pg_temp.restore_draft set fields = null, last_entry_id = null where relation = p_relation;
+  end if;
+  update pg_temp.restore_draft d
+  set target = l.old_values, exact = nullif(l.exact_values -> 'old', 'null')
+  from audit.tracked_tables t, audit.audit_logs l
+  where d.relation = p_relation and d.is_there and t.relation = p_relation
+    and l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.record_id
+    and l.id = d.entry_id and l.created_at = d.entry_at;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.restore_columns(p_relation oid)
+ RETURNS TABLE(name text, type text, fidelity text, key_position integer, is_writable boolean, is_hidden boolean, is_fixed_identity boolean, is_required boolean)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    c.name, format_type(a.atttypid, a.atttypmod), c.fidelity, c.key_position,
+    a.attgenerated = '' and not c.is_excluded and not c.is_redacted,
+    a.attgenerated = '' and (c.is_excluded or c.is_redacted),
+    a.attidentity = 'a',
+    a.attnotnull and not a.atthasdef and a.attidentity = ''
+  from audit.captured_columns(p_relation) c
+  join pg_attribute a on a.attrelid = p_relation and a.attname = c.name and not a.attisdropped
 $function$;
 
 -- owner: audit_owner
@@ -1517,6 +2838,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.row_digest_sql(p_row text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN format('sha256(convert_to((%s)::text, ''UTF8''))'::text, p_row);
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.set_membership_source(p_table regclass, p_workspace_column name, p_user_column name)
  RETURNS void
  LANGUAGE plpgsql
@@ -1560,6 +2889,59 @@ begin
       using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the membership table.';
   end if;
   perform audit.switch_membership_check(p_table, p_workspace_column, p_user_column);
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.snapshot_restore(p_run uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count int;
+begin
+  insert into audit.restore_snapshot_rows (run_id, position, image, exact, digest)
+  select i.run_id, i.position, i.live, i.live_exact, i.live_digest
+  from audit.restore_items i
+  where i.run_id = p_run and i.action <> 'insert'
+  on conflict do nothing;
+  select count(*) into v_count from audit.restore_snapshot_rows where run_id = p_run;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with ordered as (
+    select
+      d.*,
+      row_number() over w as position,
+      dense_rank() over (order by d.phase, d.rank, d.level nulls first, d.name) as batch
+    from (
+      select d.*, c.name,
+        case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
+      from pg_temp.restore_draft d
+      join (select t.relation, format('%I.%I', t.table_schema, t.table_name) as name from audit.tracked_tables t) c on c.relation = d.relation
+    ) d
+    window w as (order by d.phase, d.rank, d.level nulls first, d.name, d.record_id, d.live_record_id)
+  )
+  insert into audit.restore_items (
+    run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
+    live, live_exact, live_digest, conflict
+  )
+  select
+    p_run, o.position,
+    case when o.is_cyclic then min(1 + (o.position - 1) / p_chunk_rows) over (partition by o.is_cyclic) else 1 + (o.position - 1) / p_chunk_rows end,
+    o.batch, o.relation, coalesce(case when o.is_there then o.record_id end, l.record_id), l.record_id, o.action, o.origin, o.entry_id, o.columns,
+    case when o.is_there then o.target end, case when o.is_there then o.exact end, l.image, l.exact, l.digest, o.conflict
+  from ordered o
+  left join pg_temp.restore_live l on l.draft_id = o.draft_id;
 end
 $function$;
 
@@ -1643,6 +3025,14 @@ begin
   alter table audit.audit_events enable trigger check_audit_workspace_membership;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.touched_columns(p_run uuid, p_relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(array_agg(c.value), '{}'::text[]) AS "coalesce" FROM ((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) t(value)) CROSS JOIN LATERAL jsonb_array_elements_text((t.value -> 'touch'::text)) c(value)) WHERE ((r.id = touched_columns.p_run) AND (((t.value ->> 'relation'::text))::oid = touched_columns.p_relation)));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text)
@@ -1751,6 +3141,54 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.try_casts(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_columns text[];
+  v_column text;
+  v_record text;
+  v_changed bigint;
+begin
+  select array_agg(c.name) into v_columns from audit.restore_columns(p_relation) c where c.is_writable;
+  v_record := audit.image_record_sql(p_relation, v_columns);
+  begin
+    execute format(
+      'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
+      'where __d.relation = %s and __d.is_there and not to_jsonb(__r) @> __d.target',
+      v_record, p_relation
+    ) into v_changed;
+    if v_changed = 0 then
+      return;
+    end if;
+  exception
+    when others then
+      null;
+  end;
+  foreach v_column in array v_columns loop
+    begin
+      execute format(
+        'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
+        'where __d.relation = %s and __d.is_there and (__d.fields is null or %L = any (__d.fields)) and __d.target ->> %L is not null '
+        'and to_jsonb(__r) ->> %L is distinct from __d.target ->> %L',
+        audit.image_record_sql(p_relation, array[v_column]), p_relation, v_column, v_column, v_column, v_column
+      ) into v_changed;
+      if v_changed > 0 then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column, 'rows', v_changed));
+      end if;
+    exception
+      when others then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column, 'sqlstate', sqlstate));
+    end;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.untrack(p_table regclass)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1782,11 +3220,92 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.update_sql(p_relation oid, p_mine text, p_columns text[], p_touch text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('with __w as (update %s as __t set %s from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when coalesce(__i.columns, array(select jsonb_object_keys(__i.target))) @> array[%2$L] and __i.target ? %2$L then %3$s else __t.%1$I end'::text, u.c, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.uuid_v7()
  RETURNS uuid
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.verify_restore_rows(p_run uuid, p_first integer, p_last integer)
+ RETURNS TABLE("position" integer, relation oid, record_id text, cause text, columns text[])
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_table audit.tracked_tables;
+begin
+  perform audit.pin_restore_session();
+  for v_relation in
+    select distinct i.relation from audit.restore_items i where i.run_id = p_run and i.position between p_first and p_last order by 1
+  loop
+    select * into v_table from audit.tracked_tables t where t.relation = v_relation;
+    return query execute format(
+      $sql$
+with read as (
+  select
+    __i.position, __i.record_id, __i.live_record_id,
+    case
+      when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
+      when __t.tableoid is null then '{}'::text[]
+      else nullif(
+        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
+      )
+    end as columns
+  from audit.restore_items __i
+  join audit.restore_outcomes __o on __o.run_id = __i.run_id and __o.position = __i.position and __o.outcome = 'applied'
+  left join %4$s __t on %5$s
+  where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %6$s
+)
+select
+  r.position, %6$s::oid, r.record_id,
+  case
+    when l.restore_id = $1 and r.columns <> '{}' then 'trigger'
+    when l.id is not null and l.restore_id is distinct from $1 then 'changed_since'
+    else 'wrong'
+  end,
+  r.columns
+from read r
+left join lateral (
+  select l.id, l.restore_id
+  from audit.audit_logs l
+  where l.table_name = %7$L and l.table_schema = %8$L and l.record_id in (r.record_id, r.live_record_id)
+  order by l.id desc
+  limit 1
+) l on true
+where r.columns is not null
+$sql$,
+      audit.touched_columns(p_run, v_relation), audit.image_sql(v_relation, '__t'), coalesce(audit.exact_sql(v_relation, '__t'), 'null::jsonb'),
+      v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__i.record_id'), v_relation, v_table.table_name, v_table.table_schema
+    ) using p_run, p_first, p_last;
+    return query execute format(
+      $sql$
+select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
+from audit.restore_items i
+join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
+join audit.restore_chunks c on c.run_id = i.run_id and c.chunk = i.chunk
+where i.run_id = $1 and i.position between $2 and $3 and i.relation = %s
+  and coalesce(i.live_record_id, i.record_id) not in (
+    select l.record_id
+    from audit.restore_chunks k
+    join audit.audit_logs l on l.txid = k.txid and l.table_name = %L and l.table_schema = %L and l.restore_id = $1
+    where k.run_id = $1
+  )
+$sql$,
+      v_relation, v_table.table_name, v_table.table_schema
+    ) using p_run, p_first, p_last;
+  end loop;
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.write_capture_function(p_relation oid)
@@ -1875,6 +3394,73 @@ $body$,
   execute format('comment on function audit.%I() is %L', v_name,
     format('Trigger: records the changes of %I.%I.', v_table.table_schema, v_table.table_name));
   return format('audit.%I()', v_name)::regprocedure;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.write_statements(p_run uuid, p_relation oid, p_action text, p_first integer, p_last integer, p_conflicts integer[], p_overwrite boolean)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_regular constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position <> all ($4)';
+  v_conflict constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position = any ($4)';
+  v_live constant text := audit.key_match_sql(p_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
+  v_name constant text := p_relation::regclass;
+  v_touch constant text[] := audit.touched_columns(p_run, p_relation);
+  v_columns text[];
+begin
+  if p_overwrite and exists (select from unnest(p_conflicts) c where c between p_first and p_last) then
+    return next 'delete from audit.restore_snapshot_rows s where s.run_id = $1 and s.position between $2 and $3 and s.position = any ($4)';
+    return next format(
+      'insert into audit.restore_snapshot_rows (run_id, position, image, exact, digest) select __i.run_id, __i.position, %s, %s, %s '
+      'from audit.restore_items __i join %s __t on %s where %s',
+      audit.image_sql(p_relation, '__t'), coalesce(audit.exact_sql(p_relation, '__t'), 'null::jsonb'), audit.row_digest_sql('__t'),
+      v_name, v_live, v_conflict
+    );
+    if p_action = 'delete' then
+      return next audit.delete_sql(p_relation, v_conflict);
+    else
+      v_columns := array(
+        select distinct k from audit.restore_items i cross join jsonb_object_keys(i.target) k
+        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+      );
+      return next audit.update_sql(p_relation, v_conflict, v_columns, v_touch);
+      for v_columns in
+        select distinct array(select jsonb_object_keys(i.target))
+        from audit.restore_items i
+        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+      loop
+        return next audit.insert_sql(
+          p_relation, v_conflict || ' and not exists (select from audit.restore_outcomes o where o.run_id = __i.run_id and o.position = __i.position)',
+          v_columns, v_touch
+        );
+      end loop;
+    end if;
+    return next 'insert into audit.restore_outcomes (run_id, position, outcome, detail) '
+      'select __i.run_id, __i.position, ''skipped'', ''gone already'' from audit.restore_items __i where ' || v_conflict
+      || ' and __i.action = ''delete'' on conflict do nothing';
+  end if;
+
+  if p_action = 'delete' then
+    return next audit.delete_sql(p_relation, v_regular);
+  elsif p_action = 'update' then
+    v_columns := array(
+      select distinct c from audit.restore_items i cross join unnest(i.columns) c where i.run_id = p_run and i.position between p_first and p_last
+    );
+    return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
+  else
+    -- A column that an image does not have gets its default, so each set of columns is a statement of its own.
+    for v_columns in
+      select distinct array(select jsonb_object_keys(i.target))
+      from audit.restore_items i
+      where i.run_id = p_run and i.position between p_first and p_last
+    loop
+      return next audit.insert_sql(p_relation, v_regular, v_columns, v_touch);
+    end loop;
+  end if;
 end
 $function$;
 
@@ -2029,26 +3615,46 @@ create view audit.vw_security_audit as
 
 -- Grants; whatever is not named here is refused
 
+grant execute on function audit.apply_restore_chunk(uuid,integer,integer) to audit_worker;
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
+grant execute on function audit.begin_restore_draft() to audit_worker;
 grant execute on function audit.capture_sql(oid,text,text) to audit_recorder;
 grant execute on function audit.captured_columns(oid) to audit_recorder;
+grant execute on function audit.captured_columns(oid) to audit_worker;
 grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
+grant execute on function audit.check_access() to audit_worker;
+grant execute on function audit.check_dependents() to audit_worker;
+grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
 grant execute on function audit.compared_columns_sql(oid,text) to audit_recorder;
 grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
+grant execute on function audit.decide_actions(boolean) to audit_worker;
 grant execute on function audit.delete_due_trails(integer) to audit_worker;
+grant execute on function audit.delete_sql(oid,text) to audit_worker;
 grant execute on function audit.delete_trails_of_deleted_projects(integer) to audit_worker;
+grant execute on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) to audit_worker;
+grant execute on function audit.draft_children(timestamp with time zone) to audit_worker;
+grant execute on function audit.draft_parents(timestamp with time zone) to audit_worker;
+grant execute on function audit.draft_record(oid,text,bigint,timestamp with time zone) to audit_worker;
+grant execute on function audit.draft_rollback(uuid) to audit_worker;
+grant execute on function audit.draft_rows(boolean) to audit_worker;
+grant execute on function audit.draft_since(oid,timestamp with time zone) to audit_worker;
+grant execute on function audit.draft_transaction(xid8) to audit_worker;
 grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
 grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
 grant execute on function audit.exact_sql(oid,text) to audit_recorder;
+grant execute on function audit.exact_sql(oid,text) to audit_worker;
+grant execute on function audit.filter_draft(jsonb) to audit_worker;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
+grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
 grant execute on function audit.forget_tracked(regclass) to admin;
+grant execute on function audit.forgive_changes_of(uuid) to audit_worker;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_worker;
@@ -2061,8 +3667,13 @@ grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) to audit_worker;
 grant execute on function audit.image_fidelity(oid) to audit_recorder;
+grant execute on function audit.image_fidelity(oid) to audit_worker;
+grant execute on function audit.image_record_sql(oid,text[]) to audit_worker;
 grant execute on function audit.image_sql(oid,text) to audit_recorder;
+grant execute on function audit.image_sql(oid,text) to audit_worker;
+grant execute on function audit.image_value_sql(oid,text,text) to audit_worker;
 grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
@@ -2094,6 +3705,7 @@ grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
 grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
 grant execute on function audit.insert_service_event(jsonb) to audit_app;
 grant execute on function audit.insert_service_event(jsonb) to audit_worker;
+grant execute on function audit.insert_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.is_branch() to admin;
 grant execute on function audit.is_branch() to audit_app;
 grant execute on function audit.is_branch() to audit_keeper;
@@ -2102,32 +3714,56 @@ grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
+grant execute on function audit.items_digest(uuid) to audit_worker;
+grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.let_through_policies(oid) to admin;
+grant execute on function audit.level_rows(oid[]) to audit_worker;
+grant execute on function audit.lock_restore_rows(uuid,integer,integer,text) to audit_worker;
 grant execute on function audit.make_capture_triggers(oid) to admin;
+grant execute on function audit.map_columns(text[]) to audit_worker;
+grant execute on function audit.mark_changed_since() to audit_worker;
+grant execute on function audit.match_live_rows() to audit_worker;
 grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
+grant execute on function audit.move_sequences(uuid,integer,integer) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text) to admin;
+grant execute on function audit.order_draft(integer) to audit_worker;
+grant execute on function audit.overlapping_restore(uuid) to audit_app;
+grant execute on function audit.overlapping_restore(uuid) to audit_worker;
 grant execute on function audit.partitioned_tables() to admin;
 grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
+grant execute on function audit.pin_restore_session() to audit_worker;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
+grant execute on function audit.record_key_sql(oid,text) to audit_worker;
+grant execute on function audit.reference_sql(text,text[],text,text[]) to audit_worker;
 grant execute on function audit.relations_of(regclass) to admin;
+grant execute on function audit.replay_entries(oid,boolean) to audit_worker;
+grant execute on function audit.restore_columns(oid) to audit_worker;
 grant execute on function audit.restore_of_session() to audit_recorder;
 grant execute on function audit.roll_up_trails(integer) to audit_worker;
+grant execute on function audit.row_digest_sql(text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
+grant execute on function audit.snapshot_restore(uuid) to audit_worker;
+grant execute on function audit.store_items(uuid,integer) to audit_worker;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_capture(boolean) to admin;
 grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
+grant execute on function audit.touched_columns(uuid,oid) to audit_worker;
 grant execute on function audit.track(regclass,text[],text[],text[],text) to admin;
+grant execute on function audit.try_casts(oid) to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
+grant execute on function audit.update_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
+grant execute on function audit.verify_restore_rows(uuid,integer,integer) to audit_worker;
+grant execute on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) to audit_worker;
 grant usage on schema audit to admin;
 grant usage on schema audit to audit_app;
 grant usage on schema audit to audit_keeper;
@@ -2221,6 +3857,34 @@ grant select on table audit.projects to admin;
 grant insert, select, update on table audit.projects to audit_app;
 grant delete, select, update on table audit.projects to audit_keeper;
 grant select on table audit.projects to audit_worker;
+grant select on table audit.restore_chunks to admin;
+grant select on table audit.restore_chunks to audit_app;
+grant select on table audit.restore_chunks to audit_keeper;
+grant insert, select on table audit.restore_chunks to audit_worker;
+grant select on table audit.restore_effects to admin;
+grant select on table audit.restore_effects to audit_app;
+grant select on table audit.restore_effects to audit_keeper;
+grant insert, select, update on table audit.restore_effects to audit_worker;
+grant select on table audit.restore_items to admin;
+grant select on table audit.restore_items to audit_app;
+grant select on table audit.restore_items to audit_keeper;
+grant delete, insert, select on table audit.restore_items to audit_worker;
+grant select on table audit.restore_outcomes to admin;
+grant select on table audit.restore_outcomes to audit_app;
+grant select on table audit.restore_outcomes to audit_keeper;
+grant insert, select on table audit.restore_outcomes to audit_worker;
+grant select on table audit.restore_runs to admin;
+grant select, update on table audit.restore_runs to audit_app;
+grant select on table audit.restore_runs to audit_keeper;
+grant delete, insert, select, update on table audit.restore_runs to audit_worker;
+grant select on table audit.restore_snapshot_rows to admin;
+grant select on table audit.restore_snapshot_rows to audit_app;
+grant select on table audit.restore_snapshot_rows to audit_keeper;
+grant delete, insert, select, update on table audit.restore_snapshot_rows to audit_worker;
+grant select on table audit.restore_steps to admin;
+grant select on table audit.restore_steps to audit_app;
+grant select on table audit.restore_steps to audit_keeper;
+grant insert, select, update on table audit.restore_steps to audit_worker;
 grant select on table audit.schema_versions to admin;
 grant select on table audit.schema_versions to audit_app;
 grant select on table audit.schema_versions to audit_keeper;
@@ -2319,30 +3983,51 @@ comment on column audit.tracked_tables.root is 'The table that was tracked: itse
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
+comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
+comment on function audit.begin_restore_draft() is 'Makes the temporary tables in which a restore is planned; once per transaction.';
 comment on function audit.capture_sql(oid,text,text) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
+comment on function audit.check_access() is 'Notes tables that the worker may not restore, and times in which their history is not whole.';
+comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
+comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
 comment on function audit.compared_columns_sql(oid,text) is 'SQL for the names of the columns of a pair that record_image_ne() finds different, or record_image_eq() equal.';
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
 comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
+comment on function audit.decide_actions(boolean) is 'Leaves only the drafted rows for which there is something to do, and says what.';
 comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
+comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+comment on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) is 'Drafts to undo what one user did in a window of time.';
+comment on function audit.draft_children(timestamp with time zone) is 'Drafts what went with the drafted rows by ON DELETE CASCADE, SET NULL and SET DEFAULT; as of a time, or before the transaction that took it away.';
+comment on function audit.draft_parents(timestamp with time zone) is 'Drafts the missing parents of drafted rows from their own history; notes those that cannot be had as problems.';
+comment on function audit.draft_record(oid,text,bigint,timestamp with time zone) is 'Drafts to undo a record''s changes from a point on; returns its key at the point, null when the history has no such change.';
+comment on function audit.draft_rollback(uuid) is 'Drafts to undo what a restore applied, from its snapshot; returns how many rows.';
+comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries one row per record: its state before the first of them.';
+comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts to undo every change of a table after a time.';
+comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
 comment on function audit.exact_sql(oid,text) is 'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
+comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows that a filter of columns and values finds.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
+comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and to tables, with their columns in pairs.';
 comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit.';
+comment on function audit.forgive_changes_of(uuid) is 'Takes the mark off rows that nothing but this restore has changed.';
 comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
+comment on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) is 'The columns in which a row differs from what it is to be, to the last digit.';
 comment on function audit.image_fidelity(oid) is 'What of a type''s values a JSON image loses: exact, text, jsonb, float or array.';
+comment on function audit.image_record_sql(oid,text[]) is 'The column list that jsonb_to_record() needs for an image of a table.';
 comment on function audit.image_settings(oid) is 'The settings that the capture function of a table pins, if its types need any.';
 comment on function audit.image_sql(oid,text) is 'SQL for a row''s image: its columns as JSON, without the excluded, with the redacted hidden.';
+comment on function audit.image_value_sql(oid,text,text) is 'SQL for the value of a column: from the record __r, or its exact text.';
 comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
 comment on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'Appends one event and returns its id.';
 comment on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
@@ -2354,31 +4039,54 @@ comment on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,json
 comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
 comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
+comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts the items whose images have exactly these columns.';
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
+comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
+comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
+comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
+comment on function audit.lock_restore_rows(uuid,integer,integer,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
+comment on function audit.map_columns(text[]) is 'Maps the images to the columns of today and notes what is lost; p_only restricts a restore to these columns of rows that are there.';
+comment on function audit.mark_changed_since() is 'Marks the drafted rows that somebody changed after the changes that are to be undone.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
+comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
+comment on function audit.move_sequences(uuid,integer,integer) is 'Moves the sequences of restored columns past what was restored.';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
+comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
+comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
+comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
+comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
 comment on function audit.relations_of(regclass) is 'A table and all its partitions: each fires only its own triggers when it is written to directly.';
+comment on function audit.replay_entries(oid,boolean) is 'Follows the records of a table through changes of their keys; for draft_rows().';
+comment on function audit.restore_columns(oid) is 'The columns of a tracked table for a restore: which can be written, which the history hides, which an INSERT must name.';
 comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
+comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole row, hidden columns included: whether it is still the one that was looked at.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
+comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
+comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
+comment on function audit.touched_columns(uuid,oid) is 'The columns that get the time of the restore, as the configuration said when it was planned.';
 comment on function audit.track(regclass,text[],text[],text[],text) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
+comment on function audit.try_casts(oid) is 'Notes columns whose drafted values do not fit their type of today, or come out of it changed.';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
+comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on function audit.verify_restore_rows(uuid,integer,integer) is 'Applied items whose rows are not what they were to be, with the cause, and those that the history does not show.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
+comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';
 comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';
 comment on table audit.alert_notifications is 'One message about an alert to one channel, with its attempts.';
 comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';

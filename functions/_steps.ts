@@ -10,6 +10,8 @@ export interface Steps {
   run<T>(id: string, action: () => Promise<T>): Promise<T>;
   /** Nothing runs meanwhile, and no process has to live as long. */
   sleep(id: string, seconds: number): Promise<void>;
+  /** Until an event with this subject comes, or the time is over. */
+  waitForSubject(id: string, event: string, subjectId: string, seconds: number): Promise<void>;
 }
 
 /**
@@ -35,5 +37,10 @@ export function safeSteps(
       return (await engine.run(id, guarded)) as T;
     },
     sleep: (id, seconds) => engine.sleep(id, seconds * MS_PER_S),
+    waitForSubject: async (id, event, subjectId, seconds) => {
+      // The expression is the engine's; our ids hold no quote.
+      const match = `async.data.subjectId == '${subjectId}'`;
+      await engine.waitForEvent(id, { event, if: match, timeout: seconds * MS_PER_S });
+    },
   };
 }

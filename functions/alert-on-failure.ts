@@ -16,7 +16,15 @@ export const alertOnFailure = (runtime: Runtime) =>
       if (functionId.endsWith(ID)) return { subject: ID };
       const ctx = workerContext(runtime);
       const requestedRunId = cause?.data?.runId ?? null;
-      const failure = { functionId, engineRunId, requestedRunId, error: error?.message ?? "unknown" };
+      const { restoreId, epoch } = cause?.data ?? {};
+      const restore = restoreId !== undefined && epoch !== undefined ? { restoreId, epoch } : null;
+      const failure = {
+        functionId,
+        engineRunId,
+        requestedRunId,
+        error: error?.message ?? "unknown",
+        restore,
+      };
       return safeSteps(engine, runtime, ID).run("record", () => recordFailure(ctx, failure));
     },
   );

@@ -2,6 +2,9 @@ import type { Runtime } from "../services/runtime.ts";
 import { alertOnFailure } from "./alert-on-failure.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { notifyAlert } from "./notify-alert.ts";
+import { repeatSideEffects } from "./repeat-side-effects.ts";
+import { restoreRecords } from "./restore-records.ts";
+import { rollbackRestore } from "./rollback-restore.ts";
 import { trailCleanup } from "./trail-cleanup.ts";
 import { trailRollup } from "./trail-rollup.ts";
 import { watchSchedules } from "./watch-schedules.ts";
@@ -11,6 +14,9 @@ export const workflows = (runtime: Runtime) => [
   alertOnFailure(runtime),
   createPartitions(runtime),
   notifyAlert(runtime),
+  repeatSideEffects(runtime),
+  restoreRecords(runtime),
+  rollbackRestore(runtime),
   trailCleanup(runtime),
   trailRollup(runtime),
   watchSchedules(runtime),

@@ -3,6 +3,7 @@ import { resolvePastAlerts } from "../services/alerts/resolve-past.ts";
 import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
 import { alertOpenGuards } from "../services/readiness/watch-guards.ts";
 import { resendWaiting } from "../services/requests/resend-waiting.ts";
+import { alertSilentRestores, sweepExpiredPlans } from "../services/restore/watch.ts";
 import { sweepIdempotencyKeys } from "../services/requests/sweep-idempotency-keys.ts";
 import { alertingContext, type Runtime } from "../services/runtime.ts";
 import { scheduledJob } from "./_scheduled.ts";
@@ -20,6 +21,8 @@ export const watchSchedules = (runtime: Runtime) =>
     const { late } = await step.run("alert-late", () => alertLateSchedules(ctx));
     const { stuck } = await step.run("fail-stuck", () => failStuckRuns(ctx));
     const { open } = await step.run("alert-open-guards", () => alertOpenGuards(ctx));
+    const { silent } = await step.run("alert-silent-restores", () => alertSilentRestores(ctx));
+    await step.run("sweep-expired-plans", () => sweepExpiredPlans(ctx));
     const { resolved } = await step.run("resolve-past-alerts", () =>
       resolvePastAlerts(alertingContext(runtime)),
     );
@@ -29,5 +32,5 @@ export const watchSchedules = (runtime: Runtime) =>
       count = await step.run(`sweep-idempotency-keys-${n}`, () => sweepIdempotencyKeys(ctx, BATCH_KEYS));
       swept += count;
     }
-    return { sent, late, stuck, open, resolved, reminded, swept };
+    return { sent, late, stuck, open, silent, resolved, reminded, swept };
   });

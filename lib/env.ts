@@ -109,6 +109,12 @@ export type Env = z.infer<typeof envSchema>;
 export const isQuietDeployment = (env: Pick<Env, "AFTERIMAGE_QUIET" | "VERCEL_ENV">): boolean =>
   env.AFTERIMAGE_QUIET || env.VERCEL_ENV === "preview";
 
+/** The value of a variable that the configuration names, a secret as a rule; undefined where it is unset or empty. */
+export const envSecret = (
+  name: string,
+  source: Record<string, string | undefined> = process.env,
+): string | undefined => source[name] || undefined;
+
 /** The environment, checked once; throws an Error that names each wrong variable and no value. */
 export function readEnv(source: Record<string, string | undefined> = process.env): Env {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ""));

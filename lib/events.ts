@@ -22,6 +22,22 @@ export const alertNotify = eventType("audit/alert.notify", {
   }),
 });
 
+const restoreData = z.object({ restoreId: z.uuid(), epoch: z.int().min(1), requestId: z.uuid() });
+
+/** Asks for a restore to be carried out, or a rollback; `epoch` grows when it is resumed, `requestId` is the event's own id. */
+export const restoreRequested = eventType("audit/restore.requested", { schema: restoreData });
+export const rollbackRequested = eventType("audit/restore.rollback-requested", { schema: restoreData });
+
+/** Asks for the side effects of a restore once more. */
+export const sideEffectsRequested = eventType("audit/restore.side-effects-requested", {
+  schema: z.object({ restoreId: z.uuid(), repeat: z.int().min(1), requestId: z.uuid() }),
+});
+
+/** Somebody approved or rejected what `subjectId` names; the decision itself is in the database. */
+export const approvalDecided = eventType("audit/approval.decided", {
+  schema: z.object({ subjectId: z.uuid() }),
+});
+
 /** The engine's own event when a run has used up its retries. */
 export const functionFailed = eventType("inngest/function.failed", {
   schema: z.object({
@@ -30,7 +46,16 @@ export const functionFailed = eventType("inngest/function.failed", {
     error: z.object({ message: z.string().optional() }).loose().optional(),
     // The event that started the failed run.
     event: z
-      .object({ data: z.object({ runId: z.string().optional() }).loose().nullish() })
+      .object({
+        data: z
+          .object({
+            runId: z.string().optional(),
+            restoreId: z.string().optional(),
+            epoch: z.number().optional(),
+          })
+          .loose()
+          .nullish(),
+      })
       .loose()
       .optional(),
   }),

@@ -1,6 +1,5 @@
 import { Redis } from "@upstash/redis";
 
-/** How long a command may take, its second try and its pause included. */
 const TIMEOUT_MS = 1_000;
 const RETRIES = 1;
 const RETRY_PAUSE_MS = 50;
@@ -10,19 +9,32 @@ export interface RedisSettings {
   token?: string | undefined;
 }
 
+export type { Redis };
+
+export interface RedisOptions {
+  /** How long a command may take, its second try and its pause included. */
+  timeoutMs?: number;
+  /** Whether replies stay text as they came; else what looks like JSON is parsed, keys included. */
+  raw?: boolean;
+}
+
 /**
- * An Upstash Redis client whose commands answer or throw within about 1 s, or null when Redis is not
- * configured. Throws when only one of the two settings is there.
+ * An Upstash Redis client whose commands answer or throw within about 1 s unless said otherwise, or null when Redis is
+ * not configured. Throws when only one of the two settings is there.
  */
-export function createRedis({ url, token }: RedisSettings): Redis | null {
+export function createRedis(
+  { url, token }: RedisSettings,
+  { timeoutMs = TIMEOUT_MS, raw = false }: RedisOptions = {},
+): Redis | null {
   if (!url && !token) return null;
   if (!url || !token) throw new Error("Redis needs both its REST URL and its token; one of them is missing");
   return new Redis({
     url,
     token,
     // Asked for once per command, so one deadline covers all tries.
-    signal: () => AbortSignal.timeout(TIMEOUT_MS),
+    signal: () => AbortSignal.timeout(timeoutMs),
     retry: { retries: RETRIES, backoff: () => RETRY_PAUSE_MS },
     enableTelemetry: false,
+    automaticDeserialization: !raw,
   });
 }

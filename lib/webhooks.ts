@@ -1,7 +1,6 @@
-import http from "node:http";
-import https from "node:https";
 import type { LookupFunction } from "node:net";
-import { DeliveryError, errorCode } from "./delivery.ts";
+import { DeliveryError } from "./delivery.ts";
+import { askOnce, type Answer } from "./http-request.ts";
 import { signWebhook } from "./webhook-signature.ts";
 import { publicLookup, webhookTarget } from "./webhook-target.ts";
 
@@ -9,7 +8,6 @@ export { parseWebhookSecrets, signWebhook } from "./webhook-signature.ts";
 
 /** The whole of a request: look-up, connection, answer and its body. Standard Webhooks asks for 15 to 30 s. */
 export const WEBHOOK_TIMEOUT_MS = 15_000;
-const ANSWER_BYTES_MAX = 4 * 1_024;
 const RETRY_AFTER_S_MAX = 24 * 60 * 60;
 
 export interface Webhook {
@@ -54,63 +52,11 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
         "webhook-timestamp": String(timestamp),
         "webhook-signature": secrets.map((secret) => signWebhook(secret, { id, timestamp, body })).join(" "),
       };
-      const signal = AbortSignal.timeout(timeoutMs);
-      let answer: Answer;
-      try {
-        answer = await post(target, { headers, body, signal, ...(lookup ? { lookup } : {}) });
-      } catch (error) {
-        if (error instanceof DeliveryError) throw error;
-        const late = `no answer within ${timeoutMs / 1_000} s`;
-        throw new DeliveryError(signal.aborted ? late : (errorCode(error) ?? "the request failed"));
-      }
-      requireSuccess(answer);
+      requireSuccess(
+        await askOnce(target, { method: "POST", headers, body, timeoutMs, ...(lookup ? { lookup } : {}) }),
+      );
     },
   };
-}
-
-interface Answer {
-  status: number;
-  retryAfter: string | undefined;
-}
-
-type Post = https.RequestOptions & { headers: http.OutgoingHttpHeaders; body: string };
-
-function post(url: URL, { body, ...options }: Post): Promise<Answer> {
-  const { request } = url.protocol === "https:" ? https : http;
-  return new Promise((resolve, reject) => {
-    const sent = request(url, {
-      ...options,
-      method: "POST",
-      // A connection of its own, closed afterwards: one kept open for another request was checked by other rules.
-      agent: false,
-      // Said here because a variable of the environment can turn it off elsewhere.
-      rejectUnauthorized: true,
-    });
-    let answer: Answer | undefined;
-    // Once there is a status, whatever happens to the connection does not change it.
-    const settle = (error: Error) => (answer ? resolve(answer) : reject(error));
-    sent.on("error", settle);
-    // The only event where the receiver wants to change protocols.
-    sent.on("close", () => settle(new Error("closed without an answer")));
-    sent.on("response", (response) => {
-      answer = { status: response.statusCode ?? 0, retryAfter: response.headers["retry-after"] };
-      void readSome(response);
-    });
-    sent.end(body);
-  });
-}
-
-/** Reads an answer's body so that its sender gets to its end, but not more of it than a few KiB, nor past the deadline. */
-async function readSome(response: http.IncomingMessage): Promise<void> {
-  let bytes = 0;
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > ANSWER_BYTES_MAX) return;
-    }
-  } catch {
-    // Broken off, or too late.
-  }
 }
 
 function requireSuccess({ status, retryAfter }: Answer): void {

@@ -4,11 +4,15 @@ import api from "../api/_index.ts";
 import inngest from "../api/_inngest.ts";
 import { sharedRuntime } from "../services/runtime.ts";
 import { endWithParent } from "./children.ts";
+import { localConfig } from "./config.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
 
 // Both deployed functions in one server: `node --import tsx local/serve.ts --port N`, configured by the environment.
 const { values } = parseArgs({ options: { port: { type: "string", default: "3000" } } });
 const STOP_TIMEOUT_MS = 5_000;
+
+const config = await localConfig();
+const runtime = sharedRuntime(config ? { config } : {});
 
 const server = serve(
   {
@@ -25,5 +29,5 @@ endWithParent(async () => {
   const closed = new Promise((resolve) => server.close(resolve));
   if ("closeIdleConnections" in server) server.closeIdleConnections();
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS))]);
-  await sharedRuntime().close();
+  await runtime.close();
 });

@@ -14,7 +14,7 @@ Starts Afterimage on this machine: PostgreSQL, Redis, a mail catcher, a workflow
 
 DATABASE_URL (with WORKER_DATABASE_URL and MIGRATE_DATABASE_URL), UPSTASH_REDIS_REST_URL (with …_TOKEN) and
 INNGEST_DEV=<url> or INNGEST_BASE_URL, SMTP_URL (with ALERT_MAIL_FROM and ALERT_MAIL_TO) put your own in place of the
-parts that would be started.
+parts that would be started. AFTERIMAGE_CONFIG=<file> puts another configuration in place of afterimage.config.ts.
 `;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);

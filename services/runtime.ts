@@ -1,14 +1,20 @@
+import defaultConfig from "../afterimage.config.ts";
 import { connect, WORKER_QUERY_TIMEOUT_MS, type Database } from "../db/client.ts";
+import type { Config } from "../lib/config.ts";
 import { isQuietDeployment, readEnv, type Env } from "../lib/env.ts";
 import { createInngest, createSender, type EventSender, type Inngest } from "../lib/inngest.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { createRateLimiter, type RateLimiter } from "../lib/rate-limit.ts";
-import { createRedis } from "../lib/redis.ts";
+import { createRedis, type Redis } from "../lib/redis.ts";
 import { createTracing, tracingOptions, type Tracing } from "../lib/tracing.ts";
 import { createAlerting, type Alerting } from "./alerts/channels.ts";
 import type { WorkerContext } from "./context.ts";
 import { createAuthenticator, type Authenticate } from "./keys/authenticate.ts";
+import type { RestoreContext } from "./restore/context.ts";
+
+/** What goes to the application's own keys may be many at once. */
+const CACHE_TIMEOUT_MS = 5_000;
 
 /** What a process holds open: made once, shared by all requests and steps. */
 export interface Runtime {
@@ -24,19 +30,22 @@ export interface Runtime {
   metrics: Metrics;
   tracing: Tracing;
   alerting: Alerting;
+  /** Where the application's caches are, its replies as they came; null without Redis. */
+  redis: Redis | null;
+  config: Config;
   /** Whether this deployment runs no schedules and raises no alarms. */
   quiet: boolean;
   close(): Promise<void>;
 }
 
 export type RuntimeOverrides = Partial<
-  Pick<Runtime, "log" | "send" | "limiter" | "inngest" | "metrics" | "tracing">
+  Pick<Runtime, "log" | "send" | "limiter" | "inngest" | "metrics" | "tracing" | "redis" | "config">
 >;
 
 export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runtime {
   const log = overrides.log ?? createLogger(env.LOG_LEVEL);
   const inngest = overrides.inngest ?? createInngest(log);
-  const redis = createRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
+  const redisAt = { url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN };
   const connections = () => ({ app: app.connections(), worker: worker.connections() });
   const metrics = overrides.metrics ?? createMetrics(connections);
   const tracing = overrides.tracing ?? createTracing(tracingOptions(env, metrics.instance), log);
@@ -48,13 +57,18 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
     app,
     worker,
     authenticate: createAuthenticator(),
-    limiter: overrides.limiter ?? createRateLimiter(redis, log),
+    limiter: overrides.limiter ?? createRateLimiter(createRedis(redisAt), log),
     inngest,
     send: overrides.send ?? createSender(inngest),
     log,
     metrics,
     tracing,
     alerting: createAlerting(env),
+    redis:
+      overrides.redis === undefined
+        ? createRedis(redisAt, { timeoutMs: CACHE_TIMEOUT_MS, raw: true })
+        : overrides.redis,
+    config: overrides.config ?? defaultConfig,
     quiet: isQuietDeployment(env),
     close: async () => void (await Promise.all([app.close(), worker.close(), tracing.close()])),
   };
@@ -62,8 +76,12 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
 
 let shared: Runtime | undefined;
 
-/** The runtime of this process, made from the environment at first use: a function's instance serves many requests. */
-export const sharedRuntime = (): Runtime => (shared ??= createRuntime(readEnv()));
+/**
+ * The runtime of this process, made from the environment at first use: a function's instance serves many requests.
+ * `overrides` count at that first use alone.
+ */
+export const sharedRuntime = (overrides: RuntimeOverrides = {}): Runtime =>
+  (shared ??= createRuntime(readEnv(), overrides));
 
 export const workerContext = (runtime: Runtime): WorkerContext => ({
   db: runtime.worker.db,
@@ -76,4 +94,11 @@ export const workerContext = (runtime: Runtime): WorkerContext => ({
 export const alertingContext = (runtime: Runtime) => ({
   ...workerContext(runtime),
   alerting: runtime.alerting,
+});
+
+/** What restores get, besides: the caches that they flush, and what the configuration says. */
+export const restoreContext = (runtime: Runtime): RestoreContext => ({
+  ...workerContext(runtime),
+  redis: runtime.redis,
+  config: runtime.config,
 });

@@ -8,6 +8,7 @@ import { jobRoutes } from "../_routes/jobs.ts";
 import { keyRoutes } from "../_routes/keys.ts";
 import { metricsRoutes } from "../_routes/metrics.ts";
 import { projectRoutes } from "../_routes/projects.ts";
+import { restoreRoutes } from "../_routes/restores.ts";
 import { trailRoutes } from "../_routes/trails.ts";
 import { createBaseApp, type App } from "./app.ts";
 import { refuseOtherMethods } from "./methods.ts";
@@ -21,6 +22,7 @@ export function createApp(runtime: Runtime): App {
   alertRoutes(app, runtime);
   eventRoutes(app, runtime);
   historyRoutes(app, runtime);
+  restoreRoutes(app, runtime);
   jobRoutes(app, runtime);
   keyRoutes(app, runtime);
   projectRoutes(app, runtime);

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import config from "../../afterimage.config.ts";
 import { connect } from "../../db/client.ts";
 import { checkReadiness, type Check } from "../../services/readiness/check.ts";
 import { isQuietDeployment } from "../../lib/env.ts";
@@ -14,7 +15,12 @@ export function doctorCommand(): Command {
       const app = connect(databaseUrl("DATABASE_URL"));
       const worker = connect(databaseUrl("WORKER_DATABASE_URL"));
       try {
-        const readiness = await checkReadiness(app.db, worker.db, { quiet: isQuietHere(), channels: null });
+        const readiness = await checkReadiness(app.db, worker.db, {
+          quiet: isQuietHere(),
+          channels: null,
+          config,
+          forOperator: true,
+        });
         console.log(json ? JSON.stringify(readiness, null, 2) : readiness.checks.map(inWords).join("\n"));
         if (readiness.status === "fail") process.exitCode = 1;
       } finally {

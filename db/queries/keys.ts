@@ -51,6 +51,12 @@ export async function lockKey(db: Db, id: string, reach: KeyReach): Promise<KeyR
   return row ?? null;
 }
 
+/** A key by its id, whoever may see it. */
+export async function findKey(db: Db, id: string): Promise<KeyRow | null> {
+  const [row] = await db.select().from(apiKeys).where(eq(apiKeys.id, id));
+  return row ?? null;
+}
+
 export async function insertKey(db: Db, key: NewKey): Promise<KeyRow> {
   const [row] = await db.insert(apiKeys).values(key).returning();
   return row as KeyRow;

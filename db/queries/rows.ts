@@ -1,4 +1,4 @@
-import type { SQL } from "drizzle-orm";
+import { sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 
 /**
@@ -16,3 +16,6 @@ export function isoTime(text: string): string {
 }
 
 export const isoTimeOrNull = (text: string | null) => (text === null ? null : isoTime(text));
+
+/** The database's own clock, for a column that is set. */
+export const sqlNow: SQL = sql`clock_timestamp()`;

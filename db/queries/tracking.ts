@@ -32,3 +32,23 @@ export async function switchCapture(db: Db, on: boolean): Promise<number> {
   const [row] = await rows<{ count: number }>(db, sql`select audit.switch_capture(${on}) as count`);
   return row?.count ?? 0;
 }
+
+/**
+ * The columns of those of these tables (`schema.name`) that are tracked, by table: those whose values the history holds,
+ * so neither the excluded nor the redacted.
+ */
+export async function trackedColumns(db: Db, tables: readonly string[]): Promise<Map<string, string[]>> {
+  const found = await rows<{ name: string; columns: string[] }>(
+    db,
+    sql`
+      select n.nspname || '.' || c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+      from audit.tracked_tables t
+      join pg_catalog.pg_class c on c.oid = t.relation
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where n.nspname || '.' || c.relname in (select jsonb_array_elements_text(${JSON.stringify(tables)}::jsonb))
+        and a.attnum <> all (t.excluded_columns) and a.attnum <> all (t.redacted_columns)
+      group by 1`,
+  );
+  return new Map(found.map(({ name, columns }) => [name, columns]));
+}

@@ -14,3 +14,4 @@ export const createdAt = () =>
 
 export const xid8 = customType<{ data: string }>({ dataType: () => "xid8" });
 export const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
+export const oid = customType<{ data: number }>({ dataType: () => "oid" });

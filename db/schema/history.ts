@@ -10,9 +10,8 @@ import {
   text,
   uuid,
 } from "drizzle-orm/pg-core";
-import { audit, createdAt, instant, xid8 } from "./common.ts";
+import { audit, createdAt, instant, oid, xid8 } from "./common.ts";
 
-const oid = customType<{ data: number }>({ dataType: () => "oid" });
 const smallints = customType<{ data: number[] }>({ dataType: () => "smallint[]" });
 
 /**

@@ -6,4 +6,5 @@ export * from "./history.ts";
 export * from "./home.ts";
 export * from "./jobs.ts";
 export * from "./keys.ts";
+export * from "./restores.ts";
 export * from "./trails.ts";

@@ -44,6 +44,12 @@ grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
 grant insert, delete on audit.idempotency_keys to audit_app;
 grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;
+-- A plan and what was done are written once; a run moves on, an effect is marked as done, and a plan that expired is removed.
+grant insert on audit.restore_runs, audit.restore_items, audit.restore_outcomes, audit.restore_chunks, audit.restore_snapshot_rows,
+  audit.restore_steps, audit.restore_effects to audit_worker;
+grant update on audit.restore_runs, audit.restore_steps, audit.restore_effects, audit.restore_snapshot_rows to audit_worker;
+grant delete on audit.restore_runs, audit.restore_items, audit.restore_snapshot_rows to audit_worker;
+grant update on audit.restore_runs to audit_app;
 grant insert (
   table_schema, table_name, record_id, new_record_id, action, old_values, new_values, changed_fields, exact_values, user_id,
   request_id, restore_id
@@ -61,6 +67,30 @@ grant execute on function
   audit.column_numbers(oid, text[]), audit.relations_of(regclass), audit.let_through_policies(oid), audit.make_capture_triggers(oid),
   audit.note_tracked(regclass, text[], text[], text[], text[], text), audit.forget_tracked(regclass), audit.switch_capture(boolean)
 to session_user;
+-- Planning and applying a restore runs with the worker's own rights on the application's tables.
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select p.oid
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'audit'::regnamespace and p.proname in (
+      'begin_restore_draft', 'pin_restore_session', 'key_match_sql', 'restore_columns', 'draft_since', 'draft_transaction',
+      'draft_actor', 'draft_record', 'draft_rows', 'replay_entries', 'draft_rollback', 'match_live_rows', 'row_digest_sql',
+      'mark_changed_since', 'forgive_changes_of', 'foreign_keys_of', 'reference_sql', 'draft_children', 'draft_parents',
+      'map_columns', 'image_record_sql', 'image_value_sql', 'try_casts', 'check_unique', 'check_dependents', 'check_access',
+      'filter_draft', 'image_difference', 'decide_actions', 'order_draft', 'level_rows', 'store_items', 'items_digest',
+      'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
+      'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
+      'captured_columns', 'image_fidelity', 'record_key_sql', 'image_sql', 'exact_sql'
+    )
+  loop
+    execute format('grant execute on function %s to audit_worker', v_function);
+  end loop;
+end
+$$;
+grant execute on function audit.overlapping_restore(uuid) to audit_app;
 grant insert, update on audit.alert_notifications, audit.alert_channels to audit_worker;
 grant update on audit.job_schedules to audit_app, audit_worker;
 grant insert on audit.job_schedules to audit_worker;

@@ -7,6 +7,9 @@ export const alertCodes = {
   "guards.open": "The log can be changed, because guards are off or replaced.",
   "access.refused": "Many requests in a minute were refused.",
   "channel.disabled": "Alerts no longer reach one of their channels.",
+  "restore.failed": "A restore could not be carried out, or not to its end.",
+  "restore.needs-attention": "A restore ended, and not everything is as it was to be.",
+  "restore.silent": "A restore was begun, and nobody works on it any more.",
   "alert.test": "Somebody tries whether alerts arrive. Nothing is wrong.",
 } as const;
 

@@ -3,6 +3,7 @@ import { notePickedUp } from "../../db/queries/requests.ts";
 import { schedules } from "../../lib/schedules.ts";
 import { raiseAlert } from "../alerts/raise.ts";
 import { inTransaction, type WorkerContext } from "../context.ts";
+import { failRestore } from "../restore/fail.ts";
 
 const APP_PREFIX = /^afterimage-/;
 const ERROR_LENGTH_MAX = 500;
@@ -14,6 +15,8 @@ export interface WorkflowFailure {
   /** The run that somebody asked for, if one did: it may have failed before it was begun. */
   requestedRunId: string | null;
   error: string;
+  /** The restore that it worked on, if it did. */
+  restore: { restoreId: string; epoch: number } | null;
 }
 
 /** Notes that a workflow has used up its retries, and raises an alert that its next success resolves. */
@@ -23,6 +26,11 @@ export async function recordFailure(
 ): Promise<{ subject: string }> {
   const { engineRunId, requestedRunId } = failure;
   const subject = failure.functionId.replace(APP_PREFIX, "");
+  // A restore has an end and an alert of its own.
+  if (failure.restore !== null) {
+    await failRestore(ctx, failure.restore);
+    return { subject };
+  }
   const error = failure.error.slice(0, ERROR_LENGTH_MAX);
   await inTransaction(ctx, async (inner) => {
     const end = { status: "failed", error } as const;

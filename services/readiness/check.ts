@@ -10,12 +10,17 @@ import {
   unguardedPartitions,
   waitingCount,
 } from "../../db/queries/readiness.ts";
+import { trackedColumns } from "../../db/queries/tracking.ts";
+import { checkConfig, tablesOf, variablesOf } from "../../lib/config-check.ts";
+import type { Config } from "../../lib/config.ts";
+import { envSecret } from "../../lib/env.ts";
 import { minutesWithoutSuccess } from "../jobs/job.ts";
 import { schemaVersions } from "../../db/schema-versions.ts";
 
 const MONTHS_AHEAD_MIN = 2;
 const WAITING_SECONDS = 5 * 60;
 const SERVER_VERSION_MIN = 150_000;
+const PROBLEMS_SHOWN_MAX = 10;
 
 export interface Check {
   name: string;
@@ -40,13 +45,17 @@ export interface Deployment {
   quiet: boolean;
   /** Where its alerts go; null where only the deployment itself knows, as at a terminal. */
   channels: readonly string[] | null;
+  /** What `afterimage.config.ts` says; not checked where it is absent. */
+  config?: Config;
+  /** Whether only an operator reads the answer, so that it may name the application's tables; else anybody may. */
+  forOperator?: boolean;
 }
 
 /** Everything an operator should know before trusting the service, most basic first. Never throws. */
 export async function checkReadiness(
   app: Db,
   worker: Db,
-  { quiet, channels }: Deployment,
+  { quiet, channels, config, forOperator = false }: Deployment,
 ): Promise<Readiness> {
   const checks: Check[] = [];
   const check = async (name: string, look: () => Promise<Verdict>) => {
@@ -63,6 +72,7 @@ export async function checkReadiness(
     await check("workflow requests", () => checkWaiting(app));
     await check("alerts", () => checkAlerts(app));
     if (!quiet) await check("channels", () => checkChannels(app, channels));
+    if (config) await check("configuration", () => checkConfiguration(app, config, forOperator));
   }
   const worst = (["fail", "warn"] as const).find((status) => checks.some((one) => one.status === status));
   return { status: worst ?? "ok", checks };
@@ -214,4 +224,27 @@ async function checkChannels(db: Db, configured: readonly string[] | null): Prom
     };
   }
   return ok(configured ? `alerts go out by ${configured.join(", ")}` : "none is disabled");
+}
+
+async function checkConfiguration(db: Db, config: Config, forOperator: boolean): Promise<Verdict> {
+  const tables = tablesOf(config);
+  const columns = await trackedColumns(db, tables);
+  const problems = checkConfig(config, (table) => columns.get(table) ?? null);
+  // The terminal has an environment of its own.
+  const unset = forOperator ? [] : variablesOf(config).filter((name) => envSecret(name) === undefined);
+  if (problems.length + unset.length === 0) return ok(`names ${tables.length} tables, and they fit`);
+  const named = problems.slice(0, PROBLEMS_SHOWN_MAX).join("; ");
+  const details = [
+    ...(problems.length > 0
+      ? [forOperator ? named : `${problems.length} things in it do not fit the database`]
+      : []),
+    ...(unset.length > 0 ? [`not set: ${unset.join(", ")}`] : []),
+  ];
+  return {
+    status: "warn",
+    detail: `${details.join("; ")}.`,
+    action: forOperator
+      ? "Mend afterimage.config.ts (docs/RESTORES.md), or: npx afterimage track <schema.name>"
+      : "Set the variables; npx afterimage doctor names the rest.",
+  };
 }

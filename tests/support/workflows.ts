@@ -8,7 +8,7 @@ import { readEnv } from "../../lib/env.ts";
 import { createInngest } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { startInngest, type InngestServer } from "../../local/inngest/index.ts";
-import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import { createRuntime, type Runtime, type RuntimeOverrides } from "../../services/runtime.ts";
 import type { Call } from "./api.ts";
 import { assertDriver, type TestDatabase } from "./database.ts";
 
@@ -52,7 +52,11 @@ export async function tick({ engine }: TestWorkflows, jobId: string): Promise<vo
 }
 
 /** All workflows of the service, driven by the local engine over HTTP, on a test file's database. */
-export function useWorkflows(db: TestDatabase, more: Record<string, string> = {}): TestWorkflows {
+export function useWorkflows(
+  db: TestDatabase,
+  more: Record<string, string> = {},
+  overrides: RuntimeOverrides = {},
+): TestWorkflows {
   const running = {} as TestWorkflows & { close(): Promise<void> };
 
   beforeAll(async () => {
@@ -69,7 +73,7 @@ export function useWorkflows(db: TestDatabase, more: Record<string, string> = {}
     const log = createLogger("silent");
     const inngest = createInngest(log, running.engine.url);
     const env = readEnv({ ...db.serviceEnv(), ...more });
-    running.runtime = createRuntime(env, { inngest, log });
+    running.runtime = createRuntime(env, { inngest, log, ...overrides });
     assertDriver(running.runtime.worker);
     handler = serve({ client: inngest, functions: workflows(running.runtime), servePath: "/api/inngest" });
     // What is sent before the engine knows the workflows starts none.

@@ -1,7 +1,7 @@
-import { RedisError } from "../backend.ts";
+import { RedisError, type Reply } from "../backend.ts";
 import { bulk, type CommandTable } from "./command.ts";
 import type { Keyspace } from "./keyspace.ts";
-import { add } from "./numbers.ts";
+import { add, parseInteger } from "./numbers.ts";
 
 export const hashCommands: CommandTable = {
   hget: {
@@ -21,6 +21,8 @@ export const hashCommands: CommandTable = {
     max: 1,
     run: (keyspace, [key = ""]) => [...(keyspace.getHash(key) ?? [])].flat().map((part) => bulk(part)),
   },
+  hlen: { min: 1, max: 1, run: (keyspace, [key = ""]) => keyspace.getHash(key)?.size ?? 0 },
+  hscan: { min: 2, run: scanFields },
   hset: { min: 3, run: setFields },
   hdel: { min: 2, run: deleteFields },
   hincrby: {
@@ -48,6 +50,15 @@ function setFields(keyspace: Keyspace, [key = "", ...pairs]: string[]): number {
   const before = hash.size;
   for (let i = 0; i < pairs.length; i += 2) hash.set(pairs[i] ?? "", pairs[i + 1] ?? "");
   return hash.size - before;
+}
+
+/** All at once, as Redis does with a small hash. */
+function scanFields(keyspace: Keyspace, [key = "", cursor = "", ...options]: string[]): Reply {
+  if (!/^\d{1,20}$/.test(cursor)) throw new RedisError("ERR invalid cursor");
+  const isKnown = options.length === 0 || (options.length === 2 && options[0]?.toLowerCase() === "count");
+  if (!isKnown) throw new RedisError("ERR syntax error");
+  if (options.length === 2 && parseInteger(options[1] ?? "") < 1) throw new RedisError("ERR syntax error");
+  return [bulk("0"), [...(keyspace.getHash(key) ?? [])].flat().map((part) => bulk(part))];
 }
 
 function deleteFields(keyspace: Keyspace, [key = "", ...fields]: string[]): number {

@@ -14,10 +14,10 @@ const COMMANDS: CommandTable = { ...stringCommands, ...keyCommands, ...hashComma
 /**
  * A small part of Redis in this process' memory, for machines without a redis-server.
  *
- * It has strings (GET SET MGET INCR INCRBY), hashes (HGET HSET HMGET HGETALL HDEL HINCRBY), keys (DEL
- * UNLINK EXISTS TYPE EXPIRE PEXPIRE TTL PTTL KEYS SCAN DBSIZE FLUSHALL FLUSHDB), PING and EVAL.
- * It leaves out: every other command and type; persistence; options of SET beyond NX XX PX EX, of EXPIRE, and
- * TYPE of SCAN; eviction. Lua is 5.3 with 32-bit integers that wrap (Redis: 5.1, all doubles), with string,
+ * It has strings (GET SET MGET STRLEN GETRANGE INCR INCRBY), hashes (HGET HSET HMGET HGETALL HDEL HINCRBY HLEN HSCAN),
+ * keys (DEL UNLINK EXISTS TYPE EXPIRE PEXPIRE TTL PTTL KEYS SCAN DBSIZE FLUSHALL FLUSHDB), PING and EVAL.
+ * It leaves out: every other command and type; persistence; options of SET beyond NX XX PX EX, of EXPIRE,
+ * TYPE of SCAN and MATCH of HSCAN; eviction. Lua is 5.3 with 32-bit integers that wrap (Redis: 5.1, all doubles), with string,
  * table and math and without cjson, struct, bit, cmsgpack and every `redis.` function but call and pcall.
  */
 export function startMemory(): Backend {

@@ -15,6 +15,8 @@ export const stringCommands: CommandTable = {
         return typeof value === "string" ? bulk(value) : null;
       }),
   },
+  strlen: { min: 1, max: 1, run: (keyspace, [key = ""]) => keyspace.getString(key)?.length ?? 0 },
+  getrange: { min: 3, max: 3, run: range },
   set: { min: 2, run: set },
   incr: { min: 1, max: 1, run: (keyspace, [key = ""]) => increase(keyspace, key, "1") },
   incrby: { min: 2, max: 2, run: (keyspace, [key = "", step = ""]) => increase(keyspace, key, step) },
@@ -26,6 +28,15 @@ function set(keyspace: Keyspace, [key = "", value = "", ...options]: string[]) {
   if ((condition === "nx" && exists) || (condition === "xx" && !exists)) return null;
   keyspace.set(key, value, lifeMs === null ? null : Date.now() + lifeMs);
   return "OK";
+}
+
+/** Both ends belong to it; negative ones count from the end. */
+function range(keyspace: Keyspace, [key = "", first = "", last = ""]: string[]) {
+  const [start, end] = [parseInteger(first), parseInteger(last)];
+  const text = keyspace.getString(key) ?? "";
+  const at = (index: number) => (index < 0 ? Math.max(0, text.length + index) : index);
+  const isEmpty = start < 0 && end < 0 && start > end;
+  return bulk(isEmpty ? "" : text.slice(at(start), at(end) + 1));
 }
 
 interface SetOptions {

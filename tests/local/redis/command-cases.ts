@@ -102,6 +102,39 @@ export const commandCases: Case[] = [
     answer: [2, 1, "zwei", { a: 1, none: null }, 10, { a: 10, b: "zwei", c: 3 }, 2, 1, 0, null],
   },
   {
+    name: "STRLEN and GETRANGE count bytes, from either end, and HLEN and HSCAN see all of a small hash",
+    run: async (redis) => {
+      await redis.set("k", "ab\u00fccd");
+      await redis.hset("h", { a: "x", b: "y" });
+      const ranges: [number, number][] = [
+        [0, 1],
+        [-2, -1],
+        [4, 99],
+        [-99, 0],
+        [3, 2],
+        [-1, -3],
+        [9, 12],
+      ];
+      return [
+        [await redis.strlen("k"), await redis.strlen("none"), await redis.getrange("none", 0, 5)],
+        await Promise.all(ranges.map(([start, end]) => redis.getrange("k", start, end))),
+        [await redis.hlen("h"), await redis.hlen("none")],
+        [await redis.hscan("h", 0, { count: 100 }), await redis.hscan("none", 0)],
+        await errorOf(redis.strlen("h")),
+      ];
+    },
+    answer: [
+      [6, 0, ""],
+      ["ab", "cd", "cd", "a", "", "", ""],
+      [2, 0],
+      [
+        ["0", ["a", "x", "b", "y"]],
+        ["0", []],
+      ],
+      "WRONGTYPE",
+    ],
+  },
+  {
     name: "a command on the wrong type is an error",
     run: async (redis) => {
       await redis.hset("h", { f: "v" });

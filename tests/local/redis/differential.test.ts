@@ -27,6 +27,8 @@ const command = fc.oneof<fc.Arbitrary<string[]>[]>(
   fc.tuple(fc.constantFrom("MGET", "EXISTS", "DEL"), key, key),
   fc.tuple(key, value, fc.array(option, { maxLength: 3 })).map(([k, v, o]) => ["SET", k, v, ...o.flat()]),
   fc.tuple(fc.constant("INCRBY"), key, integer),
+  fc.tuple(fc.constantFrom("STRLEN", "HLEN"), key),
+  fc.tuple(fc.constant("GETRANGE"), key, integer, integer),
   fc.tuple(fc.constantFrom("EXPIRE", "expire"), key, life),
   fc.tuple(fc.constantFrom("HGET", "HDEL", "HMGET"), key, key),
   fc.tuple(fc.constant("HSET"), key, key, value),

@@ -1,0 +1,70 @@
+import { sql } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { rows } from "./rows.ts";
+
+export interface ItemText {
+  position: number;
+  json: string;
+}
+
+/**
+ * Items of a run in the order in which they are applied, each as the JSON text that callers get: numbers in images keep
+ * every digit. `changes` holds, per column that is written, what is there now and what is to be; texts stand for values that
+ * JSON cannot hold.
+ */
+export async function listItems(
+  db: Db,
+  runId: string,
+  page: { after: number; limit: number },
+): Promise<ItemText[]> {
+  return rows<ItemText>(
+    db,
+    sql`
+      select i.position, json_build_object(
+        'position', i.position,
+        'table', t.table_schema || '.' || t.table_name,
+        'recordId', i.record_id,
+        'liveRecordId', i.live_record_id,
+        'action', i.action,
+        'origin', i.origin,
+        'entryId', i.entry_id::text,
+        'chunk', i.chunk,
+        'conflict', i.conflict,
+        'changes', (
+          select json_object_agg(k.name, json_build_object(
+            'now', coalesce(i.live_exact -> k.name, i.live -> k.name),
+            'restored', coalesce(i.target_exact -> k.name, i.target -> k.name)) order by k.name)
+          from (
+            select unnest(i.columns) as name
+            union
+            select jsonb_object_keys(case when i.columns is null then coalesce(i.target, i.live) end)
+          ) k
+        ),
+        'outcome', o.outcome,
+        'detail', o.detail
+      )::text as json
+      from audit.restore_items i
+      left join audit.tracked_tables t on t.relation = i.relation
+      left join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position
+      where i.run_id = ${runId}::uuid and i.position > ${page.after}
+      order by i.position
+      limit ${page.limit}`,
+  );
+}
+
+export interface Counts {
+  applied: number;
+  skipped: number;
+  chunksDone: number;
+}
+
+export async function countOutcomes(db: Db, runId: string): Promise<Counts> {
+  const [row] = await rows<Counts>(
+    db,
+    sql`
+      select coalesce(sum(applied_count), 0)::int as applied, coalesce(sum(skipped_count), 0)::int as skipped,
+        count(*)::int as "chunksDone"
+      from audit.restore_chunks where run_id = ${runId}::uuid`,
+  );
+  return row as Counts;
+}

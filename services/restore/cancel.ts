@@ -1,0 +1,38 @@
+import { findRun, lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
+import { sqlNow } from "../../db/queries/rows.ts";
+import { resolveAlert } from "../alerts/raise.ts";
+import { requireOperator, type Context } from "../context.ts";
+import { notFound, ServiceError } from "../errors.ts";
+import { logServiceEvent } from "../events/log-service-event.ts";
+import { isSilent } from "./silence.ts";
+import { toRestore, type Restore } from "./run.ts";
+
+/**
+ * Ends a restore: at once while it waits for an approval or when nobody works on it any more, else between two chunks. What
+ * is applied stays, and can be rolled back. Throws `conflict` (409) when it has ended.
+ */
+export async function cancelRestore(ctx: Context, id: string): Promise<Restore> {
+  requireOperator(ctx, "restores:run");
+  if (!(await findRun(ctx.db, id))) throw notFound("restore");
+  return ctx.db.transaction(async (tx) => {
+    const inner = { ...ctx, db: tx };
+    const run = (await lockRun(tx, id)) as RunRow;
+    if (run.status !== "running" && run.status !== "awaiting_approval") {
+      throw new ServiceError("conflict", `This restore cannot be cancelled: it is ${run.status}.`);
+    }
+    const isNow = run.status === "awaiting_approval" || isSilent(run);
+    const row = await updateRun(tx, id, [run.status], {
+      cancelRequestedAt: sqlNow,
+      cancelRequestedByUserId: ctx.principal.userId,
+      // Whoever still works on it finds another epoch and stops.
+      ...(isNow ? { status: "cancelled", endedAt: sqlNow, epoch: run.epoch + 1 } : {}),
+    });
+    if (isNow) {
+      await resolveAlert(inner, "restore.silent", id);
+      if (run.rollbackOf !== null)
+        await updateRun(tx, run.rollbackOf, ["rolling_back"], { status: "needs_attention" });
+    }
+    await logServiceEvent(inner, "CANCEL_RESTORE", "restore", id, { newValues: { atOnce: isNow } });
+    return toRestore(row as RunRow);
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import type { DraftProblem } from "../../db/queries/restore-draft.ts";
+import type { RestoreOptions } from "./target.ts";
+
+/** What stands in the way of a restore, or what it will not bring back. */
+export const problem = z
+  .object({
+    severity: z
+      .enum(["blocking", "conflict", "loss", "note"])
+      .describe(
+        "blocking: it cannot start; conflict: onConflict decides; loss: it starts only from a preview; note: for you to know.",
+      ),
+    code: z.string(),
+    table: z.string().nullable(),
+    count: z.number().int().describe("Rows concerned."),
+    recordIds: z.array(z.string()).describe("The first ten of them."),
+    detail: z.record(z.string(), z.unknown()),
+    message: z.string(),
+  })
+  .meta({ id: "RestoreProblem" });
+export type Problem = z.infer<typeof problem>;
+
+export const describeProblem = (found: DraftProblem): Problem => ({ ...found, message: messageOf(found) });
+
+/** The problems that keep a restore with these options from starting. */
+export function blockers(problems: Problem[], { onConflict }: Pick<RestoreOptions, "onConflict">): Problem[] {
+  return problems.filter(
+    ({ severity, code }) =>
+      severity === "blocking" ||
+      (severity === "conflict" &&
+        (onConflict === "fail" || (onConflict === "overwrite" && code === "unique_clash"))),
+  );
+}
+
+function messageOf({ code, table, count, detail }: DraftProblem): string {
+  const of = `${table ?? "the tables"}`;
+  const column = `${of}.${String(detail.column)}`;
+  switch (code) {
+    case "changed_since":
+      return `${count} rows of ${of} were changed after the changes that are to be undone. Look at their history; onConflict skip leaves them, overwrite restores them all the same.`;
+    case "unique_clash":
+      return `${count} rows of ${of} would have the value of another row under ${String(detail.index)}. Change that row first; onConflict skip leaves them.`;
+    case "missing_parent":
+      return `${count} rows of ${of} reference rows of ${String(detail.parent)} that are gone (${String(detail.constraint)}) and ${detail.isTracked === true ? "that its history does not know" : "whose table is not tracked"}. Make these rows first.`;
+    case "column_dropped":
+      return `${column} no longer exists; its values in ${String(detail.rows)} rows are lost.`;
+    case "column_hidden":
+      return detail.isRequired === true
+        ? `${column} is kept out of the history, has no default and may not be null, so ${String(detail.rows)} rows cannot be inserted. Give it a default for the time of the restore.`
+        : `${column} is kept out of the history: ${String(detail.rows)} rows come back with its default.`;
+    case "column_required":
+      return `${column} was added since, has no default and may not be null, so ${String(detail.rows)} rows cannot be inserted. Give it a default for the time of the restore.`;
+    case "column_retyped":
+      return "sqlstate" in detail
+        ? `Values of ${column} do not fit its type of today (${String(detail.sqlstate)}). Change the type back, or restore without it by columns.`
+        : `${String(detail.rows)} values of ${column} come out changed by its type of today.`;
+    case "row_missing":
+      return `${count} rows of ${of} are gone, and columns restores rows that are there. Leave columns out.`;
+    case "identity_changed":
+      return `${count} rows of ${of} had another ${String(detail.column)}, which is GENERATED ALWAYS and cannot be set back in a row that is there.`;
+    case "dependents":
+      return `${String(detail.rows)} rows of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). Restore that table, too, or leave strictDelete out.`;
+    case "unseen_dependents":
+      return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked, so what would go with a deleted row cannot be seen. Track it, or leave strictDelete out.`;
+    case "cycle":
+      return `Rows reference each other in a circle that nothing can defer: ${(detail.constraints as string[]).join(", ")}. Make one of these constraints DEFERRABLE.`;
+    case "no_access":
+      return `The worker's role may not read and write ${of}. Run: npx afterimage track ${of}`;
+    case "history_gap":
+      return `The history of ${of} is not whole: capture ${detail.reason === "off" ? "was off" : "failed"} from ${String(detail.from)} to ${String(detail.to ?? "now")}.`;
+    default:
+      return code;
+  }
+}

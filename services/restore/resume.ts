@@ -1,0 +1,59 @@
+import { countOutcomes } from "../../db/queries/restore-items.ts";
+import { findRun, lockRun, lockStarts, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
+import { resolveAlert } from "../alerts/raise.ts";
+import { requireOperator, type Context } from "../context.ts";
+import { notFound, ServiceError } from "../errors.ts";
+import { logServiceEvent } from "../events/log-service-event.ts";
+import { isSilent, SILENT_AFTER_S } from "./silence.ts";
+import { requestRun, requireNoOverlap } from "./start.ts";
+import { toRestore, type Restore } from "./run.ts";
+
+const S_PER_MIN = 60;
+
+/**
+ * Lets a restore go on that nobody works on any more, or that failed with chunks left to do; what is done is not done again.
+ * Throws `conflict` (409) for any other.
+ */
+export async function resumeRestore(ctx: Context, id: string): Promise<Restore> {
+  requireOperator(ctx, "restores:run");
+  if (!(await findRun(ctx.db, id))) throw notFound("restore");
+  return ctx.db.transaction(async (tx) => {
+    const inner = { ...ctx, db: tx };
+    await lockStarts(tx);
+    const run = (await lockRun(tx, id)) as RunRow;
+    await requireResumable(inner, run);
+    await requireNoOverlap(inner, id);
+    const row = (await updateRun(tx, id, [run.status], {
+      status: "running",
+      epoch: run.epoch + 1,
+      heartbeatAt: new Date(),
+      endedAt: null,
+      error: null,
+      cancelRequestedAt: null,
+      cancelRequestedByUserId: null,
+    })) as RunRow;
+    if (run.rollbackOf !== null) {
+      await updateRun(tx, run.rollbackOf, ["needs_attention"], { status: "rolling_back" });
+    }
+    await requestRun(inner, row);
+    await resolveAlert(inner, "restore.silent", id);
+    await resolveAlert(inner, "restore.failed", id);
+    await logServiceEvent(inner, "RESUME_RESTORE", "restore", id, { newValues: { epoch: row.epoch } });
+    return toRestore(row);
+  });
+}
+
+async function requireResumable(ctx: Context, run: RunRow): Promise<void> {
+  if (isSilent(run)) return;
+  if (run.status === "running") {
+    throw new ServiceError(
+      "conflict",
+      `This restore is being worked on. It can be resumed once it was silent for ${SILENT_AFTER_S / S_PER_MIN} minutes.`,
+    );
+  }
+  const { chunksDone } = await countOutcomes(ctx.db, run.id);
+  const canGoOn =
+    (run.status === "failed" || run.status === "needs_attention") && chunksDone < run.chunkStarts.length;
+  if (canGoOn) return;
+  throw new ServiceError("conflict", `This restore has nothing left to do: it is ${run.status}.`);
+}

@@ -1,0 +1,56 @@
+import { verifyChunk, type Difference } from "../../db/queries/restore-apply.ts";
+import type { RestoreContext } from "./context.ts";
+import { checkUrls, type CheckedUrl } from "./effects/check-url.ts";
+import { findStaleKeys } from "./effects/find-stale-keys.ts";
+import { noteStep, type RunRef } from "./note-step.ts";
+
+const EXAMPLES_MAX = 50;
+
+export interface Verification {
+  /** Whether every row is what it was to be, or somebody else has made it another since. */
+  ok: boolean;
+  /** Differences by cause: trigger is the application's own, changed_since somebody after the restore. */
+  differences: Partial<Record<Difference["cause"], number>>;
+  examples: Difference[];
+  /** Cache keys that still hold what they held before, and how many others there are. */
+  cache: { absent: number; repopulated: number; staleCount: number; stale: string[] };
+  checks: CheckedUrl[];
+}
+
+/** Reads everything again that a restore has written, and looks at caches and addresses. Changes no row. */
+export async function verifyRestore(ctx: RestoreContext, ref: RunRef) {
+  return noteStep(ctx, ref, "verify", async (run): Promise<Verification> => {
+    const { chunkStarts, itemCount } = run;
+    const differences: Verification["differences"] = {};
+    const examples: Difference[] = [];
+    for (const [i, first] of chunkStarts.entries()) {
+      const range = { first, last: (chunkStarts[i + 1] ?? itemCount + 1) - 1 };
+      const found = await verifyChunk(ctx.db, run.id, range);
+      for (const [cause, count] of Object.entries(found.counts) as [Difference["cause"], number][]) {
+        differences[cause] = (differences[cause] ?? 0) + count;
+      }
+      examples.push(...found.examples.slice(0, EXAMPLES_MAX - examples.length));
+    }
+    const cache = await lookAtCache(ctx, run.id);
+    const checks = await checkUrls(ctx, { runId: run.id, repeat: 0 });
+    const ok =
+      !differences.wrong &&
+      !differences.unrecorded &&
+      cache.staleCount === 0 &&
+      checks.every(({ error }) => error === undefined);
+    return { ok, differences, examples, cache, checks };
+  });
+}
+
+async function lookAtCache(ctx: RestoreContext, runId: string): Promise<Verification["cache"]> {
+  const sum = { absent: 0, repopulated: 0, staleCount: 0, stale: [] as string[] };
+  for (let after: string | null = ""; after !== null;) {
+    const page = await findStaleKeys(ctx, { runId, repeat: 0, ...(after === "" ? {} : { after }) });
+    sum.absent += page.absent;
+    sum.repopulated += page.repopulated;
+    sum.staleCount += page.staleCount;
+    sum.stale.push(...page.stale.slice(0, EXAMPLES_MAX - sum.stale.length));
+    after = page.next;
+  }
+  return sum;
+}
