@@ -562,7 +562,6 @@ declare
   v_statement text;
   v_first int;
   v_last int;
-  v_missing int;
   v_counts record;
 begin
   perform audit.pin_restore_session();
@@ -588,15 +587,20 @@ begin
 
   v_first := v_run.chunk_starts[p_chunk];
   v_last := coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
-  v_conflicts := audit.lock_restore_rows(p_run, v_first, v_last, v_mode);
+  -- The chunk's items with their statistics: those of restore_items are of other runs.
+  create temp table restore_chunk on commit drop as
+  select i.* from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last;
+  create unique index on pg_temp.restore_chunk (position);
+  analyze pg_temp.restore_chunk;
+  v_conflicts := audit.lock_restore_rows(v_mode);
   if v_conflicts <> '{}' and v_mode = 'fail' then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'position', i.position, 'table', i.relation::pg_catalog.regclass::text, 'recordId', i.record_id) order by i.position)
-        from audit.restore_items i
-        where i.run_id = p_run and i.position = any (v_conflicts[1:20])
+        from pg_temp.restore_chunk i
+        where i.position = any (v_conflicts[1:20])
       )
     );
   end if;
@@ -607,10 +611,9 @@ begin
 
   for v_batch in
     select i.batch, i.relation, i.action, n.nspname as schema_name, min(i.position) as first, max(i.position) as last
-    from audit.restore_items i
+    from pg_temp.restore_chunk i
     join pg_catalog.pg_class c on c.oid = i.relation
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where i.run_id = p_run and i.position between v_first and v_last
     group by i.batch, i.relation, i.action, n.nspname
     order by i.batch
   loop
@@ -625,20 +628,17 @@ begin
   set constraints all immediate;
   perform pg_catalog.set_config('search_path', 'audit, public', true);
 
-  select count(*) into v_missing
-  from audit.restore_items i
-  where i.run_id = p_run and i.position between v_first and v_last
-    and not exists (select from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position);
-  if v_missing > 0 then
-    raise exception '% rows were not written', v_missing
+  select
+    count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped,
+    v_last - v_first + 1 - count(*) as missing
+  into v_counts
+  from audit.restore_outcomes o
+  where o.run_id = p_run and o.position between v_first and v_last;
+  if v_counts.missing > 0 then
+    raise exception '% rows were not written', v_counts.missing
       using errcode = 'AF001', hint = 'A trigger or a policy of the application suppressed them.';
   end if;
-  perform audit.move_sequences(p_run, v_first, v_last);
-  select count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped
-  into v_counts
-  from audit.restore_items i
-  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position
-  where i.run_id = p_run and i.position between v_first and v_last;
+  perform audit.move_sequences();
   insert into audit.restore_chunks (run_id, chunk, applied_count, skipped_count) values (p_run, p_chunk, v_counts.applied, v_counts.skipped);
   return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
 end
@@ -699,7 +699,10 @@ begin
     new_record_id text,
     action text not null,
     changed_fields text[],
-    txid xid8 not null
+    txid xid8 not null,
+    old_values jsonb,
+    new_values jsonb,
+    exact_values jsonb
   ) on commit drop;
   create temp table restore_draft (
     draft_id int generated always as identity primary key,
@@ -717,8 +720,6 @@ begin
     -- The columns to set back; null is the whole row.
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
-    last_entry_id bigint,
-    last_entry_at timestamptz,
     left_image jsonb,
     removed_txid xid8,
     origin text not null default 'target',
@@ -1208,7 +1209,7 @@ CREATE OR REPLACE FUNCTION audit.delete_sql(p_relation oid, p_mine text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN format('with __w as (delete from %s as __t using audit.restore_items __i where %s and %s returning __i.position as __position) insert into audit.restore_outcomes (run_id, position, outcome) select $1, __w.__position, ''applied'' from __w'::text, (p_relation)::regclass, p_mine, audit.key_match_sql(p_relation, '__t'::text, '__i.live_record_id'::text));
+RETURN format('with __w as (delete from %s as __t using pg_temp.restore_chunk __i where %s and %s returning __i.position as __position) insert into audit.restore_outcomes (run_id, position, outcome) select $1, __w.__position, ''applied'' from __w'::text, (p_relation)::regclass, p_mine, audit.key_match_sql(p_relation, '__t'::text, '__i.live_record_id'::text));
 
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.delete_trails_of_deleted_projects(p_limit integer DEFAULT 1000)
@@ -1256,7 +1257,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.audit_logs l
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
   where l.user_id = p_user_id and l.created_at >= p_from and l.created_at < p_to
@@ -1283,25 +1285,31 @@ begin
     join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
     where k.on_delete in ('c', 'n', 'd')
   loop
+    -- What those transactions did to the child, read once: statistics of a history that grows by the second mislead.
+    create temp table restore_gone on commit drop as
+    select l.*
+    from audit.audit_logs l
+    where l.table_schema = v_key.table_schema and l.table_name = v_key.table_name and l.txid in (
+      select d.removed_txid from pg_temp.restore_draft d where d.relation = v_key.parent and d.is_there and not d.is_expanded
+    )
+    and not exists (
+      select from pg_temp.restore_draft o where o.relation = v_key.child and o.record_id = l.record_id and o.is_there
+    );
+    analyze pg_temp.restore_gone;
     execute format(
       $sql$
 insert into pg_temp.restore_draft (
-  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, last_entry_id, last_entry_at, removed_txid, origin
+  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, removed_txid, origin
 )
 select
   %1$s, f.record_id, coalesce(l.new_record_id, l.record_id), true, f.id, f.created_at, f.old_values,
   nullif(f.exact_values -> 'old', 'null'),
-  case when l.action = 'UPDATE' then l.changed_fields end, case when l.action = 'UPDATE' then l.id end,
-  case when l.action = 'UPDATE' then l.created_at end, case when l.action <> 'UPDATE' then l.txid end, 'child'
+  case when l.action = 'UPDATE' then l.changed_fields end,
+  case when l.action = 'UPDATE' then l.old_values || l.new_values end,
+  case when l.action <> 'UPDATE' then l.txid end, 'child'
 from pg_temp.restore_draft d
-join audit.audit_logs l on l.txid = d.removed_txid and l.table_schema = %2$L and l.table_name = %3$L
-  and l.action %4$s and %5$s
-cross join lateral (
-  select * from audit.audit_logs f
-  where f.table_schema = %2$L and f.table_name = %3$L and f.record_id = l.record_id
-    and case when $1 is null then f.txid = l.txid else f.created_at > $1 end
-  order by f.id limit 1
-) f
+join pg_temp.restore_gone l on l.txid = d.removed_txid and l.action %4$s and %5$s
+%7$s
 where d.relation = %6$s and d.is_there and not d.is_expanded and d.removed_txid is not null and f.action <> 'INSERT'
   and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id)
 on conflict (relation, record_id) where is_there do nothing
@@ -1310,9 +1318,19 @@ $sql$,
       case v_key.on_delete when 'c' then 'in (''DELETE'', ''TRUNCATE'')' else '= ''UPDATE''' end,
       audit.reference_sql('l.old_values', v_key.child_columns, 'd.target', v_key.parent_columns)
         || case v_key.on_delete when 'c' then '' else format(' and %L = any (l.changed_fields)', v_key.child_columns[1]) end,
-      v_key.parent
+      v_key.parent,
+      case when p_at is null
+        then 'join (select distinct on (g.record_id, g.txid) g.* from pg_temp.restore_gone g order by g.record_id, g.txid, g.id) f '
+          'on f.record_id = l.record_id and f.txid = l.txid'
+        else format(
+          'cross join lateral (select * from audit.audit_logs f where f.table_schema = %L and f.table_name = %L '
+          'and f.record_id = l.record_id and f.created_at > $1 order by f.id limit 1) f',
+          v_key.table_schema, v_key.table_name
+        )
+      end
     ) using p_at;
     get diagnostics v_added = row_count;
+    drop table pg_temp.restore_gone;
     v_count := v_count + v_added;
   end loop;
   update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;
@@ -1449,7 +1467,8 @@ begin
     join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
       and l.record_id = k.record_id and l.id >= v_entry.id and l.new_record_id is not null
   )
-  select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from keys k
   join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
@@ -1495,35 +1514,36 @@ AS $function$
 declare
   v_relation oid;
 begin
+  create index on pg_temp.restore_entries (relation, record_id, id);
   analyze pg_temp.restore_entries;
   for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
     if exists (select from pg_temp.restore_entries where relation = v_relation and new_record_id is not null) then
       perform audit.replay_entries(v_relation, p_undo);
     else
       insert into pg_temp.restore_draft (
-        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, last_entry_id, last_entry_at, fields,
-        removed_txid
+        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, left_image, fields, removed_txid
       )
       select
-        v_relation, e.record_id, e.record_id, l.action <> 'INSERT', l.id, l.created_at, l.old_values,
-        nullif(l.exact_values -> 'old', 'null'),
-        case when p_undo then e.last_id end, case when p_undo then e.last_at end,
+        v_relation, e.record_id, e.record_id, f.action <> 'INSERT', f.id, f.created_at, f.old_values,
+        nullif(f.exact_values -> 'old', 'null'),
+        case
+          when not p_undo then null
+          when l.action in ('DELETE', 'TRUNCATE') then 'null'
+          else coalesce(l.old_values, '{}') || l.new_values
+        end,
         case when p_undo and e.is_update then e.fields end, e.removed_txid
       from (
         select
-          m.record_id, min(m.id) as first_id, (array_agg(m.created_at order by m.id))[1] as first_at,
-          max(m.id) as last_id, (array_agg(m.created_at order by m.id desc))[1] as last_at,
-          bool_and(m.action = 'UPDATE') as is_update,
-          array_agg(distinct f.field) filter (where f.field is not null) as fields,
+          m.record_id, min(m.id) as first_id, max(m.id) as last_id, bool_and(m.action = 'UPDATE') as is_update,
+          array_agg(distinct c.field) filter (where c.field is not null) as fields,
           (array_agg(m.txid order by m.id desc) filter (where m.action in ('DELETE', 'TRUNCATE')))[1] as removed_txid
         from pg_temp.restore_entries m
-        left join lateral unnest(case when p_undo then m.changed_fields end) f (field) on true
+        left join lateral unnest(case when p_undo then m.changed_fields end) c (field) on true
         where m.relation = v_relation
         group by m.record_id
       ) e
-      join audit.tracked_tables t on t.relation = v_relation
-      join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
-        and l.record_id = e.record_id and l.id = e.first_id and l.created_at = e.first_at;
+      join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = e.record_id and f.id = e.first_id
+      join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = e.record_id and l.id = e.last_id;
     end if;
   end loop;
   analyze pg_temp.restore_draft;
@@ -1540,7 +1560,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.tracked_tables t
   join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
   where t.relation = p_relation and l.created_at > p_at;
@@ -1559,7 +1580,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.audit_logs l
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
   where l.txid = p_txid;
@@ -2110,7 +2132,7 @@ CREATE OR REPLACE FUNCTION audit.insert_sql(p_relation oid, p_mine text, p_colum
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('with __w as (insert into %s as __t (%s) overriding system value select %s from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target ?& %L::text[] and __i.target - %L::text[] = ''{}'' order by __i.position returning %s as __key, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest from __w join audit.restore_items __i on __i.run_id = $1 and __i.position between $2 and $3 and __i.record_id = __w.__key'::text, (insert_sql.p_relation)::regclass, string_agg(quote_ident(c.c), ', '::text ORDER BY c.c), string_agg(CASE WHEN (c.c = ANY (insert_sql.p_touch)) THEN 'now()'::text ELSE audit.image_value_sql(insert_sql.p_relation, c.c, '__i.target_exact'::text) END, ', '::text ORDER BY c.c), audit.image_record_sql(insert_sql.p_relation, insert_sql.p_columns), insert_sql.p_mine, insert_sql.p_columns, insert_sql.p_columns, audit.record_key_sql(insert_sql.p_relation, '__t'::text), audit.row_digest_sql('__t'::text)) AS format FROM unnest(insert_sql.p_columns) c(c));
+RETURN (SELECT format('with __w as (insert into %s as __t (%s) overriding system value select %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target ?& %L::text[] and __i.target - %L::text[] = ''{}'' order by __i.position returning %s as __key, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest from __w join pg_temp.restore_chunk __i on __i.position between $2 and $3 and __i.record_id = __w.__key'::text, (insert_sql.p_relation)::regclass, string_agg(quote_ident(c.c), ', '::text ORDER BY c.c), string_agg(CASE WHEN (c.c = ANY (insert_sql.p_touch)) THEN 'now()'::text ELSE audit.image_value_sql(insert_sql.p_relation, c.c, '__i.target_exact'::text) END, ', '::text ORDER BY c.c), audit.image_record_sql(insert_sql.p_relation, insert_sql.p_columns), insert_sql.p_mine, insert_sql.p_columns, insert_sql.p_columns, audit.record_key_sql(insert_sql.p_relation, '__t'::text), audit.row_digest_sql('__t'::text)) AS format FROM unnest(insert_sql.p_columns) c(c));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.is_branch()
@@ -2223,7 +2245,7 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_first integer, p_last integer, p_mode text)
+CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2235,21 +2257,21 @@ declare
   v_all int[] := '{}';
 begin
   for v_relation in
-    select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last order by 1
+    select distinct relation from pg_temp.restore_chunk order by 1
   loop
     v_match := audit.key_match_sql(v_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
     execute format(
-      'select count(*) from (select from audit.restore_items __i join %s __t on %s '
-      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s order by __i.record_id for update of __t) x',
+      'select count(*) from (select from pg_temp.restore_chunk __i join %s __t on %s '
+      'where __i.relation = %s order by __i.record_id for update of __t) x',
       v_relation::regclass, v_match, v_relation
-    ) using p_run, p_first, p_last;
+    );
     execute format(
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
-      'from audit.restore_items __i left join %s __t on %s '
-      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s '
-      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $4 <> ''overwrite'')',
+      'from pg_temp.restore_chunk __i left join %s __t on %s '
+      'where __i.relation = %s '
+      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
-    ) into v_some using p_run, p_first, p_last, p_mode;
+    ) into v_some using p_mode;
     v_all := v_all || v_some;
   end loop;
   return v_all;
@@ -2367,17 +2389,6 @@ CREATE OR REPLACE FUNCTION audit.mark_changed_since()
 AS $function$
 begin
   update pg_temp.restore_draft d
-  set left_image = case
-      when l.action in ('DELETE', 'TRUNCATE') then 'null'
-      else coalesce(l.old_values, '{}') || l.new_values
-    end
-  from audit.tracked_tables t, audit.audit_logs l
-  where d.last_entry_id is not null and t.relation = d.relation
-    and l.table_name = t.table_name and l.table_schema = t.table_schema
-    and l.id = d.last_entry_id and l.created_at = d.last_entry_at
-    and l.record_id in (d.record_id, d.live_record_id);
-
-  update pg_temp.restore_draft d
   set conflict = 'changed_since'
   from pg_temp.restore_draft o
   left join pg_temp.restore_live r on r.draft_id = o.draft_id
@@ -2453,7 +2464,7 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.move_sequences(p_run uuid, p_first integer, p_last integer)
+CREATE OR REPLACE FUNCTION audit.move_sequences()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2465,7 +2476,7 @@ begin
   for v_sequence in
     select r.relation, s.oid::regclass as sequence, a.attname::text as column_name
     from (
-      select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last and action <> 'delete'
+      select distinct relation from pg_temp.restore_chunk where action <> 'delete'
     ) r
     join pg_depend d on d.refobjid = r.relation and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
     join pg_class s on s.oid = d.objid and s.relkind = 'S'
@@ -2473,8 +2484,8 @@ begin
     join pg_attribute a on a.attrelid = r.relation and a.attnum = d.refobjsubid
   loop
     select max((i.target ->> v_sequence.column_name)::bigint) into v_highest
-    from audit.restore_items i
-    where i.run_id = p_run and i.position between p_first and p_last and i.relation = v_sequence.relation and i.action <> 'delete';
+    from pg_temp.restore_chunk i
+    where i.relation = v_sequence.relation and i.action <> 'delete';
     execute format('select setval(%L, $1) from %s where last_value < $1', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
 end
@@ -2713,8 +2724,11 @@ begin
         where relation = p_relation and record_id = v_entry.record_id and is_there and not is_live;
       end if;
       if v_draft is null then
-        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, fields)
-        values (p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at, '{}')
+        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields)
+        values (
+          p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at,
+          v_entry.old_values, nullif(v_entry.exact_values -> 'old', 'null'), case when p_undo then '{}'::text[] end
+        )
         returning draft_id into v_draft;
       end if;
     end if;
@@ -2722,10 +2736,16 @@ begin
     set
       is_live = v_entry.action not in ('DELETE', 'TRUNCATE'),
       live_record_id = coalesce(v_entry.new_record_id, v_entry.record_id),
-      last_entry_id = v_entry.id,
-      last_entry_at = v_entry.created_at,
+      left_image = case
+        when not p_undo then null
+        when v_entry.action in ('DELETE', 'TRUNCATE') then 'null'
+        else coalesce(v_entry.old_values, '{}') || v_entry.new_values
+      end,
       removed_txid = case when v_entry.action in ('DELETE', 'TRUNCATE') then v_entry.txid else removed_txid end,
-      fields = case when v_entry.action = 'UPDATE' then array(select unnest(fields) union select unnest(v_entry.changed_fields)) end
+      fields = case
+        when v_entry.action = 'UPDATE' and fields is not null
+        then array(select unnest(fields) union select unnest(v_entry.changed_fields))
+      end
     where draft_id = v_draft;
   end loop;
   -- A row that is gone is looked for under the key it had; one that took its place meanwhile is that row's successor.
@@ -2735,15 +2755,6 @@ begin
     select from pg_temp.restore_draft o
     where o.relation = p_relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
   );
-  if not p_undo then
-    update pg_temp.restore_draft set fields = null, last_entry_id = null where relation = p_relation;
-  end if;
-  update pg_temp.restore_draft d
-  set target = l.old_values, exact = nullif(l.exact_values -> 'old', 'null')
-  from audit.tracked_tables t, audit.audit_logs l
-  where d.relation = p_relation and d.is_there and t.relation = p_relation
-    and l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.record_id
-    and l.id = d.entry_id and l.created_at = d.entry_at;
 end
 $function$;
 
@@ -3225,7 +3236,7 @@ CREATE OR REPLACE FUNCTION audit.update_sql(p_relation oid, p_mine text, p_colum
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('with __w as (update %s as __t set %s from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when coalesce(__i.columns, array(select jsonb_object_keys(__i.target))) @> array[%2$L] and __i.target ? %2$L then %3$s else __t.%1$I end'::text, u.c, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
+RETURN (SELECT format('with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when coalesce(__i.columns, array(select jsonb_object_keys(__i.target))) @> array[%2$L] and __i.target ? %2$L then %3$s else __t.%1$I end'::text, u.c, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.uuid_v7()
@@ -3245,26 +3256,35 @@ declare
   v_table audit.tracked_tables;
 begin
   perform audit.pin_restore_session();
-  for v_relation in
-    select distinct i.relation from audit.restore_items i where i.run_id = p_run and i.position between p_first and p_last order by 1
-  loop
+  create temp table restore_read on commit drop as
+  select i.*
+  from audit.restore_items i
+  where i.run_id = p_run and i.position between p_first and p_last and 'applied' = (
+    select o.outcome from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position
+  );
+  create temp table restore_written on commit drop as
+  select distinct l.table_schema, l.table_name, l.record_id
+  from audit.audit_logs l
+  where l.restore_id = p_run and l.txid in (
+    select c.txid from audit.restore_chunks c where c.run_id = p_run and c.chunk in (select r.chunk from pg_temp.restore_read r)
+  );
+  analyze pg_temp.restore_read;
+  analyze pg_temp.restore_written;
+  for v_relation in select distinct i.relation from pg_temp.restore_read i order by 1 loop
     select * into v_table from audit.tracked_tables t where t.relation = v_relation;
     return query execute format(
       $sql$
-with read as (
+with read as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
       when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
       when __t.tableoid is null then '{}'::text[]
-      else nullif(
-        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
-      )
+      else nullif(audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}')
     end as columns
-  from audit.restore_items __i
-  join audit.restore_outcomes __o on __o.run_id = __i.run_id and __o.position = __i.position and __o.outcome = 'applied'
+  from pg_temp.restore_read __i
   left join %4$s __t on %5$s
-  where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %6$s
+  where __i.relation = %6$s
 )
 select
   r.position, %6$s::oid, r.record_id,
@@ -3286,24 +3306,17 @@ where r.columns is not null
 $sql$,
       audit.touched_columns(p_run, v_relation), audit.image_sql(v_relation, '__t'), coalesce(audit.exact_sql(v_relation, '__t'), 'null::jsonb'),
       v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__i.record_id'), v_relation, v_table.table_name, v_table.table_schema
-    ) using p_run, p_first, p_last;
-    return query execute format(
-      $sql$
-select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
-from audit.restore_items i
-join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
-join audit.restore_chunks c on c.run_id = i.run_id and c.chunk = i.chunk
-where i.run_id = $1 and i.position between $2 and $3 and i.relation = %s
-  and coalesce(i.live_record_id, i.record_id) not in (
-    select l.record_id
-    from audit.restore_chunks k
-    join audit.audit_logs l on l.txid = k.txid and l.table_name = %L and l.table_schema = %L and l.restore_id = $1
-    where k.run_id = $1
-  )
-$sql$,
-      v_relation, v_table.table_name, v_table.table_schema
-    ) using p_run, p_first, p_last;
+    ) using p_run;
+    return query
+    select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
+    from pg_temp.restore_read i
+    where i.relation = v_relation and not exists (
+      select from pg_temp.restore_written w
+      where w.table_schema = v_table.table_schema and w.table_name = v_table.table_name
+        and w.record_id = coalesce(i.live_record_id, i.record_id)
+    );
   end loop;
+  drop table pg_temp.restore_read, pg_temp.restore_written;
 end
 $function$;
 
@@ -3405,8 +3418,8 @@ CREATE OR REPLACE FUNCTION audit.write_statements(p_run uuid, p_relation oid, p_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_regular constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position <> all ($4)';
-  v_conflict constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position = any ($4)';
+  v_regular constant text := '__i.position between $2 and $3 and __i.position <> all ($4)';
+  v_conflict constant text := '__i.position between $2 and $3 and __i.position = any ($4)';
   v_live constant text := audit.key_match_sql(p_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
   v_name constant text := p_relation::regclass;
   v_touch constant text[] := audit.touched_columns(p_run, p_relation);
@@ -3416,7 +3429,7 @@ begin
     return next 'delete from audit.restore_snapshot_rows s where s.run_id = $1 and s.position between $2 and $3 and s.position = any ($4)';
     return next format(
       'insert into audit.restore_snapshot_rows (run_id, position, image, exact, digest) select __i.run_id, __i.position, %s, %s, %s '
-      'from audit.restore_items __i join %s __t on %s where %s',
+      'from pg_temp.restore_chunk __i join %s __t on %s where %s',
       audit.image_sql(p_relation, '__t'), coalesce(audit.exact_sql(p_relation, '__t'), 'null::jsonb'), audit.row_digest_sql('__t'),
       v_name, v_live, v_conflict
     );
@@ -3424,14 +3437,14 @@ begin
       return next audit.delete_sql(p_relation, v_conflict);
     else
       v_columns := array(
-        select distinct k from audit.restore_items i cross join jsonb_object_keys(i.target) k
-        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+        select distinct k from pg_temp.restore_chunk i cross join jsonb_object_keys(i.target) k
+        where i.position = any (p_conflicts) and i.position between p_first and p_last
       );
       return next audit.update_sql(p_relation, v_conflict, v_columns, v_touch);
       for v_columns in
         select distinct array(select jsonb_object_keys(i.target))
-        from audit.restore_items i
-        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+        from pg_temp.restore_chunk i
+        where i.position = any (p_conflicts) and i.position between p_first and p_last
       loop
         return next audit.insert_sql(
           p_relation, v_conflict || ' and not exists (select from audit.restore_outcomes o where o.run_id = __i.run_id and o.position = __i.position)',
@@ -3440,7 +3453,7 @@ begin
       end loop;
     end if;
     return next 'insert into audit.restore_outcomes (run_id, position, outcome, detail) '
-      'select __i.run_id, __i.position, ''skipped'', ''gone already'' from audit.restore_items __i where ' || v_conflict
+      'select __i.run_id, __i.position, ''skipped'', ''gone already'' from pg_temp.restore_chunk __i where ' || v_conflict
       || ' and __i.action = ''delete'' on conflict do nothing';
   end if;
 
@@ -3448,15 +3461,15 @@ begin
     return next audit.delete_sql(p_relation, v_regular);
   elsif p_action = 'update' then
     v_columns := array(
-      select distinct c from audit.restore_items i cross join unnest(i.columns) c where i.run_id = p_run and i.position between p_first and p_last
+      select distinct c from pg_temp.restore_chunk i cross join unnest(i.columns) c where i.position between p_first and p_last
     );
     return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
   else
     -- A column that an image does not have gets its default, so each set of columns is a statement of its own.
     for v_columns in
       select distinct array(select jsonb_object_keys(i.target))
-      from audit.restore_items i
-      where i.run_id = p_run and i.position between p_first and p_last
+      from pg_temp.restore_chunk i
+      where i.position between p_first and p_last
     loop
       return next audit.insert_sql(p_relation, v_regular, v_columns, v_touch);
     end loop;
@@ -3719,7 +3732,7 @@ grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_rows(oid[]) to audit_worker;
-grant execute on function audit.lock_restore_rows(uuid,integer,integer,text) to audit_worker;
+grant execute on function audit.lock_restore_rows(text) to audit_worker;
 grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
 grant execute on function audit.mark_changed_since() to audit_worker;
@@ -3728,7 +3741,7 @@ grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
-grant execute on function audit.move_sequences(uuid,integer,integer) to audit_worker;
+grant execute on function audit.move_sequences() to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text) to admin;
 grant execute on function audit.order_draft(integer) to audit_worker;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
@@ -4047,7 +4060,7 @@ comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true wher
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
-comment on function audit.lock_restore_rows(uuid,integer,integer,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
+comment on function audit.lock_restore_rows(text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
 comment on function audit.map_columns(text[]) is 'Maps the images to the columns of today and notes what is lost; p_only restricts a restore to these columns of rows that are there.';
@@ -4055,7 +4068,7 @@ comment on function audit.mark_changed_since() is 'Marks the drafted rows that s
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
-comment on function audit.move_sequences(uuid,integer,integer) is 'Moves the sequences of restored columns past what was restored.';
+comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
 comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';

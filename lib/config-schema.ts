@@ -28,8 +28,8 @@ const settings = <Shape extends z.ZodRawShape>(shape: Shape) =>
         : `is an object with ${Object.keys(shape).join(", ")}`,
   });
 
-const words = "is text, with columns in braces";
-const template = checked((text) => void parseTemplate(text), words);
+const templateOr = (error: string) => checked((text) => void parseTemplate(text), error);
+const template = templateOr("is text, with columns in braces");
 
 /** A key, or with `*` a pattern of keys. Without text in front, a column could make it match every key there is. */
 const cacheFormat = checked((text) => {
@@ -51,9 +51,10 @@ const tableName = z.string().regex(/^[^.]+\.[^]+$/, { error: "is schema.name: pu
 const columnName = z.string({ error: "is a column's name" }).min(1, { error: "is a column's name" });
 
 const flag = z.boolean({ error: "is true or false" });
+const VALUE = "is text, a number, true or false";
 const data = z.record(
   z.string().min(1).max(100),
-  z.union([template, z.number(), z.boolean()], { error: "is text, a number, true or false" }),
+  z.union([templateOr(VALUE), z.number(), z.boolean()], { error: VALUE }),
   { error: 'is an object: { venueId: "{venue_id}" }' },
 );
 const dataOfJob = data.refine((fields) => Object.keys(fields).length <= DATA_FIELDS_MAX, {

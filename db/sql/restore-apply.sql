@@ -12,7 +12,6 @@ declare
   v_statement text;
   v_first int;
   v_last int;
-  v_missing int;
   v_counts record;
 begin
   perform audit.pin_restore_session();
@@ -38,15 +37,20 @@ begin
 
   v_first := v_run.chunk_starts[p_chunk];
   v_last := coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
-  v_conflicts := audit.lock_restore_rows(p_run, v_first, v_last, v_mode);
+  -- The chunk's items with their statistics: those of restore_items are of other runs.
+  create temp table restore_chunk on commit drop as
+  select i.* from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last;
+  create unique index on pg_temp.restore_chunk (position);
+  analyze pg_temp.restore_chunk;
+  v_conflicts := audit.lock_restore_rows(v_mode);
   if v_conflicts <> '{}' and v_mode = 'fail' then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'position', i.position, 'table', i.relation::pg_catalog.regclass::text, 'recordId', i.record_id) order by i.position)
-        from audit.restore_items i
-        where i.run_id = p_run and i.position = any (v_conflicts[1:20])
+        from pg_temp.restore_chunk i
+        where i.position = any (v_conflicts[1:20])
       )
     );
   end if;
@@ -57,10 +61,9 @@ begin
 
   for v_batch in
     select i.batch, i.relation, i.action, n.nspname as schema_name, min(i.position) as first, max(i.position) as last
-    from audit.restore_items i
+    from pg_temp.restore_chunk i
     join pg_catalog.pg_class c on c.oid = i.relation
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where i.run_id = p_run and i.position between v_first and v_last
     group by i.batch, i.relation, i.action, n.nspname
     order by i.batch
   loop
@@ -75,20 +78,17 @@ begin
   set constraints all immediate;
   perform pg_catalog.set_config('search_path', 'audit, public', true);
 
-  select count(*) into v_missing
-  from audit.restore_items i
-  where i.run_id = p_run and i.position between v_first and v_last
-    and not exists (select from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position);
-  if v_missing > 0 then
-    raise exception '% rows were not written', v_missing
+  select
+    count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped,
+    v_last - v_first + 1 - count(*) as missing
+  into v_counts
+  from audit.restore_outcomes o
+  where o.run_id = p_run and o.position between v_first and v_last;
+  if v_counts.missing > 0 then
+    raise exception '% rows were not written', v_counts.missing
       using errcode = 'AF001', hint = 'A trigger or a policy of the application suppressed them.';
   end if;
-  perform audit.move_sequences(p_run, v_first, v_last);
-  select count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped
-  into v_counts
-  from audit.restore_items i
-  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position
-  where i.run_id = p_run and i.position between v_first and v_last;
+  perform audit.move_sequences();
   insert into audit.restore_chunks (run_id, chunk, applied_count, skipped_count) values (p_run, p_chunk, v_counts.applied, v_counts.skipped);
   return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
 end
@@ -97,7 +97,7 @@ comment on function audit.apply_restore_chunk(uuid, int, int) is
   'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
 
 -- Locks the rows of a chunk in the order of their keys and returns the positions of those that are not as they were planned.
-create or replace function audit.lock_restore_rows(p_run uuid, p_first int, p_last int, p_mode text) returns int[]
+create or replace function audit.lock_restore_rows(p_mode text) returns int[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -108,27 +108,27 @@ declare
   v_all int[] := '{}';
 begin
   for v_relation in
-    select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last order by 1
+    select distinct relation from pg_temp.restore_chunk order by 1
   loop
     v_match := audit.key_match_sql(v_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
     execute format(
-      'select count(*) from (select from audit.restore_items __i join %s __t on %s '
-      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s order by __i.record_id for update of __t) x',
+      'select count(*) from (select from pg_temp.restore_chunk __i join %s __t on %s '
+      'where __i.relation = %s order by __i.record_id for update of __t) x',
       v_relation::regclass, v_match, v_relation
-    ) using p_run, p_first, p_last;
+    );
     execute format(
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
-      'from audit.restore_items __i left join %s __t on %s '
-      'where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %s '
-      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $4 <> ''overwrite'')',
+      'from pg_temp.restore_chunk __i left join %s __t on %s '
+      'where __i.relation = %s '
+      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
-    ) into v_some using p_run, p_first, p_last, p_mode;
+    ) into v_some using p_mode;
     v_all := v_all || v_some;
   end loop;
   return v_all;
 end
 $$;
-comment on function audit.lock_restore_rows(uuid, int, int, text) is
+comment on function audit.lock_restore_rows(text) is
   'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 
 -- The statements that write one batch and note its outcomes; of each $1 is the run, $2 and $3 the first and last position, $4
@@ -141,8 +141,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_regular constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position <> all ($4)';
-  v_conflict constant text := '__i.run_id = $1 and __i.position between $2 and $3 and __i.position = any ($4)';
+  v_regular constant text := '__i.position between $2 and $3 and __i.position <> all ($4)';
+  v_conflict constant text := '__i.position between $2 and $3 and __i.position = any ($4)';
   v_live constant text := audit.key_match_sql(p_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
   v_name constant text := p_relation::regclass;
   v_touch constant text[] := audit.touched_columns(p_run, p_relation);
@@ -152,7 +152,7 @@ begin
     return next 'delete from audit.restore_snapshot_rows s where s.run_id = $1 and s.position between $2 and $3 and s.position = any ($4)';
     return next format(
       'insert into audit.restore_snapshot_rows (run_id, position, image, exact, digest) select __i.run_id, __i.position, %s, %s, %s '
-      'from audit.restore_items __i join %s __t on %s where %s',
+      'from pg_temp.restore_chunk __i join %s __t on %s where %s',
       audit.image_sql(p_relation, '__t'), coalesce(audit.exact_sql(p_relation, '__t'), 'null::jsonb'), audit.row_digest_sql('__t'),
       v_name, v_live, v_conflict
     );
@@ -160,14 +160,14 @@ begin
       return next audit.delete_sql(p_relation, v_conflict);
     else
       v_columns := array(
-        select distinct k from audit.restore_items i cross join jsonb_object_keys(i.target) k
-        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+        select distinct k from pg_temp.restore_chunk i cross join jsonb_object_keys(i.target) k
+        where i.position = any (p_conflicts) and i.position between p_first and p_last
       );
       return next audit.update_sql(p_relation, v_conflict, v_columns, v_touch);
       for v_columns in
         select distinct array(select jsonb_object_keys(i.target))
-        from audit.restore_items i
-        where i.run_id = p_run and i.position = any (p_conflicts) and i.position between p_first and p_last
+        from pg_temp.restore_chunk i
+        where i.position = any (p_conflicts) and i.position between p_first and p_last
       loop
         return next audit.insert_sql(
           p_relation, v_conflict || ' and not exists (select from audit.restore_outcomes o where o.run_id = __i.run_id and o.position = __i.position)',
@@ -176,7 +176,7 @@ begin
       end loop;
     end if;
     return next 'insert into audit.restore_outcomes (run_id, position, outcome, detail) '
-      'select __i.run_id, __i.position, ''skipped'', ''gone already'' from audit.restore_items __i where ' || v_conflict
+      'select __i.run_id, __i.position, ''skipped'', ''gone already'' from pg_temp.restore_chunk __i where ' || v_conflict
       || ' and __i.action = ''delete'' on conflict do nothing';
   end if;
 
@@ -184,15 +184,15 @@ begin
     return next audit.delete_sql(p_relation, v_regular);
   elsif p_action = 'update' then
     v_columns := array(
-      select distinct c from audit.restore_items i cross join unnest(i.columns) c where i.run_id = p_run and i.position between p_first and p_last
+      select distinct c from pg_temp.restore_chunk i cross join unnest(i.columns) c where i.position between p_first and p_last
     );
     return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
   else
     -- A column that an image does not have gets its default, so each set of columns is a statement of its own.
     for v_columns in
       select distinct array(select jsonb_object_keys(i.target))
-      from audit.restore_items i
-      where i.run_id = p_run and i.position between p_first and p_last
+      from pg_temp.restore_chunk i
+      where i.position between p_first and p_last
     loop
       return next audit.insert_sql(p_relation, v_regular, v_columns, v_touch);
     end loop;
@@ -219,11 +219,11 @@ set search_path = pg_catalog, pg_temp
 return (
   select format(
     'with __w as (insert into %s as __t (%s) overriding system value select %s '
-    'from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s '
+    'from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s '
     'where %s and __i.target ?& %L::text[] and __i.target - %L::text[] = ''{}'' order by __i.position '
     'returning %s as __key, %s as __digest) '
     'insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest '
-    'from __w join audit.restore_items __i on __i.run_id = $1 and __i.position between $2 and $3 and __i.record_id = __w.__key',
+    'from __w join pg_temp.restore_chunk __i on __i.position between $2 and $3 and __i.record_id = __w.__key',
     p_relation::regclass,
     string_agg(quote_ident(c), ', ' order by c),
     string_agg(case when c = any (p_touch) then 'now()' else audit.image_value_sql(p_relation, c, '__i.target_exact') end, ', ' order by c),
@@ -239,7 +239,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 return (
   select format(
-    'with __w as (update %s as __t set %s from audit.restore_items __i cross join lateral jsonb_to_record(__i.target) as %s '
+    'with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s '
     'where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) '
     'insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w',
     p_relation::regclass,
@@ -266,14 +266,14 @@ create or replace function audit.delete_sql(p_relation oid, p_mine text) returns
 language sql stable
 set search_path = pg_catalog, pg_temp
 return format(
-  'with __w as (delete from %s as __t using audit.restore_items __i where %s and %s returning __i.position as __position) '
+  'with __w as (delete from %s as __t using pg_temp.restore_chunk __i where %s and %s returning __i.position as __position) '
   'insert into audit.restore_outcomes (run_id, position, outcome) select $1, __w.__position, ''applied'' from __w',
   p_relation::regclass, p_mine, audit.key_match_sql(p_relation, '__t', '__i.live_record_id')
 );
 comment on function audit.delete_sql(oid, text) is 'Deletes the rows of items.';
 
 -- Keys that came back must not be given out again. Only forward: others take numbers meanwhile.
-create or replace function audit.move_sequences(p_run uuid, p_first int, p_last int) returns void
+create or replace function audit.move_sequences() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -284,7 +284,7 @@ begin
   for v_sequence in
     select r.relation, s.oid::regclass as sequence, a.attname::text as column_name
     from (
-      select distinct relation from audit.restore_items where run_id = p_run and position between p_first and p_last and action <> 'delete'
+      select distinct relation from pg_temp.restore_chunk where action <> 'delete'
     ) r
     join pg_depend d on d.refobjid = r.relation and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
     join pg_class s on s.oid = d.objid and s.relkind = 'S'
@@ -292,13 +292,13 @@ begin
     join pg_attribute a on a.attrelid = r.relation and a.attnum = d.refobjsubid
   loop
     select max((i.target ->> v_sequence.column_name)::bigint) into v_highest
-    from audit.restore_items i
-    where i.run_id = p_run and i.position between p_first and p_last and i.relation = v_sequence.relation and i.action <> 'delete';
+    from pg_temp.restore_chunk i
+    where i.relation = v_sequence.relation and i.action <> 'delete';
     execute format('select setval(%L, $1) from %s where last_value < $1', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
 end
 $$;
-comment on function audit.move_sequences(uuid, int, int) is 'Moves the sequences of restored columns past what was restored.';
+comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
 
 create or replace function audit.snapshot_restore(p_run uuid) returns int
 language plpgsql

@@ -14,7 +14,10 @@ begin
     new_record_id text,
     action text not null,
     changed_fields text[],
-    txid xid8 not null
+    txid xid8 not null,
+    old_values jsonb,
+    new_values jsonb,
+    exact_values jsonb
   ) on commit drop;
   create temp table restore_draft (
     draft_id int generated always as identity primary key,
@@ -32,8 +35,6 @@ begin
     -- The columns to set back; null is the whole row.
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
-    last_entry_id bigint,
-    last_entry_at timestamptz,
     left_image jsonb,
     removed_txid xid8,
     origin text not null default 'target',
@@ -127,7 +128,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.tracked_tables t
   join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
   where t.relation = p_relation and l.created_at > p_at;
@@ -145,7 +147,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.audit_logs l
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
   where l.txid = p_txid;
@@ -163,7 +166,8 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_entries
-  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from audit.audit_logs l
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
   where l.user_id = p_user_id and l.created_at >= p_from and l.created_at < p_to
@@ -212,7 +216,8 @@ begin
     join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
       and l.record_id = k.record_id and l.id >= v_entry.id and l.new_record_id is not null
   )
-  select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid
+  select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
+    l.new_values, l.exact_values
   from keys k
   join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
@@ -230,35 +235,36 @@ as $$
 declare
   v_relation oid;
 begin
+  create index on pg_temp.restore_entries (relation, record_id, id);
   analyze pg_temp.restore_entries;
   for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
     if exists (select from pg_temp.restore_entries where relation = v_relation and new_record_id is not null) then
       perform audit.replay_entries(v_relation, p_undo);
     else
       insert into pg_temp.restore_draft (
-        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, last_entry_id, last_entry_at, fields,
-        removed_txid
+        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, left_image, fields, removed_txid
       )
       select
-        v_relation, e.record_id, e.record_id, l.action <> 'INSERT', l.id, l.created_at, l.old_values,
-        nullif(l.exact_values -> 'old', 'null'),
-        case when p_undo then e.last_id end, case when p_undo then e.last_at end,
+        v_relation, e.record_id, e.record_id, f.action <> 'INSERT', f.id, f.created_at, f.old_values,
+        nullif(f.exact_values -> 'old', 'null'),
+        case
+          when not p_undo then null
+          when l.action in ('DELETE', 'TRUNCATE') then 'null'
+          else coalesce(l.old_values, '{}') || l.new_values
+        end,
         case when p_undo and e.is_update then e.fields end, e.removed_txid
       from (
         select
-          m.record_id, min(m.id) as first_id, (array_agg(m.created_at order by m.id))[1] as first_at,
-          max(m.id) as last_id, (array_agg(m.created_at order by m.id desc))[1] as last_at,
-          bool_and(m.action = 'UPDATE') as is_update,
-          array_agg(distinct f.field) filter (where f.field is not null) as fields,
+          m.record_id, min(m.id) as first_id, max(m.id) as last_id, bool_and(m.action = 'UPDATE') as is_update,
+          array_agg(distinct c.field) filter (where c.field is not null) as fields,
           (array_agg(m.txid order by m.id desc) filter (where m.action in ('DELETE', 'TRUNCATE')))[1] as removed_txid
         from pg_temp.restore_entries m
-        left join lateral unnest(case when p_undo then m.changed_fields end) f (field) on true
+        left join lateral unnest(case when p_undo then m.changed_fields end) c (field) on true
         where m.relation = v_relation
         group by m.record_id
       ) e
-      join audit.tracked_tables t on t.relation = v_relation
-      join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
-        and l.record_id = e.record_id and l.id = e.first_id and l.created_at = e.first_at;
+      join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = e.record_id and f.id = e.first_id
+      join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = e.record_id and l.id = e.last_id;
     end if;
   end loop;
   analyze pg_temp.restore_draft;
@@ -287,8 +293,11 @@ begin
         where relation = p_relation and record_id = v_entry.record_id and is_there and not is_live;
       end if;
       if v_draft is null then
-        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, fields)
-        values (p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at, '{}')
+        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields)
+        values (
+          p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at,
+          v_entry.old_values, nullif(v_entry.exact_values -> 'old', 'null'), case when p_undo then '{}'::text[] end
+        )
         returning draft_id into v_draft;
       end if;
     end if;
@@ -296,10 +305,16 @@ begin
     set
       is_live = v_entry.action not in ('DELETE', 'TRUNCATE'),
       live_record_id = coalesce(v_entry.new_record_id, v_entry.record_id),
-      last_entry_id = v_entry.id,
-      last_entry_at = v_entry.created_at,
+      left_image = case
+        when not p_undo then null
+        when v_entry.action in ('DELETE', 'TRUNCATE') then 'null'
+        else coalesce(v_entry.old_values, '{}') || v_entry.new_values
+      end,
       removed_txid = case when v_entry.action in ('DELETE', 'TRUNCATE') then v_entry.txid else removed_txid end,
-      fields = case when v_entry.action = 'UPDATE' then array(select unnest(fields) union select unnest(v_entry.changed_fields)) end
+      fields = case
+        when v_entry.action = 'UPDATE' and fields is not null
+        then array(select unnest(fields) union select unnest(v_entry.changed_fields))
+      end
     where draft_id = v_draft;
   end loop;
   -- A row that is gone is looked for under the key it had; one that took its place meanwhile is that row's successor.
@@ -309,15 +324,6 @@ begin
     select from pg_temp.restore_draft o
     where o.relation = p_relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
   );
-  if not p_undo then
-    update pg_temp.restore_draft set fields = null, last_entry_id = null where relation = p_relation;
-  end if;
-  update pg_temp.restore_draft d
-  set target = l.old_values, exact = nullif(l.exact_values -> 'old', 'null')
-  from audit.tracked_tables t, audit.audit_logs l
-  where d.relation = p_relation and d.is_there and t.relation = p_relation
-    and l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.record_id
-    and l.id = d.entry_id and l.created_at = d.entry_at;
 end
 $$;
 comment on function audit.replay_entries(oid, boolean) is 'Follows the records of a table through changes of their keys; for draft_rows().';

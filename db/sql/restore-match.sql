@@ -37,17 +37,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update pg_temp.restore_draft d
-  set left_image = case
-      when l.action in ('DELETE', 'TRUNCATE') then 'null'
-      else coalesce(l.old_values, '{}') || l.new_values
-    end
-  from audit.tracked_tables t, audit.audit_logs l
-  where d.last_entry_id is not null and t.relation = d.relation
-    and l.table_name = t.table_name and l.table_schema = t.table_schema
-    and l.id = d.last_entry_id and l.created_at = d.last_entry_at
-    and l.record_id in (d.record_id, d.live_record_id);
-
-  update pg_temp.restore_draft d
   set conflict = 'changed_since'
   from pg_temp.restore_draft o
   left join pg_temp.restore_live r on r.draft_id = o.draft_id
@@ -124,25 +113,31 @@ begin
     join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
     where k.on_delete in ('c', 'n', 'd')
   loop
+    -- What those transactions did to the child, read once: statistics of a history that grows by the second mislead.
+    create temp table restore_gone on commit drop as
+    select l.*
+    from audit.audit_logs l
+    where l.table_schema = v_key.table_schema and l.table_name = v_key.table_name and l.txid in (
+      select d.removed_txid from pg_temp.restore_draft d where d.relation = v_key.parent and d.is_there and not d.is_expanded
+    )
+    and not exists (
+      select from pg_temp.restore_draft o where o.relation = v_key.child and o.record_id = l.record_id and o.is_there
+    );
+    analyze pg_temp.restore_gone;
     execute format(
       $sql$
 insert into pg_temp.restore_draft (
-  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, last_entry_id, last_entry_at, removed_txid, origin
+  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, removed_txid, origin
 )
 select
   %1$s, f.record_id, coalesce(l.new_record_id, l.record_id), true, f.id, f.created_at, f.old_values,
   nullif(f.exact_values -> 'old', 'null'),
-  case when l.action = 'UPDATE' then l.changed_fields end, case when l.action = 'UPDATE' then l.id end,
-  case when l.action = 'UPDATE' then l.created_at end, case when l.action <> 'UPDATE' then l.txid end, 'child'
+  case when l.action = 'UPDATE' then l.changed_fields end,
+  case when l.action = 'UPDATE' then l.old_values || l.new_values end,
+  case when l.action <> 'UPDATE' then l.txid end, 'child'
 from pg_temp.restore_draft d
-join audit.audit_logs l on l.txid = d.removed_txid and l.table_schema = %2$L and l.table_name = %3$L
-  and l.action %4$s and %5$s
-cross join lateral (
-  select * from audit.audit_logs f
-  where f.table_schema = %2$L and f.table_name = %3$L and f.record_id = l.record_id
-    and case when $1 is null then f.txid = l.txid else f.created_at > $1 end
-  order by f.id limit 1
-) f
+join pg_temp.restore_gone l on l.txid = d.removed_txid and l.action %4$s and %5$s
+%7$s
 where d.relation = %6$s and d.is_there and not d.is_expanded and d.removed_txid is not null and f.action <> 'INSERT'
   and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id)
 on conflict (relation, record_id) where is_there do nothing
@@ -151,9 +146,19 @@ $sql$,
       case v_key.on_delete when 'c' then 'in (''DELETE'', ''TRUNCATE'')' else '= ''UPDATE''' end,
       audit.reference_sql('l.old_values', v_key.child_columns, 'd.target', v_key.parent_columns)
         || case v_key.on_delete when 'c' then '' else format(' and %L = any (l.changed_fields)', v_key.child_columns[1]) end,
-      v_key.parent
+      v_key.parent,
+      case when p_at is null
+        then 'join (select distinct on (g.record_id, g.txid) g.* from pg_temp.restore_gone g order by g.record_id, g.txid, g.id) f '
+          'on f.record_id = l.record_id and f.txid = l.txid'
+        else format(
+          'cross join lateral (select * from audit.audit_logs f where f.table_schema = %L and f.table_name = %L '
+          'and f.record_id = l.record_id and f.created_at > $1 order by f.id limit 1) f',
+          v_key.table_schema, v_key.table_name
+        )
+      end
     ) using p_at;
     get diagnostics v_added = row_count;
+    drop table pg_temp.restore_gone;
     v_count := v_count + v_added;
   end loop;
   update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;

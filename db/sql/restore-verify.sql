@@ -10,26 +10,35 @@ declare
   v_table audit.tracked_tables;
 begin
   perform audit.pin_restore_session();
-  for v_relation in
-    select distinct i.relation from audit.restore_items i where i.run_id = p_run and i.position between p_first and p_last order by 1
-  loop
+  create temp table restore_read on commit drop as
+  select i.*
+  from audit.restore_items i
+  where i.run_id = p_run and i.position between p_first and p_last and 'applied' = (
+    select o.outcome from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position
+  );
+  create temp table restore_written on commit drop as
+  select distinct l.table_schema, l.table_name, l.record_id
+  from audit.audit_logs l
+  where l.restore_id = p_run and l.txid in (
+    select c.txid from audit.restore_chunks c where c.run_id = p_run and c.chunk in (select r.chunk from pg_temp.restore_read r)
+  );
+  analyze pg_temp.restore_read;
+  analyze pg_temp.restore_written;
+  for v_relation in select distinct i.relation from pg_temp.restore_read i order by 1 loop
     select * into v_table from audit.tracked_tables t where t.relation = v_relation;
     return query execute format(
       $sql$
-with read as (
+with read as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
       when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
       when __t.tableoid is null then '{}'::text[]
-      else nullif(
-        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
-      )
+      else nullif(audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}')
     end as columns
-  from audit.restore_items __i
-  join audit.restore_outcomes __o on __o.run_id = __i.run_id and __o.position = __i.position and __o.outcome = 'applied'
+  from pg_temp.restore_read __i
   left join %4$s __t on %5$s
-  where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %6$s
+  where __i.relation = %6$s
 )
 select
   r.position, %6$s::oid, r.record_id,
@@ -51,24 +60,17 @@ where r.columns is not null
 $sql$,
       audit.touched_columns(p_run, v_relation), audit.image_sql(v_relation, '__t'), coalesce(audit.exact_sql(v_relation, '__t'), 'null::jsonb'),
       v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__i.record_id'), v_relation, v_table.table_name, v_table.table_schema
-    ) using p_run, p_first, p_last;
-    return query execute format(
-      $sql$
-select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
-from audit.restore_items i
-join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
-join audit.restore_chunks c on c.run_id = i.run_id and c.chunk = i.chunk
-where i.run_id = $1 and i.position between $2 and $3 and i.relation = %s
-  and coalesce(i.live_record_id, i.record_id) not in (
-    select l.record_id
-    from audit.restore_chunks k
-    join audit.audit_logs l on l.txid = k.txid and l.table_name = %L and l.table_schema = %L and l.restore_id = $1
-    where k.run_id = $1
-  )
-$sql$,
-      v_relation, v_table.table_name, v_table.table_schema
-    ) using p_run, p_first, p_last;
+    ) using p_run;
+    return query
+    select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
+    from pg_temp.restore_read i
+    where i.relation = v_relation and not exists (
+      select from pg_temp.restore_written w
+      where w.table_schema = v_table.table_schema and w.table_name = v_table.table_name
+        and w.record_id = coalesce(i.live_record_id, i.record_id)
+    );
   end loop;
+  drop table pg_temp.restore_read, pg_temp.restore_written;
 end
 $$;
 comment on function audit.verify_restore_rows(uuid, int, int) is

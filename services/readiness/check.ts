@@ -232,11 +232,11 @@ async function checkConfiguration(db: Db, config: Config, forOperator: boolean):
   const problems = checkConfig(config, (table) => columns.get(table) ?? null);
   // The terminal has an environment of its own.
   const unset = forOperator ? [] : variablesOf(config).filter((name) => envSecret(name) === undefined);
-  if (problems.length + unset.length === 0) return ok(`names ${tables.length} tables, and they fit`);
+  if (problems.length + unset.length === 0) return ok("every table and column that it names is tracked");
   const named = problems.slice(0, PROBLEMS_SHOWN_MAX).join("; ");
   const details = [
     ...(problems.length > 0
-      ? [forOperator ? named : `${problems.length} things in it do not fit the database`]
+      ? [forOperator ? named : `names that fit no tracked table or column: ${problems.length}`]
       : []),
     ...(unset.length > 0 ? [`not set: ${unset.join(", ")}`] : []),
   ];
@@ -245,6 +245,6 @@ async function checkConfiguration(db: Db, config: Config, forOperator: boolean):
     detail: `${details.join("; ")}.`,
     action: forOperator
       ? "Mend afterimage.config.ts (docs/RESTORES.md), or: npx afterimage track <schema.name>"
-      : "Set the variables; npx afterimage doctor names the rest.",
+      : "Run: npx afterimage doctor, which names them; set the variables that are named here.",
   };
 }

@@ -109,11 +109,25 @@ describe.each([
       const ctx = context(["venue:{id}", "list:{country}:*"]);
       const both = await Promise.all([flushAll(ctx, runId), flushAll(ctx, runId)]);
       expect(both[0].flushed + both[1].flushed).toBe(3);
-      await store({ "venue:1": "new", "list:de:1": "new" });
+      await store({ "venue:1": "new", "list:de:1": "new", "list:de:9": "new" });
       expect(await flushAll(ctx, runId)).toEqual({ flushed: 0, calls: 1 });
-      expect(await contents(redis)).toEqual({ "list:de:1": "new", "venue:1": "new" });
-      expect(await flushAll(ctx, runId, { repeat: 1 })).toMatchObject({ flushed: 2 });
+      expect(await contents(redis)).toEqual({ "list:de:1": "new", "list:de:9": "new", "venue:1": "new" });
+      expect(await flushAll(ctx, runId, { repeat: 1 })).toMatchObject({ flushed: 3 });
       expect(await contents(redis)).toEqual({});
+    });
+
+    test("keys and values that look like JSON are taken as they are", async () => {
+      const values = { '"1"': "[1, 2]", '"2"': "7", "3": "[1, 2]" };
+      await store(values);
+      const runId = await effects.run([{ table, target: { id: 3 } }]);
+      const ctx = context(['"*', "{id}"]);
+      expect(await flushAll(ctx, runId)).toMatchObject({ flushed: 3 });
+      expect(await contents(redis)).toEqual({});
+      await store({ ...values, '"1"': "[1 ,2]", "3": "[1,2 ]" });
+      expect(await findStaleKeys(ctx, { runId, repeat: 0 })).toMatchObject({
+        repopulated: 2,
+        stale: ['"2"'],
+      });
     });
 
     test("one that died before it removed a key removes it when it is repeated, and keeps what it noted first", async () => {
@@ -143,6 +157,27 @@ describe.each([
       expect(await flushAll(context(["all"], { redis: counting }), runId)).toEqual({ flushed: 1, calls: 1 });
       expect(unlinks).toBe(1);
       expect(await effects.notes(runId, "flush")).toHaveLength(1);
+    });
+
+    test("holds no more than two thousand rows at once, with no column that no key needs", async () => {
+      const wide = "x".repeat(1_000);
+      const items = Array.from({ length: 4_500 }, (_, id): Item => ({ table, target: { id, wide } }));
+      const runId = await effects.run(items);
+      const ctx = context(["venue:{id}"]);
+      const pages: { count: number; bytes: number }[] = [];
+      const db = Object.create(ctx.db, {
+        execute: {
+          value: async (statement: never) => {
+            const result = await ctx.db.execute(statement);
+            pages.push({ count: result.rows.length, bytes: JSON.stringify(result.rows).length });
+            return result;
+          },
+        },
+      }) as typeof ctx.db;
+      await flushAll({ ...ctx, db }, runId);
+      const rows = pages.filter(({ count }) => count > 1);
+      expect(rows.map(({ count }) => count)).toEqual([2_000, 2_000, 500]);
+      expect(Math.max(...rows.map(({ bytes }) => bytes))).toBeLessThan(2_000 * 200);
     });
 
     test("goes on where it was when its time is over, with keys and within a scan", async () => {
