@@ -4,6 +4,7 @@ import { ServiceError } from "../services/errors.ts";
 import { postgresError } from "../services/postgres-errors.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { historyCommand } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { captureCommand, trackCommand, untrackCommand } from "./commands/track.ts";
@@ -22,13 +23,14 @@ const program = new Command("afterimage")
 Environment:
   MIGRATE_DATABASE_URL   the admin that owns the database: migrate, track, untrack, capture
   DATABASE_URL           audit_app: keys, alerts, doctor
-  WORKER_DATABASE_URL    audit_worker: doctor
+  WORKER_DATABASE_URL    audit_worker: doctor, history
   INNGEST_EVENT_KEY      the workflow engine (or INNGEST_BASE_URL, INNGEST_DEV): alerts test
 
 Examples:
   npx afterimage migrate --dry-run
   npx afterimage keys create --name "chat app" --user alice --scopes events:write,trails:write
   npx afterimage track public.customers public.orders
+  npx afterimage history verify
   npx afterimage alerts test
   npx afterimage doctor`,
   )
@@ -37,6 +39,7 @@ Examples:
   .addCommand(trackCommand())
   .addCommand(untrackCommand())
   .addCommand(captureCommand())
+  .addCommand(historyCommand())
   .addCommand(alertsCommand())
   .addCommand(doctorCommand());
 

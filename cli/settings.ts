@@ -1,4 +1,5 @@
 import path from "node:path";
+import { isQuietDeployment } from "../lib/env.ts";
 import { readDevFile } from "../local/dev-file.ts";
 
 const FROM_DEV_FILE = {
@@ -41,6 +42,13 @@ export function engineUrl(): string | undefined {
     "Set INNGEST_EVENT_KEY (or INNGEST_BASE_URL, or INNGEST_DEV) as in the deployment, or start the local stack in this folder with npm start.",
   );
 }
+
+/** Whether the environment is that of a deployment which raises no alarms. */
+export const isQuietHere = (): boolean =>
+  isQuietDeployment({
+    AFTERIMAGE_QUIET: process.env.AFTERIMAGE_QUIET === "true",
+    VERCEL_ENV: process.env.VERCEL_ENV,
+  });
 
 /** Either the environment says where to work, or the local stack does: never half of each. */
 function hasDatabase(): boolean {

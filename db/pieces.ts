@@ -22,6 +22,8 @@ const AFTER_TABLES = [
   "history-track",
   "history-switch",
   "history-read",
+  "history-verify",
+  "history-problems",
   "restore-draft",
   "restore-match",
   "restore-check",

@@ -26,6 +26,8 @@ export const schemaVersions: Record<string, string> = {
   "sql/history-track.sql": "1480a040681fefbe43e3bf5693e51f212319855095bf2bd7e0b8fb7e36645925",
   "sql/history-switch.sql": "502fc225f96c33b855917a678e90fc640a9892a7e636baa8116791a5443d139c",
   "sql/history-read.sql": "5387209a9ec058e5c6414f39aecce14034ded64f769471082e24353a484f426f",
+  "sql/history-verify.sql": "a4c4d777a7bb8dad415f699a43fb0fb658f9bdc1ccd85ef825f77e0318ca39fd",
+  "sql/history-problems.sql": "5e41ff9c7bac701fda9c0cd894e54d72482239bc5933601a762ccf5b4820776f",
   "sql/restore-draft.sql": "0183a89417ca76d8869d4f30fd6f7c9852e73c9797c2c75c9e4a7bb548ed7a5f",
   "sql/restore-match.sql": "3acd1f39ecb78f6138e79f7adaee80366ad1e2d5760b56138e5e55ac78e18f6a",
   "sql/restore-check.sql": "3a96433ba4bd89a25c0a8367cda8bdc4b957a477cd07bf99d9291a2d394a9166",
@@ -33,6 +35,6 @@ export const schemaVersions: Record<string, string> = {
   "sql/restore-apply.sql": "be763e364299e27c9503936f4ef50208217af09fb221942d59b3a2a5f901de35",
   "sql/restore-verify.sql": "745888b3c3e78344ee11dbb0e57601bbe8602f4f1455e838ea3675b7ebe1359c",
   "sql/comments.sql": "4e189db6cc9bd630ed3785f090df29b0e1138b124fdf880cc83df4e9d085159b",
-  "sql/grants.sql": "a7e7ea96928df138fa521729ff9e461a7427b7c1244d2f8dc84096c4c051856d",
+  "sql/grants.sql": "877874ed64ef953da38fde4b60c2e73642aa19d1241e117c6aef0a883f18c9f3",
   "sql/grants-keeper.sql": "5c8c27028b07c8cf2a07d1d9ab7c86329945022dc4b43053b03cdf74bb5dc754",
 };

@@ -754,6 +754,30 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_problems()
+ RETURNS TABLE(relation text, problem text, action text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select t.relation::regclass::text, 'triggers',
+    format('As the owner of the table: alter table %s enable trigger all; select audit.track(%L)', t.relation::regclass, t.root::regclass)
+  from audit.tracked_tables t
+  join pg_class c on c.oid = t.relation
+  where exists (
+    select from unnest(array['audit_insert', 'audit_update', 'audit_delete', case c.relkind when 'r' then 'audit_truncate' end]) n (name)
+    where n.name is not null and not exists (
+      select from pg_trigger g where g.tgrelid = t.relation and g.tgname = n.name and g.tgenabled in ('O', 'A')
+    )
+  )
+  union all
+  select p.relid::text, 'partition', format('As the owner of the table: select audit.track(%L)', t.root::regclass)
+  from audit.tracked_tables t
+  cross join lateral pg_partition_tree(t.root) p
+  where t.relation = t.root and p.isleaf and not exists (select from audit.tracked_tables o where o.relation = p.relid)
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.capture_sql(p_relation oid, p_operation text, p_context text)
  RETURNS text
  LANGUAGE plpgsql
@@ -1760,6 +1784,190 @@ CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource
  STABLE
 AS $function$
   select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.history_breaks(p_table regclass, p_record_ids text[], p_since bigint DEFAULT 0)
+ RETURNS TABLE(record_id text, entry_id bigint, kind text, fields text[], explained_by text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO'
+ SET "IntervalStyle" TO 'postgres'
+ SET extra_float_digits TO '1'
+ SET "TimeZone" TO 'UTC'
+ SET lc_monetary TO 'C'
+ SET bytea_output TO 'hex'
+AS $function$
+declare
+  v_form constant text := $form$
+with entries as (
+  select
+    l.record_id as record, l.id, l.txid::text::bigint as txid, l.created_at,
+    case when l.action <> 'INSERT' then
+      jsonb_build_object('image', l.old_values, 'exact', coalesce(l.exact_values -> 'old', '{}'))
+    end as found,
+    case when l.action in ('INSERT', 'UPDATE') and l.new_record_id is null then
+      jsonb_build_object(
+        'image', coalesce(l.old_values, '{}') || l.new_values,
+        'exact', coalesce(l.exact_values -> 'old', '{}') - coalesce(l.changed_fields, '{}') || coalesce(l.exact_values -> 'new', '{}')
+      )
+    end as made,
+    l.action <> 'INSERT' and l.old_values is null or l.action in ('INSERT', 'UPDATE') and l.new_values is null as lacks_image
+  from audit.audit_logs l
+  where l.table_name = $3 and l.table_schema = $2 and l.created_at >= $4 and l.record_id = any ($1) and l.id >= $7
+  union all
+  select
+    l.new_record_id, l.id, l.txid::text::bigint, l.created_at,
+    null,
+    jsonb_build_object(
+      'image', l.old_values || l.new_values,
+      'exact', coalesce(l.exact_values -> 'old', '{}') - coalesce(l.changed_fields, '{}') || coalesce(l.exact_values -> 'new', '{}')
+    ),
+    false
+  from audit.audit_logs l
+  where l.table_name = $3 and l.table_schema = $2 and l.created_at >= $4 and l.new_record_id = any ($1) and l.id >= $7
+  union all
+  -- What is there now comes last, as if an entry had found it.
+  select __r.record, null, null, null, __l.state, null, false
+  from unnest($1) __r (record)
+  left join lateral (
+    select jsonb_build_object('image', %1$s, 'exact', coalesce(%2$s, '{}')) as state from %3$s
+  ) __l on true
+),
+links as (
+  select
+    e.*, lag(e.id) over w as last_id, lag(e.txid) over w as last_txid, lag(e.created_at) over w as last_at,
+    lag(e.made) over w as last_made
+  from entries e
+  window w as (partition by e.record order by e.id)
+),
+unlinked as (
+  select distinct k.record, k.txid from links k where k.txid = k.last_txid and k.found is distinct from k.last_made
+),
+reordered as (
+  select
+    s.record, s.txid,
+    (array_agg(s.state) filter (where s.surplus = 1))[1] as found,
+    (array_agg(s.state) filter (where s.surplus = -1))[1] as made
+  from (
+    select s.record, s.txid, s.state, sum(s.side) as surplus
+    from (
+      select e.record, e.txid, e.found as state, 1 as side from unlinked u join entries e using (record, txid)
+      union all
+      select e.record, e.txid, e.made, -1 from unlinked u join entries e using (record, txid)
+    ) s
+    group by 1, 2, 3
+    having sum(s.side) <> 0
+  ) s
+  group by 1, 2
+  having count(*) = 2 and min(s.surplus) = -1 and max(s.surplus) = 1
+),
+unequal as materialized (
+  select k.*, r.record is not null and k.txid = k.last_txid as is_reordered, c.made as expected, c.found as seen
+  from links k
+  left join reordered r on r.record = k.record and r.txid = k.txid
+  left join reordered b on b.record = k.record and b.txid = k.last_txid
+  cross join lateral (
+    select
+      case when r.record is null or k.txid = k.last_txid then k.found else r.found end as found,
+      case when b.record is null or k.txid = k.last_txid then k.last_made else b.made end as made
+  ) c
+  where k.lacks_image or k.last_id is not null and c.found is distinct from c.made
+),
+compared as materialized (
+  select
+    u.*,
+    (
+      select array_agg(f.name order by f.name)
+      from (
+        select
+          name, m.value as made, n.value as found, $5 -> name as now,
+          u.expected -> 'exact' ->> name as exactly_made, u.seen -> 'exact' ->> name as exactly_found
+        from jsonb_each(nullif(u.expected -> 'image', 'null')) m (name, value)
+        full join jsonb_each(nullif(u.seen -> 'image', 'null')) n (name, value) using (name)
+      ) f
+      where u.expected is not null and u.seen is not null and case
+        -- A column on one side alone was added, dropped, renamed or excluded between the two: unless it has been there, and
+        -- recorded, since before the side that lacks it.
+        when f.made is null or f.found is null then
+          (f.now ->> 'altered')::bigint < case when f.made is null then u.last_txid else u.txid end
+          and $6 < case when f.made is null then u.last_txid else u.txid end
+        when f.made = f.found and f.exactly_made is not distinct from f.exactly_found then false
+        when (f.now ->> 'ignored')::boolean then false
+        when '"[redacted]"' in (f.made, f.found) then 'null' in (f.made, f.found)
+        -- Of what is no column any more the type is forgotten; times are what differs without a change.
+        else not audit.same_value(
+          coalesce((f.now ->> 'type')::oid, 'timestamptz'::regtype),
+          coalesce(f.exactly_made, f.made #>> '{}'), coalesce(f.exactly_found, f.found #>> '{}')
+        )
+      end
+    ) as fields
+  from unequal u
+)
+select coalesce(jsonb_agg(jsonb_build_object(
+  'record_id', c.record,
+  'entry_id', coalesce(c.id, c.last_id),
+  'kind', case
+    when c.lacks_image then 'image'
+    when c.id is null then 'live'
+    when c.is_reordered then 'order'
+    when (c.seen is null) <> (c.expected is null) then 'gap'
+    else 'image'
+  end,
+  'fields', c.fields,
+  'explained_by', case when not c.is_reordered and not c.lacks_image then coalesce(
+    (
+      select g.reason
+      from audit.capture_gaps g
+      where g.table_schema = $2 and g.table_name = $3 and g.began_at <= coalesce(c.created_at, 'infinity')
+        -- Of the errors in a minute the first alone is noted.
+        and coalesce(greatest(g.ended_at, case g.reason when 'error' then g.began_at + interval '1 minute' end), 'infinity') >= c.last_at
+      order by g.began_at
+      limit 1
+    ),
+    (
+      select 'columns'
+      from unnest(c.fields) f (name)
+      having bool_and(
+        ($5 -> f.name ->> 'altered')::bigint > c.last_txid
+        and (c.txid is null or ($5 -> f.name ->> 'altered')::bigint <= c.txid)
+      )
+    )
+  ) end
+) order by c.record, c.id), '[]')
+from compared c
+where c.lacks_image or (c.seen is null) <> (c.expected is null) or c.fields is not null
+$form$;
+  v_table audit.tracked_tables;
+  v_options bigint;
+  v_columns jsonb;
+  v_found jsonb;
+begin
+  select * into v_table from audit.tracked_tables t where t.relation = p_table and t.relation = t.root;
+  if not found then
+    raise exception '% is not tracked', p_table
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Track it first: npx afterimage track.';
+  end if;
+  select audit.txid_of(t.xmin) into v_options from audit.tracked_tables t where t.relation = p_table;
+  v_columns := audit.verified_columns(p_table);
+  begin
+    execute format(
+      v_form, audit.image_sql(p_table, '__t'), coalesce(audit.exact_sql(p_table, '__t'), 'null'),
+      audit.row_by_key_sql(p_table, '__r.record')
+    ) into v_found using p_record_ids, v_table.table_schema, v_table.table_name, v_table.tracked_at, v_columns, v_options, p_since;
+  exception
+    -- A record_id that is no value of the key's type, because that was another, or is an array: the whole table is read.
+    when data_exception then
+      execute format(
+        v_form, audit.image_sql(p_table, '__t'), coalesce(audit.exact_sql(p_table, '__t'), 'null'),
+        format('%s __t where %s = __r.record', p_table, audit.record_key_sql(p_table, '__t'))
+      ) into v_found using p_record_ids, v_table.table_schema, v_table.table_name, v_table.tracked_at, v_columns, v_options, p_since;
+  end;
+  return query
+    select b.record_id, b.entry_id, b.kind, b.fields, b.explained_by
+    from jsonb_to_recordset(v_found) b (record_id text, entry_id bigint, kind text, fields text[], explained_by text);
+end
 $function$;
 
 -- owner: audit_owner
@@ -2849,12 +3057,41 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.row_by_key_sql(p_relation oid, p_record text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (WITH keys AS (SELECT ('k'::text || c.key_position) AS name, a.attname, format_type(a.atttypid, '-1'::integer) AS type, c.key_position AS "position", CASE WHEN (count(*) OVER () > 1) THEN format('%s::jsonb -> %s'::text, row_by_key_sql.p_record, (c.key_position - 1)) ELSE format('to_jsonb(%s)'::text, row_by_key_sql.p_record) END AS value, (SELECT format('operator(%I.%s)'::text, n.nspname, o.oprname) AS format FROM ((((pg_opclass k_1 JOIN pg_am m ON (((m.oid = k_1.opcmethod) AND (m.amname = 'btree'::name)))) JOIN pg_amop s ON (((s.amopfamily = k_1.opcfamily) AND (s.amoplefttype = k_1.opcintype) AND (s.amoprighttype = k_1.opcintype) AND (s.amopstrategy = 3)))) JOIN pg_operator o ON ((o.oid = s.amopopr))) JOIN pg_namespace n ON ((n.oid = o.oprnamespace))) WHERE (k_1.opcdefault AND (k_1.opcintype = t.oid))) AS equals FROM (((audit.captured_columns(row_by_key_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = row_by_key_sql.p_relation) AND (a.attname = c.name)))) JOIN pg_type b ON ((b.oid = a.atttypid))) JOIN pg_type t ON ((t.oid = CASE WHEN (b.typtype = 'd'::"char") THEN b.typbasetype ELSE b.oid END))) WHERE (c.key_position IS NOT NULL)) SELECT format('jsonb_to_record(jsonb_build_object(%s)) as __k (%s) join %s __t on %s'::text, string_agg(format('%L, %s'::text, k.name, k.value), ', '::text), string_agg(format('%s %s'::text, k.name, k.type), ', '::text), (row_by_key_sql.p_relation)::regclass, string_agg(format('__t.%I %s __k.%s'::text, k.attname, COALESCE(k.equals, 'operator(pg_catalog.=)'::text), k.name), ' and '::text)) AS format FROM keys k);
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.row_digest_sql(p_row text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN format('sha256(convert_to((%s)::text, ''UTF8''))'::text, p_row);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.same_value(p_type oid, p_one text, p_other text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_same boolean;
+begin
+  if p_one is null or p_other is null then
+    return p_one is null and p_other is null;
+  end if;
+  execute format('select record_image_eq(row($1::%1$s), row($2::%1$s))', format_type(p_type, -1)) into v_same using p_one, p_other;
+  return v_same;
+exception
+  when others then
+    return false;
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.set_membership_source(p_table regclass, p_workspace_column name, p_user_column name)
@@ -3200,6 +3437,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.txid_of(p_xid xid)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (n.txid - ((n.txid - ((txid_of.p_xid)::text)::bigint) & '4294967295'::bigint)) FROM (SELECT ((pg_snapshot_xmax(pg_current_snapshot()))::text)::bigint AS txid) n);
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.untrack(p_table regclass)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3244,6 +3489,14 @@ CREATE OR REPLACE FUNCTION audit.uuid_v7()
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.verified_columns(p_relation oid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT jsonb_object_agg(c.name, jsonb_build_object('type', a.atttypid, 'ignored', c.is_ignored, 'altered', GREATEST(audit.txid_of(a.xmin), (SELECT max(audit.txid_of(e.xmin)) AS max FROM pg_enum e WHERE (e.enumtypid = a.atttypid))))) AS jsonb_object_agg FROM (audit.captured_columns(verified_columns.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = verified_columns.p_relation) AND (a.attname = c.name)))) WHERE (NOT c.is_excluded));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.verify_restore_rows(p_run uuid, p_first integer, p_last integer)
@@ -3631,7 +3884,11 @@ create view audit.vw_security_audit as
 grant execute on function audit.apply_restore_chunk(uuid,integer,integer) to audit_worker;
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
 grant execute on function audit.begin_restore_draft() to audit_worker;
+grant execute on function audit.capture_problems() to admin;
+grant execute on function audit.capture_problems() to audit_app;
+grant execute on function audit.capture_problems() to audit_worker;
 grant execute on function audit.capture_sql(oid,text,text) to audit_recorder;
+grant execute on function audit.captured_columns(oid) to admin;
 grant execute on function audit.captured_columns(oid) to audit_recorder;
 grant execute on function audit.captured_columns(oid) to audit_worker;
 grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
@@ -3661,6 +3918,7 @@ grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
 grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
+grant execute on function audit.exact_sql(oid,text) to admin;
 grant execute on function audit.exact_sql(oid,text) to audit_recorder;
 grant execute on function audit.exact_sql(oid,text) to audit_worker;
 grant execute on function audit.filter_draft(jsonb) to audit_worker;
@@ -3680,10 +3938,14 @@ grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
+grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
 grant execute on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) to audit_worker;
+grant execute on function audit.image_fidelity(oid) to admin;
 grant execute on function audit.image_fidelity(oid) to audit_recorder;
 grant execute on function audit.image_fidelity(oid) to audit_worker;
 grant execute on function audit.image_record_sql(oid,text[]) to audit_worker;
+grant execute on function audit.image_sql(oid,text) to admin;
 grant execute on function audit.image_sql(oid,text) to audit_recorder;
 grant execute on function audit.image_sql(oid,text) to audit_worker;
 grant execute on function audit.image_value_sql(oid,text,text) to audit_worker;
@@ -3751,6 +4013,7 @@ grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
 grant execute on function audit.pin_restore_session() to audit_worker;
+grant execute on function audit.record_key_sql(oid,text) to admin;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
 grant execute on function audit.record_key_sql(oid,text) to audit_worker;
 grant execute on function audit.reference_sql(text,text[],text,text[]) to audit_worker;
@@ -3759,7 +4022,11 @@ grant execute on function audit.replay_entries(oid,boolean) to audit_worker;
 grant execute on function audit.restore_columns(oid) to audit_worker;
 grant execute on function audit.restore_of_session() to audit_recorder;
 grant execute on function audit.roll_up_trails(integer) to audit_worker;
+grant execute on function audit.row_by_key_sql(oid,text) to admin;
+grant execute on function audit.row_by_key_sql(oid,text) to audit_worker;
 grant execute on function audit.row_digest_sql(text) to audit_worker;
+grant execute on function audit.same_value(oid,text,text) to admin;
+grant execute on function audit.same_value(oid,text,text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
 grant execute on function audit.snapshot_restore(uuid) to audit_worker;
 grant execute on function audit.store_items(uuid,integer) to audit_worker;
@@ -3769,12 +4036,16 @@ grant execute on function audit.switch_membership_check(regclass,name,name) to a
 grant execute on function audit.touched_columns(uuid,oid) to audit_worker;
 grant execute on function audit.track(regclass,text[],text[],text[],text) to admin;
 grant execute on function audit.try_casts(oid) to audit_worker;
+grant execute on function audit.txid_of(xid) to admin;
+grant execute on function audit.txid_of(xid) to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.update_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
+grant execute on function audit.verified_columns(oid) to admin;
+grant execute on function audit.verified_columns(oid) to audit_worker;
 grant execute on function audit.verify_restore_rows(uuid,integer,integer) to audit_worker;
 grant execute on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) to audit_worker;
 grant usage on schema audit to admin;
@@ -3999,6 +4270,7 @@ comment on function audit.add_month_partition(name,date) is 'Gives a table parti
 comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
 comment on function audit.begin_restore_draft() is 'Makes the temporary tables in which a restore is planned; once per transaction.';
+comment on function audit.capture_problems() is 'Tracked relations whose changes are not all recorded, and what to do: triggers (missing or off), partition (direct writes to it go unrecorded).';
 comment on function audit.capture_sql(oid,text,text) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
@@ -4035,6 +4307,7 @@ comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'Th
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
+comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
 comment on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) is 'The columns in which a row differs from what it is to be, to the last digit.';
 comment on function audit.image_fidelity(oid) is 'What of a type''s values a JSON image loses: exact, text, jsonb, float or array.';
 comment on function audit.image_record_sql(oid,text[]) is 'The column list that jsonb_to_record() needs for an image of a table.';
@@ -4083,7 +4356,9 @@ comment on function audit.replay_entries(oid,boolean) is 'Follows the records of
 comment on function audit.restore_columns(oid) is 'The columns of a tracked table for a restore: which can be written, which the history hides, which an INSERT must name.';
 comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
+comment on function audit.row_by_key_sql(oid,text) is 'SQL of a from clause that finds the row __t of a record_id by the table''s index.';
 comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole row, hidden columns included: whether it is still the one that was looked at.';
+comment on function audit.same_value(oid,text,text) is 'Whether two texts are the same value of a type; false where one is none.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
@@ -4094,9 +4369,11 @@ comment on function audit.touched_columns(uuid,oid) is 'The columns that get the
 comment on function audit.track(regclass,text[],text[],text[],text) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.try_casts(oid) is 'Notes columns whose drafted values do not fit their type of today, or come out of it changed.';
+comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
 comment on function audit.verify_restore_rows(uuid,integer,integer) is 'Applied items whose rows are not what they were to be, with the cause, and those that the history does not show.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';

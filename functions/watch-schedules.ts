@@ -1,5 +1,6 @@
 import { remindOfAlerts } from "../services/alerts/remind.ts";
 import { resolvePastAlerts } from "../services/alerts/resolve-past.ts";
+import { alertCapture } from "../services/history/watch-capture.ts";
 import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
 import { alertOpenGuards } from "../services/readiness/watch-guards.ts";
 import { resendWaiting } from "../services/requests/resend-waiting.ts";
@@ -12,7 +13,7 @@ const BATCH_KEYS = 20_000;
 const BATCHES_MAX = 100;
 
 /**
- * Every 15 minutes. The dead-man's switch of every schedule, the guards, alerts that are past, and what no workflow has
+ * Every 15 minutes. The dead-man's switch of every schedule, the guards, the capture of row changes, alerts that are past, and what no workflow has
  * picked up; repeating is harmless.
  */
 export const watchSchedules = (runtime: Runtime) =>
@@ -23,6 +24,7 @@ export const watchSchedules = (runtime: Runtime) =>
     const { open } = await step.run("alert-open-guards", () => alertOpenGuards(ctx));
     const { silent } = await step.run("alert-silent-restores", () => alertSilentRestores(ctx));
     await step.run("sweep-expired-plans", () => sweepExpiredPlans(ctx));
+    const capture = await step.run("alert-capture", () => alertCapture(ctx));
     const { resolved } = await step.run("resolve-past-alerts", () =>
       resolvePastAlerts(alertingContext(runtime)),
     );
@@ -32,5 +34,5 @@ export const watchSchedules = (runtime: Runtime) =>
       count = await step.run(`sweep-idempotency-keys-${n}`, () => sweepIdempotencyKeys(ctx, BATCH_KEYS));
       swept += count;
     }
-    return { sent, late, stuck, open, silent, resolved, reminded, swept };
+    return { sent, late, stuck, open, capture, silent, resolved, reminded, swept };
   });

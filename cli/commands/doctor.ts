@@ -2,8 +2,7 @@ import { Command } from "commander";
 import config from "../../afterimage.config.ts";
 import { connect } from "../../db/client.ts";
 import { checkReadiness, type Check } from "../../services/readiness/check.ts";
-import { isQuietDeployment } from "../../lib/env.ts";
-import { databaseUrl } from "../settings.ts";
+import { databaseUrl, isQuietHere } from "../settings.ts";
 
 const MARKS: Record<Check["status"], string> = { ok: "ok  ", warn: "warn", fail: "FAIL" };
 
@@ -28,12 +27,6 @@ export function doctorCommand(): Command {
       }
     });
 }
-
-const isQuietHere = () =>
-  isQuietDeployment({
-    AFTERIMAGE_QUIET: process.env.AFTERIMAGE_QUIET === "true",
-    VERCEL_ENV: process.env.VERCEL_ENV,
-  });
 
 const inWords = ({ name, status, detail, action }: Check) =>
   `${MARKS[status]}  ${name}: ${detail}${action ? `\n      → ${action}` : ""}`;

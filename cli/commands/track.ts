@@ -2,8 +2,11 @@ import { Command, Option } from "commander";
 import { connect, type Db } from "../../db/client.ts";
 import { switchCapture, trackTable, untrackTable, type TrackOptions } from "../../db/queries/tracking.ts";
 import { logServiceEvent } from "../../services/events/log-service-event.ts";
+import { createInngest, createSender, type EventSender } from "../../lib/inngest.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { alertCapture } from "../../services/history/watch-capture.ts";
 import { withOperator } from "../operator.ts";
-import { databaseUrl } from "../settings.ts";
+import { databaseUrl, engineUrl, isQuietHere } from "../settings.ts";
 
 type Flags = { exclude: string; redact: string; ignore: string; onError: TrackOptions["onError"] };
 
@@ -60,7 +63,20 @@ export function captureCommand(): Command {
         const count = await switchCapture(db, word === "on");
         console.log(`Recording is ${word}: ${count} tables and partitions changed.`);
       });
+      await withOperator(({ db }) => alarm(db));
     });
+}
+
+/** Raises or closes capture.off at once; watch-schedules would within 15 minutes, and sends what is not sent here. */
+async function alarm(db: Db): Promise<void> {
+  const log = createLogger("silent");
+  const quiet = isQuietHere();
+  // Looks for the engine only when there is a message to send; without one the message waits in the database.
+  const send: EventSender = async (events) => createSender(createInngest(log, engineUrl()))(events);
+  const { off } = await alertCapture({ db, log, quiet, send });
+  if (off > 0 && !quiet) {
+    console.log("The alert capture.off is open until: npx afterimage capture on");
+  }
 }
 
 /** Notes what is about to be done, then does it: the owner of the tables cannot write events as an operator. */

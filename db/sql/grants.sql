@@ -91,6 +91,14 @@ begin
 end
 $$;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
+-- The chain of images is checked against the tables as they are now, which the API's role does not read.
+grant execute on function
+  audit.history_breaks(regclass, text[], bigint), audit.same_value(oid, text, text), audit.row_by_key_sql(oid, text),
+  audit.verified_columns(oid), audit.txid_of(xid),
+  audit.captured_columns(oid), audit.image_fidelity(oid), audit.record_key_sql(oid, text), audit.image_sql(oid, text),
+  audit.exact_sql(oid, text)
+to audit_worker, session_user;
+grant execute on function audit.capture_problems() to audit_app, audit_worker, session_user;
 grant insert, update on audit.alert_notifications, audit.alert_channels to audit_worker;
 grant update on audit.job_schedules to audit_app, audit_worker;
 grant insert on audit.job_schedules to audit_worker;

@@ -16,29 +16,21 @@ import type { Config } from "../../lib/config.ts";
 import { envSecret } from "../../lib/env.ts";
 import { minutesWithoutSuccess } from "../jobs/job.ts";
 import { schemaVersions } from "../../db/schema-versions.ts";
+import { checkCapture, checkHistory } from "./check-history.ts";
+import { ok, type Check, type Verdict } from "./verdict.ts";
 
 const MONTHS_AHEAD_MIN = 2;
 const WAITING_SECONDS = 5 * 60;
 const SERVER_VERSION_MIN = 150_000;
 const PROBLEMS_SHOWN_MAX = 10;
 
-export interface Check {
-  name: string;
-  status: "ok" | "warn" | "fail";
-  /** What was found, for people. */
-  detail: string;
-  /** What to do about it; absent when nothing is wrong. */
-  action?: string;
-}
+export type { Check };
 
 export interface Readiness {
   /** The worst of the checks: `fail` means that requests fail or that the log is not guarded. */
   status: Check["status"];
   checks: Check[];
 }
-
-type Verdict = Omit<Check, "name">;
-const ok = (detail: string): Verdict => ({ status: "ok", detail });
 
 /** What the deployment says about itself. */
 export interface Deployment {
@@ -66,6 +58,8 @@ export async function checkReadiness(
     await check("schema", () => checkSchema(app));
     await check("guards", () => checkGuards(app));
     await check("partitions", () => checkPartitions(app));
+    await check("capture", () => checkCapture(app));
+    await check("history", () => checkHistory(worker));
     await check("roles", () => checkRoles(app, worker));
     await check("home", () => checkHome(app, quiet));
     await check("schedules", () => checkSchedules(app, quiet));

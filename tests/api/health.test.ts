@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { checkReadiness } from "../../services/readiness/check.ts";
 import { newId, useApi } from "../support/api.ts";
 
@@ -20,7 +20,8 @@ test("/ready is ok on a database as migrated, and says what it looked at", async
   await api.db.rows("worker", "update job_schedules set last_success_at = now()");
   const { status, body } = await ready();
   expect([status, body.status]).toEqual([200, "ok"]);
-  const names = ["database", "schema", "guards", "partitions", "roles", "schedules", "alerts", "channels"];
+  const names = ["database", "schema", "guards", "partitions", "capture", "history"];
+  names.push("roles", "schedules", "alerts", "channels");
   for (const name of names)
     expect(checkOf(body, name)).toMatchObject({ status: "ok", detail: expect.stringMatching(/\w/) });
 });
@@ -78,4 +79,102 @@ test("/ready warns when alerts go nowhere, or a channel of theirs is disabled", 
   const quiet = await checkReadiness(app.db, worker.db, { quiet: true, channels: [] });
   expect(checkOf(quiet, "channels")).toBeUndefined();
   await api.db.asOwner("delete from alert_channels");
+});
+
+describe("the row history in /ready", () => {
+  const sql = (text: string) => api.db.rows("admin", text);
+  const look = async (name: string) => {
+    const { app, worker } = api.runtime;
+    const { checks } = await checkReadiness(app.db, worker.db, { quiet: true, channels: [] });
+    return checkOf({ checks }, name);
+  };
+  beforeAll(async () => {
+    await sql("create schema app; create table app.kept (id int primary key, v text)");
+    await sql("select audit.track('app.kept')");
+    await sql("insert into app.kept select n, 'a' from generate_series(1, 300) n");
+    await sql("update app.kept set v = 'b' where id <= 120");
+  });
+
+  test("is ok while all is recorded, with the count looked at", async () => {
+    expect(await look("capture")).toMatchObject({ status: "ok" });
+    expect(await look("history")).toMatchObject({
+      status: "ok",
+      detail: expect.stringMatching(/^(1[2-9]|20)\d records/),
+    });
+  });
+
+  test("fails when a trigger of a tracked table is off, and names the table", async () => {
+    await sql("alter table app.kept disable trigger audit_update");
+    expect(await look("capture")).toMatchObject({
+      status: "fail",
+      detail: expect.stringContaining("app.kept"),
+      action: expect.stringContaining("audit.track"),
+    });
+    await sql("alter table app.kept enable trigger audit_update");
+    expect(await look("capture")).toMatchObject({ status: "ok" });
+  });
+
+  test("warns while capture is off, and of changes that were let through in the last hour", async () => {
+    await sql("select audit.switch_capture(false)");
+    expect(await look("capture")).toMatchObject({
+      status: "warn",
+      detail: expect.stringContaining("app.kept"),
+      action: expect.stringContaining("capture on"),
+    });
+    await sql("select audit.switch_capture(true)");
+    expect(await look("capture")).toMatchObject({ status: "ok" });
+    const gap = (at: string) =>
+      api.db.asOwner(
+        `insert into capture_gaps values ('app.kept'::regclass, 'app', 'kept', 'error', ${at}, ${at}, '42P01', 'x')`,
+      );
+    await gap("now() - interval '61 minutes'");
+    expect(await look("capture")).toMatchObject({ status: "ok" });
+    await gap("now() - interval '59 minutes'");
+    expect(await look("capture")).toMatchObject({
+      status: "warn",
+      detail: expect.stringContaining("app.kept"),
+    });
+    await api.db.asOwner("delete from capture_gaps");
+  });
+
+  test("warns of a partition that is not recorded by itself", async () => {
+    await sql(
+      "create table app.split (id int primary key) partition by range (id); select audit.track('app.split')",
+    );
+    await sql("create table app.split_1 partition of app.split for values from (1) to (9)");
+    expect(await look("capture")).toMatchObject({
+      status: "warn",
+      detail: "app.split_1: partition",
+      action: expect.stringContaining("app.split"),
+    });
+    await sql("select audit.untrack('app.split')");
+  });
+
+  test("fails when a record of the newest entries cannot be rebuilt, but not where a gap explains it", async () => {
+    const unrecorded = (text: string) =>
+      sql(
+        `begin; alter table app.kept disable trigger user; ${text}; alter table app.kept enable trigger user; commit`,
+      );
+    await unrecorded("update app.kept set v = 'behind its back' where id = 7");
+    expect(await look("history")).toMatchObject({
+      status: "fail",
+      detail: expect.stringMatching(
+        /^The history of 1 of \d+ records breaks, as of app\.kept before entry \d+ \(live\)/,
+      ),
+      action: expect.stringContaining("history verify"),
+    });
+    await api.db.asOwner(
+      "insert into capture_gaps values ('app.kept'::regclass, 'app', 'kept', 'off', now() - interval '1 hour', now(), null, 'x')",
+    );
+    expect(await look("history")).toMatchObject({ status: "ok" });
+  });
+
+  test("warns when the workflows' role may not read a tracked table", async () => {
+    await sql("revoke select on app.kept from audit_worker");
+    expect(await look("history")).toMatchObject({
+      status: "warn",
+      detail: expect.stringContaining("app.kept"),
+    });
+    await sql("grant select on app.kept to audit_worker");
+  });
 });

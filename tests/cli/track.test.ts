@@ -22,6 +22,8 @@ function afterimage(...args: string[]): Promise<{ code: number; stdout: string; 
 
 const entries = () => db.rows("app", "select table_name, record_id, new_values from audit_logs order by id");
 
+const openAlerts = () => db.rows("app", "select code from alerts where resolved_at is null");
+
 beforeAll(async () => {
   await db.rows(
     "admin",
@@ -40,9 +42,13 @@ test("tables are recorded, rested by the kill switch, and let go, each written d
     { table_name: "one", record_id: "1", new_values: { id: 1 } },
     { table_name: "two", record_id: "1", new_values: { id: 1 } },
   ]);
-  expect((await afterimage("capture", "off")).stdout).toContain("2 tables");
+  const switched = await afterimage("capture", "off");
+  expect(switched.stdout).toContain("2 tables");
+  expect(switched.stdout).toContain("The alert capture.off is open until: npx afterimage capture on");
+  expect(await openAlerts()).toEqual([{ code: "capture.off" }]);
   await db.rows("admin", "insert into app.two values (2)");
   await afterimage("capture", "on");
+  expect(await openAlerts()).toEqual([]);
   await db.rows("admin", "insert into app.two values (3)");
   expect((await afterimage("untrack", "app.two")).stdout).toBe("No longer recording app.two.\n");
   await db.rows("admin", "insert into app.two values (4)");

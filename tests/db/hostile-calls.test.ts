@@ -42,6 +42,8 @@ const HOSTILE: Record<string, unknown[]> = {
     '"x"',
   ],
   integer: [null, -1, 0, 1, 2_147_483_647],
+  bigint: [null, -1, 0, "9223372036854775807"],
+  xid: [null, 0, 2, 4_294_967_295],
   uuid: [null, "00000000-0000-0000-0000-000000000000"],
   bytea: [null, Buffer.alloc(0), Buffer.alloc(100_000)],
   "text[]": [null, [], [SQL]],

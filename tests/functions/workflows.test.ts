@@ -196,6 +196,16 @@ test("a run that began and never ended is given up after two hours, with an aler
   expect(await openAlerts("job.stuck")).toHaveLength(0);
 });
 
+test("watch-schedules tells of capture that is off within its 15 minutes, and that it is on again", async () => {
+  await db.rows("admin", "create schema app; create table app.kept (id int primary key)");
+  await db.rows("admin", "select audit.track('app.kept'), audit.switch_capture(false)");
+  expect((await runJob("watch-schedules")).result).toMatchObject({ capture: { off: 1 } });
+  expect(await openAlerts("capture.off")).toHaveLength(1);
+  await db.rows("admin", "select audit.switch_capture(true)");
+  await runJob("watch-schedules");
+  expect(await openAlerts("capture.off")).toHaveLength(0);
+});
+
 test("the list of jobs shows each one's last run", async () => {
   const { id } = await runJob("trail-cleanup");
   const { body } = await call("GET", "/jobs");

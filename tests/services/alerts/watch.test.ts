@@ -1,8 +1,9 @@
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { raiseAlert } from "../../../services/alerts/raise.ts";
 import { resolvePastAlerts } from "../../../services/alerts/resolve-past.ts";
 import { alertOpenGuards } from "../../../services/readiness/watch-guards.ts";
 import { workerContext } from "../../../services/runtime.ts";
+import { alertCapture } from "../../../services/history/watch-capture.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { alertsOf, messagesOf, newAlert, pass } from "./support.ts";
 
@@ -24,6 +25,65 @@ test("a guard that is switched off is a critical alert that names where, until i
   await alertOpenGuards(ctx());
   expect(await isOpen("audit log")).toBe(false);
   expect(await messagesOf(api, "audit log")).toEqual(["raised", "resolved"]);
+});
+
+describe("the capture of row changes", () => {
+  const sql = (text: string) => api.db.rows("admin", text);
+  const open = () =>
+    api.db.rows(
+      "app",
+      "select code, details from alerts where subject = 'row history' and resolved_at is null order by 1",
+    );
+
+  beforeAll(async () => {
+    await sql(
+      "create schema app; create table app.kept (id int primary key); select audit.track('app.kept')",
+    );
+  });
+
+  test("that is switched off is a critical alert that names the tables, until it is on again", async () => {
+    expect(await alertCapture(ctx())).toEqual({ off: 0, failing: 0, broken: 0 });
+    await sql("select audit.switch_capture(false)");
+    expect(await alertCapture(ctx())).toEqual({ off: 1, failing: 0, broken: 0 });
+    expect(await open()).toEqual([
+      {
+        code: "capture.off",
+        details: { tables: [{ table: "app.kept", since: expect.stringMatching(/^20.*Z$/) }] },
+      },
+    ]);
+    await sql("select audit.switch_capture(true)");
+    await alertCapture(ctx());
+    expect(await open()).toEqual([]);
+    expect(await messagesOf(api, "row history")).toEqual(["raised", "resolved"]);
+  });
+
+  test("that let changes through is an alert, until an hour after the last", async () => {
+    const add = (ago: string) =>
+      api.db.asOwner(
+        `insert into capture_gaps values ('app.kept'::regclass, 'app', 'kept', 'error', now() - interval '${ago}', now(), '42P01', 'x')`,
+      );
+    await add("61 minutes");
+    expect(await alertCapture(ctx())).toMatchObject({ failing: 0 });
+    await add("59 minutes");
+    expect(await alertCapture(ctx())).toMatchObject({ failing: 1 });
+    expect(await open()).toMatchObject([
+      { code: "capture.gap", details: { tables: [{ table: "app.kept" }] } },
+    ]);
+    await api.db.asOwner("update capture_gaps set began_at = began_at - interval '2 minutes'");
+    await alertCapture(ctx());
+    expect(await open()).toEqual([]);
+  });
+
+  test("whose triggers are off or gone is an alert that says where, until they are back", async () => {
+    await sql("drop trigger audit_delete on app.kept");
+    expect(await alertCapture(ctx())).toMatchObject({ broken: 1 });
+    expect(await open()).toMatchObject([
+      { code: "capture.broken", details: { problems: [{ relation: "app.kept", problem: "triggers" }] } },
+    ]);
+    await sql("select audit.track('app.kept')");
+    await alertCapture(ctx());
+    expect(await open()).toEqual([]);
+  });
 });
 
 test("refusals that stopped an hour ago are over, later ones are not", async () => {

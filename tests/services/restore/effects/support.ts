@@ -64,8 +64,8 @@ export function useEffects(): Effects {
       const runId = randomUUID();
       await db.rows(
         "worker",
-        `insert into restore_runs (id, status, target, options, reason, digest, tables, problems, item_count, chunk_count, requested_by_user_id, requested_by_key_id, expires_at)
-         values ($1, 'running', '{}', '{}', 'test', 'digest', $2, '[]', $3, 1, 'user', $1, now() + interval '1 hour')`,
+        `insert into restore_runs (id, status, target, options, reason, digest, tables, problems, item_count, chunk_starts, requested_by_user_id, requested_by_key_id, expires_at)
+         values ($1, 'running', '{}', '{}', 'test', 'digest', $2, '[]', $3, '{1}', 'user', $1, now() + interval '1 hour')`,
         [runId, JSON.stringify([...relations].map(([name, relation]) => ({ name, relation }))), items.length],
       );
       const rows = items.map(({ action = "insert", outcome = "applied", ...item }, i) => ({

@@ -1,0 +1,70 @@
+import type { Db } from "../../db/client.ts";
+import { captureProblems, failingTables, switchedOffTables } from "../../db/queries/capture.ts";
+import { advice, tablesToVerify, verifySample } from "../history/verify.ts";
+import { ERRORS_PAST_S, named } from "../history/watch-capture.ts";
+import { ok, type Verdict } from "./verdict.ts";
+
+/** Whose records are looked at: enough to see that something is wrong, few enough to be asked every two seconds. */
+const SAMPLE_ENTRIES = 200;
+const SECONDS_PER_MINUTE = 60;
+
+/** Whether changes of tracked tables are recorded, now and in the last hour. */
+export async function checkCapture(db: Db): Promise<Verdict> {
+  const problems = await captureProblems(db);
+  const missing = problems.filter((one) => one.problem === "triggers");
+  if (missing.length > 0) {
+    return {
+      status: "fail",
+      detail: `Changes go unrecorded, because triggers are off or missing: ${named(missing.map(relationOf))}.`,
+      action: `Someone switched them off; find out who. ${missing[0]?.action}`,
+    };
+  }
+  const off = await switchedOffTables(db);
+  if (off.length > 0) {
+    return {
+      status: "warn",
+      detail: `Capture is switched off since ${off[0]?.since}; changes go unrecorded: ${named(off)}.`,
+      action: "When the reason is past: npx afterimage capture on",
+    };
+  }
+  const failing = await failingTables(db, ERRORS_PAST_S);
+  if (failing.length > 0) {
+    return {
+      status: "warn",
+      detail: `Within ${ERRORS_PAST_S / SECONDS_PER_MINUTE} minutes changes could not be recorded: ${named(failing)}.`,
+      action: "Postgres' log has why. Mend it, then: npx afterimage track <table>",
+    };
+  }
+  if (problems.length === 0) return ok("every tracked table is recorded, or none is tracked");
+  return {
+    status: "warn",
+    detail: problems.map((one) => `${one.relation}: ${one.problem}`).join(", "),
+    action: problems[0]?.action as string,
+  };
+}
+
+const relationOf = ({ relation }: { relation: string }) => ({ table: relation });
+
+/** Whether the records of the newest entries can be rebuilt at every point; as the workflows' role, which sees the rows. */
+export async function checkHistory(worker: Db): Promise<Verdict> {
+  const tables = await tablesToVerify(worker, []);
+  const { records, breaks, unreadable } = await verifySample(worker, tables, SAMPLE_ENTRIES);
+  const open = breaks.filter((one) => one.explainedBy === null);
+  const worst = open.find((one) => one.kind !== "order") ?? open[0];
+  if (worst) {
+    return {
+      status: worst.kind === "order" ? "warn" : "fail",
+      detail: `The history of ${open.length} of ${records} records breaks, as of ${worst.table} before entry ${worst.entryId} (${worst.kind}).`,
+      action: `${advice(worst)} All of them: npx afterimage history verify`,
+    };
+  }
+  if (unreadable.length > 0) {
+    return {
+      status: "warn",
+      detail: `The workflows' role cannot read: ${unreadable.join(", ")}.`,
+      action:
+        "As the owner of each: npx afterimage track <table>; and set WORKER_DATABASE_URL to audit_worker.",
+    };
+  }
+  return ok(`${records} records of the newest entries can be rebuilt at every point`);
+}
