@@ -4,13 +4,24 @@ import { batchIngest } from "./batch-ingest.ts";
 import { hotWorkspace } from "./hot-workspace.ts";
 import { memory } from "./memory.ts";
 import { reads } from "./reads.ts";
+import { restore } from "./restore.ts";
+import { rowHistory } from "./row-history.ts";
 import { singleEvent } from "./single-event.ts";
 import { start } from "./start.ts";
 import { FULL, QUICK, type Measure, type Run } from "./support/measure.ts";
 import { machineFacts, toMarkdown, writeBetweenMarkers } from "./support/report.ts";
 import { Stage } from "./support/stage.ts";
 
-const MEASURES: readonly Measure[] = [batchIngest, singleEvent, hotWorkspace, reads, start, memory];
+const MEASURES: readonly Measure[] = [
+  batchIngest,
+  singleEvent,
+  hotWorkspace,
+  reads,
+  start,
+  memory,
+  restore,
+  rowHistory,
+];
 const DOCUMENT = path.resolve(import.meta.dirname, "../docs/PERFORMANCE.md");
 const ROUNDS = 7;
 const QUICK_ROUNDS = 3;

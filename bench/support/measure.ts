@@ -11,6 +11,10 @@ export interface Sizes {
   starts: number;
   /** Requests before the first and before the second look at the memory. */
   memoryRequests: [early: number, late: number];
+  /** Deleted rows that a restore brings back. */
+  restoreRows: number;
+  /** Entries of the two row histories that are read. */
+  historyRows: [small: number, large: number];
 }
 
 export const FULL: Sizes = {
@@ -21,6 +25,8 @@ export const FULL: Sizes = {
   reads: 500,
   starts: 3,
   memoryRequests: [1_000, 100_000],
+  restoreRows: 100_000,
+  historyRows: [100_000, 5_000_000],
 };
 
 export const QUICK: Sizes = {
@@ -31,6 +37,8 @@ export const QUICK: Sizes = {
   reads: 100,
   starts: 1,
   memoryRequests: [1_000, 5_000],
+  restoreRows: 10_000,
+  historyRows: [20_000, 200_000],
 };
 
 export interface Run {

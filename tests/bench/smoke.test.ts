@@ -6,6 +6,8 @@ import { batchIngest } from "../../bench/batch-ingest.ts";
 import { hotWorkspace } from "../../bench/hot-workspace.ts";
 import { memory } from "../../bench/memory.ts";
 import { reads } from "../../bench/reads.ts";
+import { restore } from "../../bench/restore.ts";
+import { rowHistory } from "../../bench/row-history.ts";
 import { singleEvent } from "../../bench/single-event.ts";
 import { start } from "../../bench/start.ts";
 import { makeEvents } from "../../bench/support/rows.ts";
@@ -24,6 +26,8 @@ const TINY: Sizes = {
   reads: 4,
   starts: 1,
   memoryRequests: [120, 80],
+  restoreRows: 500,
+  historyRows: [2_000, 4_000],
 };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-bench-"));
@@ -46,6 +50,8 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [reads, 14],
     [memory, 4],
     [start, 4],
+    [restore, 4],
+    [rowHistory, 2],
   ])(
     "$name",
     async (measure, lines) => {
