@@ -1,6 +1,7 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { batchIngest } from "./batch-ingest.ts";
+import { capture } from "./capture.ts";
 import { hotWorkspace } from "./hot-workspace.ts";
 import { memory } from "./memory.ts";
 import { reads } from "./reads.ts";
@@ -21,6 +22,7 @@ const MEASURES: readonly Measure[] = [
   memory,
   restore,
   rowHistory,
+  capture,
 ];
 const DOCUMENT = path.resolve(import.meta.dirname, "../docs/PERFORMANCE.md");
 const ROUNDS = 7;
@@ -34,6 +36,7 @@ ${MEASURES.map(({ name, title }) => `  ${name.padEnd(15)} ${title}`).join("\n")}
 
   --rounds <n>      interleaved rounds (${ROUNDS}; ${QUICK_ROUNDS} with --quick)
   --quick           a fraction of the work, to see that it runs: its figures mean little
+  --supa-audit <f>  the SQL file of supabase/supa_audit, to have it beside ours in capture
   --redis           a column more: rate limits counted in the local Redis
   --data <dir>      where the databases stay; a second run need not fill them again (.afterimage/bench; 15 GB)
   --write           also puts the tables into docs/PERFORMANCE.md
@@ -51,6 +54,7 @@ function readOptions() {
     options: {
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
+      "supa-audit": { type: "string" },
       redis: { type: "boolean", default: false },
       data: { type: "string", default: ".afterimage/bench" },
       write: { type: "boolean", default: false },
@@ -92,6 +96,7 @@ async function main(): Promise<void> {
           sizes: options.quick ? QUICK : FULL,
           rounds: options.rounds,
           variants: options.redis ? ["pg", "neon", "pg + redis"] : ["pg", "neon"],
+          ...(options["supa-audit"] === undefined ? {} : { supaAudit: path.resolve(options["supa-audit"]) }),
         },
         options,
       );

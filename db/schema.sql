@@ -462,10 +462,22 @@ create table audit.tracked_tables (
   is_on boolean not null default true,
   tracked_at timestamp with time zone not null default clock_timestamp(),
   tracked_by text not null,
+  columns jsonb not null default '{}'::jsonb,
+  as_events jsonb,
+  body_md5 text,
   constraint check_tracked_on_error CHECK ((on_error = ANY (ARRAY['block'::text, 'warn'::text]))),
   constraint tracked_tables_pkey PRIMARY KEY (relation)
 );
 CREATE INDEX tracked_tables_root ON audit.tracked_tables USING btree (root);
+
+create table audit.untracked_tables (
+  relation oid not null,
+  table_schema text not null,
+  table_name text not null,
+  tracked_at timestamp with time zone not null,
+  untracked_at timestamp with time zone not null default clock_timestamp(),
+  constraint untracked_tables_pkey PRIMARY KEY (relation)
+);
 
 create table audit.workflow_requests (
   event_id uuid not null,
@@ -645,6 +657,28 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.as_events_code(p_relation oid, p_is_ready boolean)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(CASE WHEN as_events_code.p_is_ready THEN string_agg(format('
+  if tg_op = %L then
+    perform %s;
+  end if;'::text, o.operation, audit.as_events_sql(as_events_code.p_relation, o.operation)), ''::text) ELSE format('
+    if audit.as_events_sql(%1$s, tg_op) is not null then
+      execute ''select '' || audit.as_events_sql(%1$s, tg_op);
+    end if;'::text, as_events_code.p_relation) END, ''::text) AS "coalesce" FROM (audit.tracked_tables t CROSS JOIN unnest(ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text]) o(operation)) WHERE ((t.relation = as_events_code.p_relation) AND (t.as_events ? lower(o.operation)) AND ((NOT as_events_code.p_is_ready) OR (audit.as_events_sql(as_events_code.p_relation, o.operation) IS NOT NULL))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.as_events_sql(p_relation oid, p_operation text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('audit.insert_captured_events(%s, %L, __b.rows) from (select jsonb_agg(__e.row) as rows from (select (row_number() over () - 1) / 1000 as batch, jsonb_build_object(''resource_id'', %s::text, ''workspace_id'', %s::text, ''old_values'', %s, ''new_values'', %s, ''changed_fields'', %s) as row from %s) __e group by __e.batch) __b'::text, as_events_sql.p_relation, CASE as_events_sql.p_operation WHEN 'TRUNCATE'::text THEN 'DELETE'::text ELSE as_events_sql.p_operation END, audit.field_sql(p."row", n.resource), audit.field_sql(p."row", n.workspace), CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'null'::text WHEN 'UPDATE'::text THEN ('to_jsonb(__i) - '::text || audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, false)) ELSE 'to_jsonb(__i)'::text END, CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'to_jsonb(__j)'::text WHEN 'UPDATE'::text THEN ('to_jsonb(__j) - '::text || audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, false)) ELSE 'null'::text END, CASE as_events_sql.p_operation WHEN 'UPDATE'::text THEN audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, true) ELSE 'null'::text END, audit.capture_source(as_events_sql.p_relation, as_events_sql.p_operation)) AS format FROM ((audit.tracked_tables t CROSS JOIN LATERAL (SELECT CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'insert'::text WHEN 'UPDATE'::text THEN 'update'::text ELSE 'delete'::text END AS action, CASE WHEN (as_events_sql.p_operation = ANY (ARRAY['INSERT'::text, 'UPDATE'::text])) THEN '__n'::text ELSE '__o'::text END AS "row") p) CROSS JOIN LATERAL (SELECT audit.current_name(as_events_sql.p_relation, (t.as_events ->> 'resourceColumn'::text)) AS resource, audit.current_name(as_events_sql.p_relation, (t.as_events ->> 'workspaceColumn'::text)) AS workspace) n) WHERE ((t.relation = as_events_sql.p_relation) AND (t.as_events ? p.action) AND (n.resource IS NOT NULL) AND (n.workspace IS NOT NULL)));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
  RETURNS TABLE(state text, status integer, body jsonb)
  LANGUAGE plpgsql
@@ -754,31 +788,7 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.capture_problems()
- RETURNS TABLE(relation text, problem text, action text)
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select t.relation::regclass::text, 'triggers',
-    format('As the owner of the table: alter table %s enable trigger all; select audit.track(%L)', t.relation::regclass, t.root::regclass)
-  from audit.tracked_tables t
-  join pg_class c on c.oid = t.relation
-  where exists (
-    select from unnest(array['audit_insert', 'audit_update', 'audit_delete', case c.relkind when 'r' then 'audit_truncate' end]) n (name)
-    where n.name is not null and not exists (
-      select from pg_trigger g where g.tgrelid = t.relation and g.tgname = n.name and g.tgenabled in ('O', 'A')
-    )
-  )
-  union all
-  select p.relid::text, 'partition', format('As the owner of the table: select audit.track(%L)', t.root::regclass)
-  from audit.tracked_tables t
-  cross join lateral pg_partition_tree(t.root) p
-  where t.relation = t.root and p.isleaf and not exists (select from audit.tracked_tables o where o.relation = p.relid)
-$function$;
-
--- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.capture_sql(p_relation oid, p_operation text, p_context text)
+CREATE OR REPLACE FUNCTION audit.capture_body(p_relation oid)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -786,61 +796,204 @@ CREATE OR REPLACE FUNCTION audit.capture_sql(p_relation oid, p_operation text, p
 AS $function$
 declare
   v_table audit.tracked_tables;
-  v_target constant text := 'insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, '
-    'old_values, new_values, changed_fields, exact_values, user_id, request_id, restore_id) select %L, %L, %s, %s, %L, %s, %s, %s, %s, '
-    '%s from %s';
-  v_pairs constant text := '(select __o.__row as __old_row, __n.__row as __new_row '
-    'from (select row_number() over () as __position, __t as __row from __old __t) __o '
-    'full join (select row_number() over () as __position, __t as __row from __new __t) __n using (__position) '
-    'where (__o.__row *<> __n.__row) is not false) __pair';
-  v_ignored text[];
-  v_side text;
-  v_row constant text := '__t';
-  v_exact text;
-  v_old_exact text;
-  v_new_exact text;
+  v_context constant text := '__user, __request, __restore';
+  v_body text;
 begin
   select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  if p_operation <> 'UPDATE' then
-    v_exact := audit.exact_sql(p_relation, v_row);
-    v_side := case p_operation when 'INSERT' then 'new' else 'old' end;
-    return format(
-      v_target, v_table.table_schema, v_table.table_name, audit.record_key_sql(p_relation, v_row), 'null', p_operation,
-      case v_side when 'old' then audit.image_sql(p_relation, v_row) else 'null' end,
-      case v_side when 'new' then audit.image_sql(p_relation, v_row) else 'null' end,
-      'null',
-      coalesce('case when ' || v_exact || format(' is not null then jsonb_build_object(%L, ', v_side) || v_exact || ') end', 'null'),
-      p_context,
-      case p_operation when 'TRUNCATE' then format('only %s %s', p_relation::regclass, v_row) else format('__%s %s', v_side, v_row) end
-    );
+  if not v_table.is_on then
+    return ' begin return null; end ';
   end if;
-
-  -- A change of nothing but excluded or ignored columns is none; without such columns *<> has seen to that.
-  select coalesce(array_agg(c.name) filter (where c.is_ignored), '{}') into v_ignored
-  from audit.captured_columns(p_relation) c
-  having bool_or(c.is_ignored or c.is_excluded);
-  v_old_exact := audit.exact_sql(p_relation, '__pair.__old_row');
-  v_new_exact := audit.exact_sql(p_relation, '__pair.__new_row');
-  return format(
-    v_target, v_table.table_schema, v_table.table_name,
-    audit.record_key_sql(p_relation, '__pair.__old_row'),
-    format('nullif(%s, %s)', audit.record_key_sql(p_relation, '__pair.__new_row'), audit.record_key_sql(p_relation, '__pair.__old_row')),
-    p_operation,
-    audit.image_sql(p_relation, '__pair.__old_row'),
-    format('(%s) - %s', audit.image_sql(p_relation, '__pair.__new_row'), audit.compared_columns_sql(p_relation, 'record_image_eq')),
-    audit.compared_columns_sql(p_relation, 'record_image_ne'),
-    coalesce(
-      'case when ' || v_old_exact || ' is not null or ' || v_new_exact || ' is not null then jsonb_strip_nulls(jsonb_build_object(''old'', '
-        || v_old_exact || ', ''new'', ' || v_new_exact || ')) end',
-      'null'
-    ),
-    p_context,
-    v_pairs || coalesce(
-      ' where not ' || audit.compared_columns_sql(p_relation, 'record_image_ne') || ' <@ ' || quote_literal(v_ignored::text) || '::text[]', ''
-    )
+  v_body := format(
+    $body$
+declare
+  __user constant text := nullif(current_setting('app.user_id', true), '');
+  __request constant text := nullif(current_setting('app.request_id', true), '');
+  __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
+  __before record;
+  __after record;
+  __fields text[] := '{}';
+  __values jsonb := '{}';
+  __key text;
+  __new_key text;
+  __image jsonb;
+  __exact jsonb;
+begin
+  -- Whoever may make a trigger of it could else feed it rows of another table.
+  if tg_relid <> %1$s then
+    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
+  end if;
+  if tg_op = 'TRUNCATE' or not audit.has_columns('%1$s'::regclass, %2$L::jsonb) then
+    -- The catalog answers as of a snapshot that may be older than the change of columns.
+    if current_setting('transaction_isolation') <> 'read committed' and not audit.has_columns(%1$s, audit.columns_of(%1$s)) then
+      raise exception 'The columns of %% changed since this transaction began', tg_relid::regclass
+        using errcode = 'serialization_failure', hint = 'Run the transaction again.';
+    end if;
+    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;%7$s
+    return null;
+  end if;%8$s
+  if tg_op = 'INSERT' then
+    %3$s;
+  elsif tg_op = 'DELETE' then
+    %4$s;
+  else
+    perform from __old offset 1 limit 1;
+    if found then%9$s
+      %5$s;
+      return null;
+    end if;
+    select * into __before from __old;
+    if not found then
+      return null;
+    end if;
+    select * into __after from __new;
+    if not found then
+      %4$s;
+      return null;
+    end if;
+%6$s  end if;
+  return null;
+$body$,
+    p_relation, audit.columns_of(p_relation),
+    audit.capture_sql(p_relation, 'INSERT', v_context),
+    audit.capture_sql(p_relation, 'DELETE', v_context),
+    audit.capture_sql(p_relation, 'UPDATE', v_context),
+    audit.capture_row_code(p_relation),
+    audit.as_events_code(p_relation, false), audit.as_events_code(p_relation, true), audit.lost_rows_code(p_relation)
   );
+  return v_body || case v_table.on_error when 'warn' then audit.warning_code(p_relation) else '' end || E'end\n';
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_problems()
+ RETURNS TABLE(relation text, problem text, action text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with tracked as (
+    select t.*, c.relrowsecurity, coalesce(c.oid::regclass::text, format('%I.%I', t.table_schema, t.table_name)) as name,
+      c.oid is null as is_gone,
+      'npx afterimage track ' || coalesce(r.oid::regclass::text, '') || ', with the options that it has' as track_again
+    from audit.tracked_tables t
+    left join pg_class c on c.oid = t.relation
+    left join pg_class r on r.oid = t.root
+  ),
+  standing as (
+    select * from tracked where not is_gone
+  )
+  select name, 'gone', 'Its table or partition was dropped: select audit.forget_dropped(). The history stays.'
+  from tracked
+  where is_gone
+  union all
+  select s.name, 'triggers', 'Changes go unrecorded. Enable its triggers, or run ' || s.track_again || '.'
+  from standing s
+  where s.is_on and (
+    4 > (
+      select count(*)
+      from pg_trigger g
+      where g.tgrelid = s.relation and g.tgname in ('audit_insert', 'audit_update', 'audit_delete', 'audit_truncate')
+        and g.tgenabled in ('O', 'A') and g.tgqual is null
+        and g.tgfoid = to_regproc(format('audit.capture_%s', s.relation))
+    )
+    or not exists (
+      select from pg_proc p
+      where p.oid = to_regproc(format('audit.capture_%s', s.relation)) and p.proowner = 'audit_recorder'::regrole and p.prosecdef
+        and md5(p.prosrc) = s.body_md5
+    )
+  )
+  union all
+  select p.relid::text, 'partition', 'Writes to it directly go unrecorded. Run ' || s.track_again || '.'
+  from standing s
+  cross join pg_partition_tree(s.relation) p
+  join pg_class c on c.oid = p.relid and c.relkind in ('r', 'p')
+  where s.relation = s.root and p.relid <> s.relation and p.relid not in (select o.relation from standing o)
+  union all
+  select s.name, 'stale', 'Its columns changed, so each write takes longer to record. Run ' || s.track_again || '.'
+  from standing s
+  where s.columns <> audit.columns_of(s.relation)
+  union all
+  select s.name, 'policy', 'Its row-level security hides rows from the service. Run ' || s.track_again || '.'
+  from standing s
+  where s.relrowsecurity and 2 > (
+    select count(*)
+    from pg_policy y
+    where y.polrelid = s.relation and y.polname in ('audit_recorder_reads', 'audit_worker_restores')
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_row_code(p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (string_agg(format('    if %s then
+      __fields := __fields || %L::text;
+      __values := __values || %s;
+    end if;
+'::text, audit.differs_sql(capture_row_code.p_relation, c.name, '__before'::text, '__after'::text), c.name, CASE WHEN c.is_redacted THEN format('case when __after.%1$I is null then %2$L::jsonb else %3$L::jsonb end'::text, c.name, jsonb_build_object(c.name, NULL::unknown), jsonb_build_object(c.name, '[redacted]')) ELSE format('jsonb_build_object(%1$L, __after.%1$I)'::text, c.name) END), ''::text ORDER BY a.attnum) || format('
+    if __fields <@ %L::text[] then
+      return null;
+    end if;
+    __key := %s;
+    __new_key := nullif(%s, __key);
+    __image := %s;
+    __exact := %s;
+    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
+      changed_fields, exact_values, user_id, request_id, restore_id)
+    values (%L, %L, __key, __new_key, ''UPDATE'', __image, __values, __fields, __exact, __user, __request, __restore);
+'::text, audit.ignored_names(capture_row_code.p_relation), audit.record_key_sql(capture_row_code.p_relation, '__before'::text), audit.record_key_sql(capture_row_code.p_relation, '__after'::text), audit.image_sql(capture_row_code.p_relation, '__before'::text), COALESCE(audit.exact_values_sql(capture_row_code.p_relation, 'UPDATE'::text, '__before'::text, '__after'::text), 'null'::text), min(t.table_schema), min(t.table_name))) FROM ((audit.captured_columns(capture_row_code.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = capture_row_code.p_relation) AND (a.attname = c.name)))) JOIN audit.tracked_tables t ON ((t.relation = capture_row_code.p_relation))) WHERE (NOT c.is_excluded));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_source(p_relation oid, p_operation text, p_by_key boolean DEFAULT false)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_pairs constant text := '%s cross join lateral (select %s) __i cross join lateral (select %s) __j where not %s <@ %L::text[]';
+  v_same_key constant text := audit.record_key_sql(p_relation, '__n') || ' = ' || audit.record_key_sql(p_relation, '__o');
+  v_left oid[];
+begin
+  case p_operation
+    when 'INSERT' then
+      return format('__new __n cross join lateral (select %s) __j', audit.image_columns_sql(p_relation, '__n'))
+        || case when p_by_key then format(' where not exists (select from __old __o where %s)', v_same_key) else '' end;
+    when 'DELETE' then
+      return format('__old __o cross join lateral (select %s) __i', audit.image_columns_sql(p_relation, '__o'))
+        || case when p_by_key then format(' where not exists (select from __new __n where %s)', v_same_key) else '' end;
+    when 'UPDATE' then
+      -- A change of nothing but excluded or ignored columns is none.
+      return format(
+        v_pairs,
+        case when p_by_key then '__old __o join __new __n on ' || v_same_key
+        else '(select row_number() over () as __position, * from __old) __o '
+          'full join (select row_number() over () as __position, * from __new) __n using (__position)' end,
+        audit.image_columns_sql(p_relation, '__o'), audit.image_columns_sql(p_relation, '__n', '__o'),
+        audit.compared_columns_sql(p_relation, '__o', '__n', true), audit.ignored_names(p_relation)
+      );
+    else
+      if (select relkind = 'r' from pg_class where oid = p_relation) then
+        return format('only %s __o cross join lateral (select %s) __i', p_relation::regclass, audit.image_columns_sql(p_relation, '__o'));
+      end if;
+      v_left := audit.truncated_by(p_relation);
+      return format(
+        '%s __o cross join lateral (select %s) __i where %s', p_relation::regclass, audit.image_columns_sql(p_relation, '__o'),
+        case when v_left is null then 'false' else format('__o.tableoid = any (%L::oid[])', v_left) end
+      );
+  end case;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.capture_sql(p_relation oid, p_operation text, p_context text, p_by_key boolean DEFAULT false)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values, changed_fields, exact_values, user_id, request_id, restore_id) select %L, %L, %s, %s, %L, %s, %s, %s, %s, %s from %s'::text, t.table_schema, t.table_name, CASE capture_sql.p_operation WHEN 'INSERT'::text THEN k.new ELSE k.old END, CASE capture_sql.p_operation WHEN 'UPDATE'::text THEN format('nullif(%s, %s)'::text, k.new, k.old) ELSE 'null'::text END, capture_sql.p_operation, CASE capture_sql.p_operation WHEN 'INSERT'::text THEN 'null'::text ELSE 'to_jsonb(__i)'::text END, CASE capture_sql.p_operation WHEN 'INSERT'::text THEN 'to_jsonb(__j)'::text WHEN 'UPDATE'::text THEN ('to_jsonb(__j) - '::text || audit.compared_columns_sql(capture_sql.p_relation, '__o'::text, '__n'::text, false)) ELSE 'null'::text END, CASE capture_sql.p_operation WHEN 'UPDATE'::text THEN audit.compared_columns_sql(capture_sql.p_relation, '__o'::text, '__n'::text, true) ELSE 'null'::text END, COALESCE(audit.exact_values_sql(capture_sql.p_relation, capture_sql.p_operation), 'null'::text), capture_sql.p_context, audit.capture_source(capture_sql.p_relation, capture_sql.p_operation, capture_sql.p_by_key)) AS format FROM (audit.tracked_tables t CROSS JOIN LATERAL (SELECT audit.record_key_sql(capture_sql.p_relation, '__o'::text) AS old, audit.record_key_sql(capture_sql.p_relation, '__n'::text) AS new) k) WHERE (t.relation = capture_sql.p_relation));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.captured_columns(p_relation oid)
@@ -849,17 +1002,26 @@ CREATE OR REPLACE FUNCTION audit.captured_columns(p_relation oid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+  with noted as (
+    select a.*, t.key_columns, t.excluded_columns, t.redacted_columns, t.ignored_columns,
+      (t.columns #>> array[a.attname, 'number'])::smallint as number
+    from audit.tracked_tables t
+    join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+    where t.relation = p_relation
+  )
   select
-    a.attname::text,
-    audit.image_fidelity(a.atttypid),
-    array_position(t.key_columns, a.attnum),
-    a.attnum = any (t.excluded_columns) or a.attgenerated = 'v',
-    a.attnum = any (t.redacted_columns),
-    a.attnum = any (t.ignored_columns)
-  from audit.tracked_tables t
-  join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
-  where t.relation = p_relation
-  order by a.attnum
+    n.attname::text,
+    audit.image_fidelity(n.atttypid),
+    -- A key column goes by its name only when the one of its number is gone.
+    case
+      when exists (select from noted o where o.attnum = n.number) then array_position(n.key_columns, n.attnum)
+      else array_position(n.key_columns, coalesce(n.number, n.attnum))
+    end,
+    n.attgenerated = 'v' or n.attnum = any (n.excluded_columns) or coalesce(n.number = any (n.excluded_columns), false),
+    n.attnum = any (n.redacted_columns) or coalesce(n.number = any (n.redacted_columns), false),
+    n.attnum = any (n.ignored_columns) or coalesce(n.number = any (n.ignored_columns), false)
+  from noted n
+  order by n.attnum
 $function$;
 
 -- owner: audit_owner
@@ -893,6 +1055,46 @@ begin
   join audit.tracked_tables t on t.relation = g.relation
   where t.root in (select relation from pg_temp.restore_draft)
     and coalesce(g.ended_at, 'infinity') > coalesce((select min(entry_at) from pg_temp.restore_draft where relation = t.root), '-infinity');
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_as_events(p_table regclass, p_as_events jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_keys constant text[] := '{resourceType,workspaceColumn,resourceColumn,insert,update,delete}';
+  v_hint constant text := 'Give resourceType, workspaceColumn and resourceColumn, and of insert, update and delete the action types that are wanted.';
+  v_key text;
+begin
+  if p_as_events is null then
+    return;
+  end if;
+  if jsonb_typeof(p_as_events) <> 'object' then
+    raise exception 'as_events must be a JSON object' using errcode = 'invalid_parameter_value', hint = v_hint;
+  end if;
+  foreach v_key in array v_keys || array(select jsonb_object_keys(p_as_events - v_keys)) loop
+    if v_key <> all (v_keys) then
+      raise exception 'as_events has no key %', v_key using errcode = 'invalid_parameter_value', hint = v_hint;
+    elsif not p_as_events ? v_key then
+      if v_key in ('insert', 'update', 'delete') and p_as_events ?| '{insert,update,delete}' then
+        continue;
+      end if;
+      raise exception 'as_events lacks %', v_key using errcode = 'invalid_parameter_value', hint = v_hint;
+    elsif jsonb_typeof(p_as_events -> v_key) <> 'string' or length(p_as_events ->> v_key) not between 1 and 200 then
+      raise exception 'as_events.% must be a text of 1 to 200 characters', v_key
+        using errcode = 'invalid_parameter_value', hint = v_hint;
+    elsif v_key like '%Column' and not exists (
+      select from pg_attribute
+      where attrelid = p_table and attname = p_as_events ->> v_key and attnum > 0 and not attisdropped and attnotnull
+    ) then
+      raise exception 'as_events.% names %, which is no NOT NULL column of %', v_key, p_as_events ->> v_key, p_table
+        using errcode = 'undefined_column', hint = 'An event belongs to a workspace and a resource.';
+    end if;
+  end loop;
 end
 $function$;
 
@@ -1095,12 +1297,20 @@ CREATE OR REPLACE FUNCTION audit.column_numbers(p_relation oid, p_names text[])
 RETURN (SELECT COALESCE(array_agg(a.attnum ORDER BY n."position"), '{}'::smallint[]) AS "coalesce" FROM (unnest(column_numbers.p_names) WITH ORDINALITY n(name, "position") JOIN pg_attribute a ON (((a.attrelid = column_numbers.p_relation) AND (a.attname = n.name) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.compared_columns_sql(p_relation oid, p_comparison text)
+CREATE OR REPLACE FUNCTION audit.columns_of(p_relation oid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT jsonb_object_agg(a.attname, jsonb_build_object('number', a.attnum, 'type', (a.atttypid)::bigint)) AS jsonb_object_agg FROM pg_attribute a WHERE ((a.attrelid = columns_of.p_relation) AND (a.attnum > 0) AND (NOT a.attisdropped)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.compared_columns_sql(p_relation oid, p_old text, p_new text, p_differ boolean)
  RETURNS text
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('array_remove(array[%s], null)'::text, string_agg(format('case when %s(row((__pair.__old_row).%I), row((__pair.__new_row).%I)) then %L::text end'::text, compared_columns_sql.p_comparison, c.name, c.name, c.name), ', '::text)) AS format FROM audit.captured_columns(compared_columns_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (NOT c.is_excluded));
+RETURN (SELECT format('array_remove(array[%s], null)'::text, string_agg(format(CASE WHEN compared_columns_sql.p_differ THEN 'case when %s then %L::text end'::text ELSE 'case when %s then null else %L::text end'::text END, audit.differs_sql(compared_columns_sql.p_relation, c.name, compared_columns_sql.p_old, compared_columns_sql.p_new), c.name), ', '::text)) AS format FROM audit.captured_columns(compared_columns_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (NOT c.is_excluded));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.create_month_table(p_parent name, p_name name, p_from timestamp with time zone, p_to timestamp with time zone)
@@ -1157,6 +1367,14 @@ begin
   return v_added;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.current_name(p_relation oid, p_noted text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (a.attname)::text AS attname FROM (audit.tracked_tables t JOIN pg_attribute a ON (((a.attrelid = t.relation) AND (a.attnum > 0) AND (NOT a.attisdropped)))) WHERE ((t.relation = current_name.p_relation) AND ((a.attnum = ((t.columns #>> ARRAY[current_name.p_noted, 'number'::text]))::smallint) OR (a.attname = current_name.p_noted))) ORDER BY (a.attname = current_name.p_noted) LIMIT 1);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.decide_actions(p_strict boolean)
@@ -1270,6 +1488,14 @@ begin
   return v_deleted;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.differs_sql(p_relation oid, p_column text, p_old text, p_new text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format(CASE WHEN (a.atttypid = ANY (ARRAY[('smallint'::regtype)::oid, ('integer'::regtype)::oid, ('bigint'::regtype)::oid, ('boolean'::regtype)::oid, ('uuid'::regtype)::oid, ('bytea'::regtype)::oid, ('date'::regtype)::oid, ('timestamp without time zone'::regtype)::oid, ('timestamp with time zone'::regtype)::oid])) THEN '%s is distinct from %s'::text WHEN (a.atttypid = ANY (ARRAY[('text'::regtype)::oid, ('character varying'::regtype)::oid])) THEN '%s collate "C" is distinct from %s collate "C"'::text ELSE 'record_image_ne(row(%s), row(%s))'::text END, audit.field_sql(differs_sql.p_old, differs_sql.p_column), audit.field_sql(differs_sql.p_new, differs_sql.p_column)) AS format FROM pg_attribute a WHERE ((a.attrelid = differs_sql.p_relation) AND (a.attname = differs_sql.p_column) AND (a.attnum > 0) AND (NOT a.attisdropped)));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.draft_actor(p_user_id text, p_from timestamp with time zone, p_to timestamp with time zone, p_relations oid[])
@@ -1615,6 +1841,18 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.drop_capture_function(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format('alter function audit.capture_%s() owner to audit_owner', p_relation);
+  execute format('drop function audit.capture_%s()', p_relation);
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.event_payload_hash(p_event jsonb)
  RETURNS bytea
  LANGUAGE sql
@@ -1638,7 +1876,23 @@ CREATE OR REPLACE FUNCTION audit.exact_sql(p_relation oid, p_row text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (WITH kept AS (SELECT c.name, format('(%s).%I::text'::text, exact_sql.p_row, c.name) AS as_text, CASE c.fidelity WHEN 'text'::text THEN format('(%s).%I is not null'::text, exact_sql.p_row, c.name) WHEN 'jsonb'::text THEN format('to_jsonb((%s).%I) = ''null'''::text, exact_sql.p_row, c.name) WHEN 'float'::text THEN format('(%s).%I::text = ''-0'''::text, exact_sql.p_row, c.name) ELSE format('(%s).%I::text like ''[%%'''::text, exact_sql.p_row, c.name) END AS is_lost FROM audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_build_object(%s)) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L, case when %s then %s end'::text, k.name, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
+RETURN (WITH kept AS (SELECT c.name, (f.field || '::text'::text) AS as_text, CASE c.fidelity WHEN 'text'::text THEN (f.field || ' is not null'::text) WHEN 'jsonb'::text THEN format(CASE WHEN (a.atttypid = ('jsonb'::regtype)::oid) THEN '%s = ''null'''::text ELSE 'to_jsonb(%s) = ''null'''::text END, f.field) WHEN 'float'::text THEN format('%s::text = ''-0'''::text, f.field) ELSE format('%s::text like ''[%%'''::text, f.field) END AS is_lost FROM ((audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = exact_sql.p_relation) AND (a.attname = c.name)))) CROSS JOIN LATERAL (SELECT audit.field_sql(exact_sql.p_row, c.name) AS field) f) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L'::text, k.name), ', '::text), string_agg(format('case when %s then %s end'::text, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.exact_values_sql(p_relation oid, p_operation text, p_old text DEFAULT '__o'::text, p_new text DEFAULT '__n'::text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(CASE exact_values_sql.p_operation WHEN 'INSERT'::text THEN format('case when %1$s is not null then jsonb_build_object(''new'', %1$s) end'::text, v.new) WHEN 'UPDATE'::text THEN format('case when %1$s is not null or %2$s is not null then jsonb_strip_nulls(jsonb_build_object(''old'', %1$s, ''new'', %2$s)) end'::text, v.old, v.new) ELSE format('case when %1$s is not null then jsonb_build_object(''old'', %1$s) end'::text, v.old) END, 'null'::text) AS "coalesce" FROM (SELECT audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_old) AS old, audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_new) AS new) v WHERE (v.old IS NOT NULL));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.field_sql(p_row text, p_column text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN format(CASE WHEN (p_row ~ '^__[a-z]+$'::text) THEN '%s.%I'::text ELSE '(%s).%I'::text END, p_row, p_column);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.fill_changed_fields()
@@ -1705,6 +1959,32 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.forget_dropped()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation oid;
+  v_count int := 0;
+begin
+  perform audit.keep_name(t.relation)
+  from audit.tracked_tables t
+  where t.relation = t.root and not exists (select from pg_class c where c.oid = t.relation);
+  for v_relation in
+    delete from audit.tracked_tables t
+    where not exists (select from pg_class c where c.oid = t.relation)
+    returning t.relation
+  loop
+    perform audit.drop_capture_function(v_relation);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.forget_tracked(p_table regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -1717,9 +1997,9 @@ begin
   if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
     raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
   end if;
+  perform audit.keep_name(p_table);
   for v_relation in delete from audit.tracked_tables where root = p_table returning relation loop
-    execute format('alter function audit.capture_%s() owner to audit_owner', v_relation);
-    execute format('drop function audit.capture_%s()', v_relation);
+    perform audit.drop_capture_function(v_relation);
   end loop;
 end
 $function$;
@@ -1784,6 +2064,30 @@ CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource
  STABLE
 AS $function$
   select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.has_columns(p_table regclass, p_columns jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_has boolean;
+begin
+  execute format(
+    'select to_jsonb(__s) ?& $1 and to_jsonb(__s) - $1 = ''{}'' and array[%s] = $2 from (select (null::%s).*) __s',
+    (select string_agg(format('pg_typeof(__s.%I)::oid::bigint', c.key), ', ' order by c.key) from jsonb_each(p_columns) c),
+    p_table
+  )
+  into v_has
+  using array(select jsonb_object_keys(p_columns)), array(select (c.value ->> 'type')::bigint from jsonb_each(p_columns) c order by c.key);
+  return v_has;
+exception
+  when others then
+    return false;
+end
 $function$;
 
 -- owner: audit_owner
@@ -1971,6 +2275,22 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.ignored_names(p_relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(array_agg(c.name) FILTER (WHERE c.is_ignored), '{}'::text[]) AS "coalesce" FROM audit.captured_columns(ignored_names.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_columns_sql(p_relation oid, p_row text, p_other text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT string_agg((CASE WHEN (image_columns_sql.p_other IS NULL) THEN f.shown ELSE format('case when %s then %s end'::text, audit.differs_sql(image_columns_sql.p_relation, c.name, image_columns_sql.p_row, image_columns_sql.p_other), f.shown) END || format(' as %I'::text, c.name)), ', '::text ORDER BY (octet_length(c.name)), (c.name COLLATE "C")) AS string_agg FROM (audit.captured_columns(image_columns_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) CROSS JOIN LATERAL (SELECT CASE WHEN c.is_redacted THEN format('case when %s is null then null else ''[redacted]'' end'::text, audit.field_sql(image_columns_sql.p_row, c.name)) ELSE audit.field_sql(image_columns_sql.p_row, c.name) END AS shown) f) WHERE (NOT c.is_excluded));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_difference(p_target jsonb, p_exact jsonb, p_live jsonb, p_live_exact jsonb, p_fields text[])
  RETURNS text[]
  LANGUAGE sql
@@ -2050,7 +2370,7 @@ CREATE OR REPLACE FUNCTION audit.image_sql(p_relation oid, p_row text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT ((format('to_jsonb(%s)'::text, image_sql.p_row) || COALESCE(((' - '::text || quote_literal((array_agg(c.name) FILTER (WHERE c.is_excluded))::text)) || '::text[]'::text), ''::text)) || COALESCE(string_agg(format(' || case when (%s).%I is null then ''{}'' else %L::jsonb end'::text, image_sql.p_row, c.name, jsonb_build_object(c.name, '[redacted]')), ''::text) FILTER (WHERE (c.is_redacted AND (NOT c.is_excluded))), ''::text)) FROM audit.captured_columns(image_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored));
+RETURN (SELECT ((format('to_jsonb(%s)'::text, image_sql.p_row) || COALESCE(((' - '::text || quote_literal((array_agg(c.name) FILTER (WHERE c.is_excluded))::text)) || '::text[]'::text), ''::text)) || COALESCE(string_agg(format(' || case when %s is null then ''{}'' else %L::jsonb end'::text, audit.field_sql(image_sql.p_row, c.name), jsonb_build_object(c.name, '[redacted]')), ''::text) FILTER (WHERE (c.is_redacted AND (NOT c.is_excluded))), ''::text)) FROM audit.captured_columns(image_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_value_sql(p_relation oid, p_column text, p_exact text)
@@ -2317,6 +2637,42 @@ end
 $function$;
 
 -- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.insert_captured_events(p_relation oid, p_operation text, p_rows jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table audit.tracked_tables;
+begin
+  select * into v_table
+  from audit.tracked_tables t
+  where t.relation = p_relation and t.as_events ? lower(p_operation);
+  if not found then
+    raise exception 'No events were asked for with this table' using errcode = 'insufficient_privilege';
+  end if;
+  perform audit.insert_audit_events((
+    select jsonb_agg(jsonb_build_object(
+      'action_type', v_table.as_events -> lower(p_operation),
+      'resource_type', v_table.as_events -> 'resourceType',
+      'resource_id', r -> 'resource_id',
+      'workspace_id', r -> 'workspace_id',
+      'created_by_user_id', coalesce(nullif(current_setting('app.user_id', true), ''), 'database:' || session_user),
+      'request_id', nullif(current_setting('app.request_id', true), ''),
+      'old_values', r -> 'old_values',
+      'new_values', r -> 'new_values',
+      'changed_fields', r -> 'changed_fields',
+      'metadata', jsonb_build_object('source', 'capture', 'table', v_table.table_schema || '.' || v_table.table_name)
+    ))
+    from jsonb_array_elements(p_rows) r
+    -- Lost on its way to another partition.
+    where r -> 'resource_id' <> 'null' and r -> 'workspace_id' <> 'null'
+  ));
+end
+$function$;
+
+-- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.insert_service_event(p_event jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -2364,6 +2720,21 @@ CREATE OR REPLACE FUNCTION audit.items_digest(p_run uuid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT encode(sha256(COALESCE(string_agg(sha256(convert_to((ROW(i.chunk, i.batch, i.relation, i.record_id, i.live_record_id, i.action, i.entry_id, i.columns, i.target, i.target_exact, i.live_digest, i.conflict))::text, 'UTF8'::name)), '\x'::bytea ORDER BY i."position"), '\x'::bytea)), 'hex'::text) AS encode FROM audit.restore_items i WHERE (i.run_id = items_digest.p_run));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keep_name(p_root oid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into audit.untracked_tables as u (relation, table_schema, table_name, tracked_at)
+  select t.relation, t.table_schema, t.table_name, t.tracked_at
+  from audit.tracked_tables t
+  where t.relation = p_root
+  on conflict (relation) do update set
+    table_schema = excluded.table_schema, table_name = excluded.table_name,
+    tracked_at = least(u.tracked_at, excluded.tracked_at), untracked_at = excluded.untracked_at
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.key_match_sql(p_relation oid, p_row text, p_key text)
@@ -2487,6 +2858,20 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.lost_rows_code(p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE pg_class.relkind WHEN 'p'::"char" THEN format('
+      if (select count(*) from __old) <> (select count(*) from __new) then
+        execute audit.capture_sql(%1$s, ''UPDATE'', ''$1, $2, $3'', true) using __user, __request, __restore;
+        execute audit.capture_sql(%1$s, ''DELETE'', ''$1, $2, $3'', true) using __user, __request, __restore;
+        execute audit.capture_sql(%1$s, ''INSERT'', ''$1, $2, $3'', true) using __user, __request, __restore;
+        return null;
+      end if;'::text, lost_rows_code.p_relation) ELSE ''::text END AS "case" FROM pg_class WHERE (pg_class.oid = lost_rows_code.p_relation));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.make_capture_triggers(p_relation oid)
  RETURNS void
  LANGUAGE plpgsql
@@ -2499,10 +2884,7 @@ begin
   execute format(v_form, 'audit_insert', 'after insert', p_relation::regclass, 'referencing new table as __new', v_function);
   execute format(v_form, 'audit_update', 'after update', p_relation::regclass, 'referencing old table as __old new table as __new', v_function);
   execute format(v_form, 'audit_delete', 'after delete', p_relation::regclass, 'referencing old table as __old', v_function);
-  -- TRUNCATE of a partitioned table asks each partition's trigger.
-  if (select relkind from pg_class where oid = p_relation) = 'r' then
-    execute format(v_form, 'audit_truncate', 'before truncate', p_relation::regclass, '', v_function);
-  end if;
+  execute format(v_form, 'audit_truncate', 'before truncate', p_relation::regclass, '', v_function);
 end
 $function$;
 
@@ -2700,7 +3082,7 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.note_tracked(p_table regclass, p_key text[], p_exclude text[], p_redact text[], p_ignore text[], p_on_error text)
+CREATE OR REPLACE FUNCTION audit.note_tracked(p_table regclass, p_key text[], p_exclude text[], p_redact text[], p_ignore text[], p_on_error text, p_as_events jsonb)
  RETURNS SETOF oid
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2708,28 +3090,44 @@ CREATE OR REPLACE FUNCTION audit.note_tracked(p_table regclass, p_key text[], p_
 AS $function$
 declare
   v_relation oid;
+  v_schema name;
+  v_name name;
+  v_other regclass;
   v_function regprocedure;
 begin
   if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
     raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
   end if;
+  select coalesce(t.table_schema, u.table_schema, n.nspname), coalesce(t.table_name, u.table_name, c.relname) into v_schema, v_name
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  left join audit.tracked_tables t on t.relation = c.oid
+  left join audit.untracked_tables u on u.relation = c.oid
+  where c.oid = p_table;
+  select t.relation::regclass into v_other
+  from audit.tracked_tables t
+  join pg_class c on c.oid = t.relation
+  where t.table_schema = v_schema and t.table_name = v_name and t.relation = t.root and t.root <> p_table;
+  if found then
+    raise exception 'The history of %.% is that of %, which had this name when its tracking began', v_schema, v_name, v_other
+      using errcode = 'duplicate_table', hint = format('End that with untrack, or give %s another name.', p_table);
+  end if;
   for v_relation in select audit.relations_of(p_table) loop
     insert into audit.tracked_tables as t (
-      relation, root, table_schema, table_name, key_columns, excluded_columns, redacted_columns, ignored_columns, on_error, tracked_by
+      relation, root, table_schema, table_name, key_columns, excluded_columns, redacted_columns, ignored_columns, columns,
+      as_events, on_error, tracked_by
     )
-    select
-      v_relation, c.oid, n.nspname, c.relname,
+    values (
+      v_relation, p_table, v_schema, v_name,
       audit.column_numbers(v_relation, p_key), audit.column_numbers(v_relation, p_exclude),
-      audit.column_numbers(v_relation, p_redact), audit.column_numbers(v_relation, p_ignore),
-      p_on_error, session_user
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = p_table
+      audit.column_numbers(v_relation, p_redact), audit.column_numbers(v_relation, p_ignore), audit.columns_of(v_relation),
+      p_as_events, p_on_error, session_user
+    )
     on conflict (relation) do update set
       root = excluded.root, table_schema = excluded.table_schema, table_name = excluded.table_name,
       key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns,
-      redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns,
-      on_error = excluded.on_error, is_on = true;
+      redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns, columns = excluded.columns,
+      as_events = excluded.as_events, on_error = excluded.on_error, is_on = true;
     v_function := audit.own_capture_function(v_relation);
     execute format('grant execute on function %s to %s', v_function, (select relowner::regrole from pg_class where oid = p_table));
     return next v_relation;
@@ -2871,7 +3269,7 @@ CREATE OR REPLACE FUNCTION audit.record_key_sql(p_relation oid, p_row text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE count(*) WHEN 1 THEN format('(to_jsonb((%s).%I) #>> ''{}'')'::text, record_key_sql.p_row, min(c.name)) ELSE format('jsonb_build_array(%s)::text'::text, string_agg(format('(%s).%I'::text, record_key_sql.p_row, c.name), ', '::text ORDER BY c.key_position)) END AS format FROM audit.captured_columns(record_key_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (c.key_position IS NOT NULL));
+RETURN (SELECT CASE WHEN (count(*) > 1) THEN format('jsonb_build_array(%s)::text'::text, string_agg(audit.field_sql(record_key_sql.p_row, c.name), ', '::text ORDER BY c.key_position)) WHEN bool_and((a.atttypid = ANY (ARRAY[('smallint'::regtype)::oid, ('integer'::regtype)::oid, ('bigint'::regtype)::oid, ('uuid'::regtype)::oid, ('text'::regtype)::oid]))) THEN (audit.field_sql(record_key_sql.p_row, min(c.name)) || '::text'::text) ELSE format('(to_jsonb(%s) #>> ''{}'')'::text, audit.field_sql(record_key_sql.p_row, min(c.name))) END AS format FROM (audit.captured_columns(record_key_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = record_key_sql.p_relation) AND (a.attname = c.name)))) WHERE (c.key_position IS NOT NULL));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.reference_sql(p_child text, p_child_columns text[], p_parent text, p_parent_columns text[])
@@ -3283,7 +3681,7 @@ CREATE OR REPLACE FUNCTION audit.touched_columns(p_run uuid, p_relation oid)
 RETURN (SELECT COALESCE(array_agg(c.value), '{}'::text[]) AS "coalesce" FROM ((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) t(value)) CROSS JOIN LATERAL jsonb_array_elements_text((t.value -> 'touch'::text)) c(value)) WHERE ((r.id = touched_columns.p_run) AND (((t.value ->> 'relation'::text))::oid = touched_columns.p_relation)));
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text)
+CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text, as_events jsonb DEFAULT NULL::jsonb)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3328,9 +3726,10 @@ begin
         using errcode = 'invalid_parameter_value', hint = 'Without it no row could be found again.';
     end if;
   end loop;
+  perform audit.check_as_events(p_table, as_events);
   if exists (
     select from pg_attribute
-    where attrelid = p_table and attnum > 0 and attname in ('__t', '__o', '__n', '__row', '__pair', '__position', '__old', '__new', '__old_row', '__new_row', '__user', '__request', '__restore')
+    where attrelid = p_table and attnum > 0 and attname ~ '^__(o|n|i|j|s|e|position|old|new|before|after|user|request|restore|fields|values|key|new_key|image|exact)$'
   ) then
     raise exception '% has a column whose name the capture needs', v_name
       using errcode = 'duplicate_column', hint = 'Rename columns that begin with two underscores.';
@@ -3343,7 +3742,7 @@ begin
   -- TRUNCATE is recorded by reading the table before; a restore writes to it.
   execute format('grant usage on schema %I to audit_recorder, audit_worker', v_class.relnamespace::regnamespace::name);
   for v_relation in
-    select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error)
+    select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error, as_events)
   loop
     execute format('grant select on %s to audit_recorder', v_relation::regclass);
     execute format('grant select, insert, update, delete on %s to audit_worker', v_relation::regclass);
@@ -3387,6 +3786,14 @@ AS $function$
     'total_cost', coalesce(t.total_cost, 0)
   )
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.truncated_by(p_relation oid)
+ RETURNS oid[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT array_agg((t.relid)::oid) AS array_agg FROM pg_partition_tree((truncated_by.p_relation)::regclass) t(relid, parentrelid, isleaf, level) WHERE (t.isleaf AND (NOT (EXISTS (SELECT FROM (pg_partition_ancestors(t.relid) a(relid) JOIN pg_trigger g ON (((g.tgrelid = (a.relid)::oid) AND (g.tgname = 'audit_truncate'::name) AND (g.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"]))))) WHERE (((a.relid)::oid <> truncated_by.p_relation) AND (NOT ((a.relid)::oid IN (SELECT pg_partition_ancestors.relid FROM pg_partition_ancestors((truncated_by.p_relation)::regclass) pg_partition_ancestors(relid))))))))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.try_casts(p_relation oid)
@@ -3459,7 +3866,9 @@ begin
     raise exception '% belongs to another role', p_table
       using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the table, or as a member of it.';
   end if;
-  for v_relation in select t.relation from audit.tracked_tables t where t.root = p_table loop
+  for v_relation in
+    select t.relation from audit.tracked_tables t join pg_class c on c.oid = t.relation where t.root = p_table
+  loop
     for v_trigger in
       select tgname from pg_trigger where tgrelid = v_relation and tgname in ('audit_insert', 'audit_update', 'audit_delete', 'audit_truncate')
     loop
@@ -3574,91 +3983,47 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.warning_code(p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('exception
+  when others then
+    raise warning ''The row history of %% misses a change (%%)'', %1$L, sqlstate;
+    begin
+      insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, ended_at, detail, noted_by)
+      select %2$s, %3$L, %4$L, ''error'', t, t, sqlstate, session_user
+      from clock_timestamp() t
+      where not exists (
+        select from audit.capture_gaps g
+        where g.relation = %2$s and g.reason = ''error'' and g.began_at > t - interval ''1 minute''
+      );
+    exception
+      when others then
+        raise warning ''The gap could not be noted (%%)'', sqlstate;
+    end;
+    return null;
+'::text, format('%I.%I'::text, t.table_schema, t.table_name), warning_code.p_relation, t.table_schema, t.table_name) AS format FROM audit.tracked_tables t WHERE (t.relation = warning_code.p_relation));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.write_capture_function(p_relation oid)
  RETURNS regprocedure
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_table audit.tracked_tables;
   v_name constant name := 'capture_' || p_relation;
-  v_context constant text := '__user, __request, __restore';
-  v_columns text[];
-  v_body text;
+  v_body constant text := audit.capture_body(p_relation);
 begin
-  select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  select array_agg(a.attname::text order by a.attnum) into v_columns
-  from pg_attribute a
-  where a.attrelid = p_relation and a.attnum > 0 and not a.attisdropped;
-
-  v_body := format(
-    $body$
-declare
-  __user constant text := nullif(current_setting('app.user_id', true), '');
-  __request constant text := nullif(current_setting('app.request_id', true), '');
-  __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
-  __row jsonb;
-begin
-  -- Whoever may make a trigger of it could else feed it rows of another table.
-  if tg_relid <> %1$s then
-    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
-  end if;
-  if tg_op = 'TRUNCATE' then
-    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
-    return null;
-  end if;
-  if tg_op = 'DELETE' then
-    __row := (select to_jsonb(__t) from __old __t limit 1);
-  else
-    __row := (select to_jsonb(__t) from __new __t limit 1);
-  end if;
-  if __row is null then
-    return null;
-  end if;
-  if not (__row ?& %2$L::text[] and __row - %2$L::text[] = '{}') then
-    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
-  elsif tg_op = 'UPDATE' then
-    %3$s;
-  elsif tg_op = 'DELETE' then
-    %4$s;
-  else
-    %5$s;
-  end if;
-  return null;
-end
-$body$,
-    p_relation, v_columns,
-    audit.capture_sql(p_relation, 'UPDATE', v_context),
-    audit.capture_sql(p_relation, 'DELETE', v_context),
-    audit.capture_sql(p_relation, 'INSERT', v_context)
-  );
-  if not v_table.is_on then
-    v_body := ' begin return null; end ';
-  elsif v_table.on_error = 'warn' then
-    v_body := format(
-      $body$
-begin
-  %s
-exception
-  when others then
-    raise warning 'The row history of %% misses a change (%%)', %L, sqlstate;
-    insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, ended_at, detail, noted_by)
-    values (%s, %L, %L, 'error', date_trunc('minute', clock_timestamp()), clock_timestamp(), sqlstate, session_user)
-    on conflict do nothing;
-    return null;
-end
-$body$,
-      v_body || ';', format('%I.%I', v_table.table_schema, v_table.table_name),
-      p_relation, v_table.table_schema, v_table.table_name
-    );
-  end if;
+  update audit.tracked_tables set body_md5 = md5(v_body) where relation = p_relation;
   execute format(
     E'create or replace function audit.%I() returns trigger\nlanguage plpgsql security definer\n'
     'set search_path = pg_catalog, pg_temp\n%sas %L',
     v_name, audit.image_settings(p_relation), v_body
   );
   execute format('comment on function audit.%I() is %L', v_name,
-    format('Trigger: records the changes of %I.%I.', v_table.table_schema, v_table.table_name));
+    (select format('Trigger: records the changes of %I.%I.', t.table_schema, t.table_name) from audit.tracked_tables t where t.relation = p_relation));
   return format('audit.%I()', v_name)::regprocedure;
 end
 $function$;
@@ -3882,12 +4247,14 @@ create view audit.vw_security_audit as
 -- Grants; whatever is not named here is refused
 
 grant execute on function audit.apply_restore_chunk(uuid,integer,integer) to audit_worker;
+grant execute on function audit.as_events_sql(oid,text) to audit_recorder;
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
 grant execute on function audit.begin_restore_draft() to audit_worker;
 grant execute on function audit.capture_problems() to admin;
 grant execute on function audit.capture_problems() to audit_app;
 grant execute on function audit.capture_problems() to audit_worker;
-grant execute on function audit.capture_sql(oid,text,text) to audit_recorder;
+grant execute on function audit.capture_source(oid,text,boolean) to audit_recorder;
+grant execute on function audit.capture_sql(oid,text,text,boolean) to audit_recorder;
 grant execute on function audit.captured_columns(oid) to admin;
 grant execute on function audit.captured_columns(oid) to audit_recorder;
 grant execute on function audit.captured_columns(oid) to audit_worker;
@@ -3896,16 +4263,20 @@ grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
 grant execute on function audit.check_access() to audit_worker;
+grant execute on function audit.check_as_events(regclass,jsonb) to admin;
 grant execute on function audit.check_dependents() to audit_worker;
 grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
-grant execute on function audit.compared_columns_sql(oid,text) to audit_recorder;
+grant execute on function audit.columns_of(oid) to audit_recorder;
+grant execute on function audit.compared_columns_sql(oid,text,text,boolean) to audit_recorder;
 grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
+grant execute on function audit.current_name(oid,text) to audit_recorder;
 grant execute on function audit.decide_actions(boolean) to audit_worker;
 grant execute on function audit.delete_due_trails(integer) to audit_worker;
 grant execute on function audit.delete_sql(oid,text) to audit_worker;
 grant execute on function audit.delete_trails_of_deleted_projects(integer) to audit_worker;
+grant execute on function audit.differs_sql(oid,text,text,text) to audit_recorder;
 grant execute on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) to audit_worker;
 grant execute on function audit.draft_children(timestamp with time zone) to audit_worker;
 grant execute on function audit.draft_parents(timestamp with time zone) to audit_worker;
@@ -3921,9 +4292,14 @@ grant execute on function audit.event_payload_hash(jsonb) to audit_worker;
 grant execute on function audit.exact_sql(oid,text) to admin;
 grant execute on function audit.exact_sql(oid,text) to audit_recorder;
 grant execute on function audit.exact_sql(oid,text) to audit_worker;
+grant execute on function audit.exact_values_sql(oid,text,text,text) to audit_recorder;
+grant execute on function audit.field_sql(text,text) to admin;
+grant execute on function audit.field_sql(text,text) to audit_recorder;
+grant execute on function audit.field_sql(text,text) to audit_worker;
 grant execute on function audit.filter_draft(jsonb) to audit_worker;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
 grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
+grant execute on function audit.forget_dropped() to admin;
 grant execute on function audit.forget_tracked(regclass) to admin;
 grant execute on function audit.forgive_changes_of(uuid) to audit_worker;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
@@ -3938,15 +4314,17 @@ grant execute on function audit.get_audit_trail(uuid,text,text,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
+grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
+grant execute on function audit.ignored_names(oid) to audit_recorder;
+grant execute on function audit.image_columns_sql(oid,text,text) to audit_recorder;
 grant execute on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) to audit_worker;
 grant execute on function audit.image_fidelity(oid) to admin;
 grant execute on function audit.image_fidelity(oid) to audit_recorder;
 grant execute on function audit.image_fidelity(oid) to audit_worker;
 grant execute on function audit.image_record_sql(oid,text[]) to audit_worker;
 grant execute on function audit.image_sql(oid,text) to admin;
-grant execute on function audit.image_sql(oid,text) to audit_recorder;
 grant execute on function audit.image_sql(oid,text) to audit_worker;
 grant execute on function audit.image_value_sql(oid,text,text) to audit_worker;
 grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
@@ -3978,6 +4356,7 @@ grant execute on function audit.insert_audit_events(jsonb) to admin;
 grant execute on function audit.insert_audit_events(jsonb) to audit_app;
 grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
 grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
+grant execute on function audit.insert_captured_events(oid,text,jsonb) to audit_recorder;
 grant execute on function audit.insert_service_event(jsonb) to audit_app;
 grant execute on function audit.insert_service_event(jsonb) to audit_worker;
 grant execute on function audit.insert_sql(oid,text,text[],text[]) to audit_worker;
@@ -4004,7 +4383,7 @@ grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
 grant execute on function audit.move_sequences() to audit_worker;
-grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text) to admin;
+grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
 grant execute on function audit.order_draft(integer) to audit_worker;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
 grant execute on function audit.overlapping_restore(uuid) to audit_worker;
@@ -4034,7 +4413,8 @@ grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_capture(boolean) to admin;
 grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
 grant execute on function audit.touched_columns(uuid,oid) to audit_worker;
-grant execute on function audit.track(regclass,text[],text[],text[],text) to admin;
+grant execute on function audit.track(regclass,text[],text[],text[],text,jsonb) to admin;
+grant execute on function audit.truncated_by(oid) to audit_recorder;
 grant execute on function audit.try_casts(oid) to audit_worker;
 grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
@@ -4104,7 +4484,7 @@ grant select on table audit.audit_trails to audit_worker;
 grant select on table audit.capture_gaps to admin;
 grant select on table audit.capture_gaps to audit_app;
 grant select on table audit.capture_gaps to audit_keeper;
-grant insert on table audit.capture_gaps to audit_recorder;
+grant insert, select on table audit.capture_gaps to audit_recorder;
 grant select on table audit.capture_gaps to audit_worker;
 grant select on table audit.database_home to admin;
 grant select on table audit.database_home to audit_app;
@@ -4178,6 +4558,10 @@ grant select on table audit.tracked_tables to audit_app;
 grant select on table audit.tracked_tables to audit_keeper;
 grant select on table audit.tracked_tables to audit_recorder;
 grant select on table audit.tracked_tables to audit_worker;
+grant select on table audit.untracked_tables to admin;
+grant select on table audit.untracked_tables to audit_app;
+grant select on table audit.untracked_tables to audit_keeper;
+grant select on table audit.untracked_tables to audit_worker;
 grant select on table audit.vw_security_audit to admin;
 grant select on table audit.vw_security_audit to audit_app;
 grant select on table audit.vw_security_audit to audit_keeper;
@@ -4255,7 +4639,23 @@ comment on column audit.membership_source.id is 'Always the same value: there is
 comment on column audit.membership_source.set_by is 'The login that switched the check on.';
 comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
 comment on column audit.projects.trail_retention_days is 'Days after which its trails are deleted; the roll-up stays.';
+comment on column audit.restore_effects.repeat is '0 for the restore itself, one more for each time that its side effects were asked for again.';
+comment on column audit.restore_items.columns is 'The columns that an UPDATE sets; the whole image otherwise.';
+comment on column audit.restore_items.live_digest is 'SHA-256 of the whole live row, hidden columns included: it is written only while it is still so.';
+comment on column audit.restore_items.live_record_id is 'The key of the row that is there now; null where there is none.';
+comment on column audit.restore_items.origin is 'Asked for (target), went with a row that comes back (child), or referenced by one (parent).';
+comment on column audit.restore_items.target is 'The row as it is to be, its columns as they are today; null where it is to go.';
+comment on column audit.restore_outcomes.digest is 'SHA-256 of the row as the statement left it.';
+comment on column audit.restore_runs.chunk_starts is 'The position of each chunk''s first item; a chunk is one transaction.';
+comment on column audit.restore_runs.digest is 'SHA-256 of all that the plan rests on: starting it asks for it.';
+comment on column audit.restore_runs.effects_repeat is 'How often its side effects were asked for again.';
+comment on column audit.restore_runs.epoch is 'Counted up when the run is resumed or abandoned: a workflow of an earlier epoch stops.';
+comment on column audit.restore_runs.heartbeat_at is 'When a step of it last began; long ago means that nobody works on it.';
+comment on column audit.restore_runs.tables is 'Per table: its relation, its name, how many rows are inserted, updated and deleted, the columns that get the time of the restore.';
 comment on column audit.schema_versions.name is 'The file, as a path below db/.';
+comment on column audit.tracked_tables.as_events is 'The workspace events that a change also writes; null for none.';
+comment on column audit.tracked_tables.body_md5 is 'MD5 of its trigger function as it was written: another one has replaced it.';
+comment on column audit.tracked_tables.columns is 'The columns at tracking time: name to number and type.';
 comment on column audit.tracked_tables.excluded_columns is 'Numbers of the columns that never reach the history.';
 comment on column audit.tracked_tables.ignored_columns is 'Numbers of the columns whose changes alone are not recorded.';
 comment on column audit.tracked_tables.is_on is 'Whether the trigger function records, or does nothing.';
@@ -4264,29 +4664,42 @@ comment on column audit.tracked_tables.on_error is 'block: a change that cannot 
 comment on column audit.tracked_tables.redacted_columns is 'Numbers of the columns whose changes are recorded without their values.';
 comment on column audit.tracked_tables.relation is 'The table or partition, by its oid: names change.';
 comment on column audit.tracked_tables.root is 'The table that was tracked: itself, or the one it is a partition of.';
+comment on column audit.tracked_tables.table_name is 'The root''s name when its tracking began, under which its history stands.';
+comment on column audit.untracked_tables.relation is 'The table, by its oid at that time.';
+comment on column audit.untracked_tables.table_name is 'The name under which its history stands.';
+comment on column audit.untracked_tables.tracked_at is 'Since when there is history.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
+comment on function audit.as_events_code(oid,boolean) is 'The lines of a trigger function that write workspace events: statements made ready, or made anew for changed columns.';
+comment on function audit.as_events_sql(oid,text) is 'SQL, but for its SELECT, that writes the workspace events of an operation; null when it has none.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
 comment on function audit.begin_restore_draft() is 'Makes the temporary tables in which a restore is planned; once per transaction.';
-comment on function audit.capture_problems() is 'Tracked relations whose changes are not all recorded, and what to do: triggers (missing or off), partition (direct writes to it go unrecorded).';
-comment on function audit.capture_sql(oid,text,text) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
+comment on function audit.capture_body(oid) is 'The code of the trigger function of a tracked relation, as it should be now.';
+comment on function audit.capture_problems() is 'What keeps the changes of tracked tables from being recorded, wholly or quickly, and what to do: triggers, partition, stale, policy or gone.';
+comment on function audit.capture_row_code(oid) is 'The statements of plpgsql that record an UPDATE of one row.';
+comment on function audit.capture_source(oid,text,boolean) is 'SQL for the FROM of a statement that records: rows __o and __n, and their images __i and __j; by key, those rows alone that have, or for INSERT and DELETE lack, a partner.';
+comment on function audit.capture_sql(oid,text,text,boolean) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
 comment on function audit.check_access() is 'Notes tables that the worker may not restore, and times in which their history is not whole.';
+comment on function audit.check_as_events(regclass,jsonb) is 'Refuses what track() cannot take as as_events, and says why.';
 comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
-comment on function audit.compared_columns_sql(oid,text) is 'SQL for the names of the columns of a pair that record_image_ne() finds different, or record_image_eq() equal.';
+comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
+comment on function audit.compared_columns_sql(oid,text,text,boolean) is 'SQL for the names of the columns that differ between two rows, or that do not.';
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
 comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
+comment on function audit.current_name(oid,text) is 'What a column that had this name at tracking time is called now; null when there is none.';
 comment on function audit.decide_actions(boolean) is 'Leaves only the drafted rows for which there is something to do, and says what.';
 comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
 comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+comment on function audit.differs_sql(oid,text,text,text) is 'SQL for whether a column differs between two rows.';
 comment on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) is 'Drafts to undo what one user did in a window of time.';
 comment on function audit.draft_children(timestamp with time zone) is 'Drafts what went with the drafted rows by ON DELETE CASCADE, SET NULL and SET DEFAULT; as of a time, or before the transaction that took it away.';
 comment on function audit.draft_parents(timestamp with time zone) is 'Drafts the missing parents of drafted rows from their own history; notes those that cannot be had as problems.';
@@ -4295,19 +4708,26 @@ comment on function audit.draft_rollback(uuid) is 'Drafts to undo what a restore
 comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries one row per record: its state before the first of them.';
 comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts to undo every change of a table after a time.';
 comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
+comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
 comment on function audit.exact_sql(oid,text) is 'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
+comment on function audit.exact_values_sql(oid,text,text,text) is 'SQL for exact_values of an entry; null where the table has no such column.';
+comment on function audit.field_sql(text,text) is 'SQL for a column of a row.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
 comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows that a filter of columns and values finds.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
 comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and to tables, with their columns in pairs.';
-comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit.';
+comment on function audit.forget_dropped() is 'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
+comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit: notes when the tracking ended, so that the history is still found.';
 comment on function audit.forgive_changes_of(uuid) is 'Takes the mark off rows that nothing but this restore has changed.';
 comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
+comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
+comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
+comment on function audit.image_columns_sql(oid,text,text) is 'A select list of which to_jsonb() makes a row''s image; with another row, only what differs from it has values.';
 comment on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) is 'The columns in which a row differs from what it is to be, to the last digit.';
 comment on function audit.image_fidelity(oid) is 'What of a type''s values a JSON image loses: exact, text, jsonb, float or array.';
 comment on function audit.image_record_sql(oid,text[]) is 'The column list that jsonb_to_record() needs for an image of a table.';
@@ -4324,16 +4744,19 @@ comment on function audit.insert_audit_event(text,text,uuid,text,uuid,jsonb,json
 comment on function audit.insert_audit_event(text,text,uuid,uuid,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
 comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
 comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
+comment on function audit.insert_captured_events(oid,text,jsonb) is 'Appends the workspace events of rows that a statement changed, for trigger functions of tables with as_events.';
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
 comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts the items whose images have exactly these columns.';
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
+comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
 comment on function audit.lock_restore_rows(text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
+comment on function audit.lost_rows_code(oid) is 'The lines of a partitioned table''s trigger function for an UPDATE that lost rows on their way to another partition.';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
 comment on function audit.map_columns(text[]) is 'Maps the images to the columns of today and notes what is lost; p_only restricts a restore to these columns of rows that are there.';
@@ -4342,7 +4765,7 @@ comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts c
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
-comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
+comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
 comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
@@ -4366,8 +4789,9 @@ comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers ol
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
 comment on function audit.touched_columns(uuid,oid) is 'The columns that get the time of the restore, as the configuration said when it was planned.';
-comment on function audit.track(regclass,text[],text[],text[],text) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
+comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
+comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.try_casts(oid) is 'Notes columns whose drafted values do not fit their type of today, or come out of it changed.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
@@ -4375,6 +4799,7 @@ comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the column
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
 comment on function audit.verify_restore_rows(uuid,integer,integer) is 'Applied items whose rows are not what they were to be, with the cause, and those that the history does not show.';
+comment on function audit.warning_code(oid) is 'What a trigger function does under on_error = warn when it cannot record: the write goes through, the gap is noted.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';
 comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';
@@ -4395,8 +4820,16 @@ comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or
 comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
 comment on table audit.membership_source is 'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
 comment on table audit.projects is 'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
+comment on table audit.restore_chunks is 'Chunks that are applied; the row commits with the chunk, so a retry finds it done.';
+comment on table audit.restore_effects is 'Cache keys flushed, jobs enqueued and addresses checked after a restore, so that a repeated step does none twice.';
+comment on table audit.restore_items is 'What a restore does, row by row, in the order in which it does it. Written once, with the plan.';
+comment on table audit.restore_outcomes is 'What became of an item, written in the transaction that did it.';
+comment on table audit.restore_runs is 'Restores and rollbacks. A preview is a run with status planned; starting it moves the same row on.';
+comment on table audit.restore_snapshot_rows is 'Rows as they were before a restore; a row that was not there has no entry.';
+comment on table audit.restore_steps is 'Each attempt of each step of a restore: when it began and ended, and what came of it.';
 comment on table audit.schema_versions is 'Which migrations and SQL files this database has, by SHA-256 of their text.';
 comment on table audit.tracked_tables is 'Tables whose changes are captured, and each of their partitions, with how.';
+comment on table audit.untracked_tables is 'Tables that were tracked once, dropped ones too: their history is still found by its name.';
 comment on table audit.workflow_requests is 'Events for the workflow engine, each committed with the row that asks for the workflow.';
 comment on trigger audit_deletion_log_immutable on audit.audit_deletion_log is 'The record of removals only grows.';
 comment on trigger audit_event_keys_immutable on audit.audit_event_keys is 'A natural key stays taken: without it a late retry would store its event again.';

@@ -15,6 +15,7 @@ export interface Sizes {
   restoreRows: number;
   /** Entries of the two row histories that are read. */
   historyRows: [small: number, large: number];
+  capture: { singles: number; bulk: number; memoryRows: number };
 }
 
 export const FULL: Sizes = {
@@ -27,6 +28,7 @@ export const FULL: Sizes = {
   memoryRequests: [1_000, 100_000],
   restoreRows: 100_000,
   historyRows: [100_000, 5_000_000],
+  capture: { singles: 2_000, bulk: 10_000, memoryRows: 500_000 },
 };
 
 export const QUICK: Sizes = {
@@ -39,6 +41,7 @@ export const QUICK: Sizes = {
   memoryRequests: [1_000, 5_000],
   restoreRows: 10_000,
   historyRows: [20_000, 200_000],
+  capture: { singles: 200, bulk: 1_000, memoryRows: 5_000 },
 };
 
 export interface Run {
@@ -46,6 +49,8 @@ export interface Run {
   sizes: Sizes;
   rounds: number;
   variants: readonly Variant[];
+  /** The file that makes supa_audit, to measure it beside ours. */
+  supaAudit?: string;
 }
 
 export type Target = { atLeast: number } | { atMost: number };

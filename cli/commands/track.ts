@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { Command, Option } from "commander";
 import { connect, type Db } from "../../db/client.ts";
 import { switchCapture, trackTable, untrackTable, type TrackOptions } from "../../db/queries/tracking.ts";
@@ -8,7 +9,21 @@ import { alertCapture } from "../../services/history/watch-capture.ts";
 import { withOperator } from "../operator.ts";
 import { databaseUrl, engineUrl, isQuietHere } from "../settings.ts";
 
-type Flags = { exclude: string; redact: string; ignore: string; onError: TrackOptions["onError"] };
+type Flags = {
+  exclude: string;
+  redact: string;
+  ignore: string;
+  onError: TrackOptions["onError"];
+  asEvents?: string;
+};
+
+const AS_EVENTS_HELP = `
+The file of --as-events; of insert, update and delete those that are wanted:
+  { "resourceType": "workspace", "workspaceColumn": "id", "resourceColumn": "id",
+    "insert": "CREATE_WORKSPACE", "update": "UPDATE_WORKSPACE", "delete": "DELETE_WORKSPACE" }
+and for a table of memberships:
+  { "resourceType": "membership", "workspaceColumn": "workspace_id", "resourceColumn": "user_id",
+    "insert": "ADD_MEMBER", "update": "CHANGE_MEMBER", "delete": "REMOVE_MEMBER" }`;
 
 export function trackCommand(): Command {
   return new Command("track")
@@ -24,12 +39,15 @@ export function trackCommand(): Command {
         .choices(["block", "warn"])
         .default("block"),
     )
+    .option("--as-events <file>", "JSON that says which workspace events a change also writes (see below)")
+    .addHelpText("after", AS_EVENTS_HELP)
     .action(async (tables: string[], flags: Flags) => {
       const options = {
         exclude: names(flags.exclude),
         redact: names(flags.redact),
         ignore: names(flags.ignore),
         onError: flags.onError,
+        asEvents: flags.asEvents === undefined ? null : readJson(flags.asEvents),
       };
       await eachTable(tables, "TRACK_TABLE", options, async (db, table) => {
         const count = await trackTable(db, table, options);
@@ -100,6 +118,15 @@ async function asOwner(act: (db: Db) => Promise<void>): Promise<void> {
     await act(database.db);
   } finally {
     await database.close();
+  }
+}
+
+function readJson(file: string): unknown {
+  const text = fs.readFileSync(file, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${file} is no JSON; see npx afterimage track --help.`);
   }
 }
 

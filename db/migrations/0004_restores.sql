@@ -1,3 +1,11 @@
+CREATE TABLE "audit"."untracked_tables" (
+	"relation" "oid" PRIMARY KEY NOT NULL,
+	"table_schema" text NOT NULL,
+	"table_name" text NOT NULL,
+	"tracked_at" timestamp with time zone NOT NULL,
+	"untracked_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "audit"."restore_chunks" (
 	"run_id" uuid NOT NULL,
 	"chunk" integer NOT NULL,
@@ -116,5 +124,8 @@ CREATE TABLE "audit"."restore_steps" (
 	CONSTRAINT "check_restore_step_outcome" CHECK (outcome in ('done', 'failed'))
 );
 --> statement-breakpoint
+ALTER TABLE "audit"."tracked_tables" ADD COLUMN "columns" jsonb DEFAULT '{}' NOT NULL;--> statement-breakpoint
+ALTER TABLE "audit"."tracked_tables" ADD COLUMN "as_events" jsonb;--> statement-breakpoint
+ALTER TABLE "audit"."tracked_tables" ADD COLUMN "body_md5" text;--> statement-breakpoint
 CREATE INDEX "restore_runs_status" ON "audit"."restore_runs" USING btree ("status","id");--> statement-breakpoint
 CREATE INDEX "restore_runs_rollback_of" ON "audit"."restore_runs" USING btree ("rollback_of") WHERE rollback_of is not null;

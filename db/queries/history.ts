@@ -8,14 +8,23 @@ export interface TrackedTable {
   trackedAt: Date;
 }
 
-/** Tables that are tracked, or were: by `schema.name`, or by the name alone in any schema. */
+/**
+ * Tables that are tracked, or were: by `schema.name`, or by the name alone in any schema. A table that was renamed is found
+ * by both names, and answers with the one under which its history stands.
+ */
 export async function findTables(db: Db, schema: string | null, name: string): Promise<TrackedTable[]> {
   const found = await rows<{ schema: string; name: string; trackedAt: string }>(
     db,
     sql`
-      select table_schema as schema, table_name as name, min(tracked_at)::text as "trackedAt"
-      from audit.tracked_tables
-      where relation = root and table_name = ${name} and (${schema}::text is null or table_schema = ${schema})
+      select t.table_schema as schema, t.table_name as name, min(t.tracked_at)::text as "trackedAt"
+      from (
+        select relation, table_schema, table_name, tracked_at from audit.tracked_tables where relation = root
+        union all
+        select relation, table_schema, table_name, tracked_at from audit.untracked_tables
+      ) t
+      left join pg_catalog.pg_class c on c.oid = t.relation
+      where (t.table_name = ${name} and (${schema}::text is null or t.table_schema = ${schema}))
+        or (c.relname = ${name} and (${schema}::text is null or c.relnamespace::regnamespace::text = quote_ident(${schema})))
       group by 1, 2`,
   );
   return found.map((one) => ({ ...one, trackedAt: new Date(one.trackedAt) }));

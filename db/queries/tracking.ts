@@ -7,16 +7,19 @@ export interface TrackOptions {
   redact: string[];
   ignore: string[];
   onError: "block" | "warn";
+  /** Which workspace events a change also writes, as `audit.check_as_events()` wants it; null for none. */
+  asEvents: unknown;
 }
 
 const list = (names: string[]) => sql`${`{${names.map((name) => JSON.stringify(name)).join(",")}}`}::text[]`;
 
 /** Begins to record a table's changes, as its owner; returns how many relations that covers. */
 export async function trackTable(db: Db, table: string, options: TrackOptions): Promise<number> {
-  const { exclude, redact, ignore, onError } = options;
+  const { exclude, redact, ignore, onError, asEvents } = options;
+  const events = asEvents === null ? null : JSON.stringify(asEvents);
   const [row] = await rows<{ count: number }>(
     db,
-    sql`select audit.track(${table}::regclass, ${list(exclude)}, ${list(redact)}, ${list(ignore)}, ${onError}) as count`,
+    sql`select audit.track(${table}::regclass, ${list(exclude)}, ${list(redact)}, ${list(ignore)}, ${onError}, ${events}::jsonb) as count`,
   );
   return row?.count ?? 0;
 }

@@ -63,6 +63,11 @@ export const trackedTables = audit.table(
     excludedColumns: smallints("excluded_columns").notNull(),
     redactedColumns: smallints("redacted_columns").notNull(),
     ignoredColumns: smallints("ignored_columns").notNull(),
+    columns: jsonb("columns")
+      .notNull()
+      .default(sql`'{}'`),
+    asEvents: jsonb("as_events"),
+    bodyMd5: text("body_md5"),
     onError: text("on_error", { enum: ["block", "warn"] }).notNull(),
     isOn: boolean("is_on").notNull().default(true),
     trackedAt: instant("tracked_at")
@@ -75,6 +80,17 @@ export const trackedTables = audit.table(
     check("check_tracked_on_error", sql`on_error in ('block', 'warn')`),
   ],
 );
+
+/** Tables whose changes were captured once: their history is still found by its name. */
+export const untrackedTables = audit.table("untracked_tables", {
+  relation: oid("relation").primaryKey(),
+  tableSchema: text("table_schema").notNull(),
+  tableName: text("table_name").notNull(),
+  trackedAt: instant("tracked_at").notNull(),
+  untrackedAt: instant("untracked_at")
+    .notNull()
+    .default(sql`clock_timestamp()`),
+});
 
 /** Times in which changes of a tracked table went unrecorded: capture was off, or failed under on_error = warn. */
 export const captureGaps = audit.table(

@@ -117,8 +117,17 @@ comment on column audit.tracked_tables.key_columns is 'Numbers of the columns th
 comment on column audit.tracked_tables.excluded_columns is 'Numbers of the columns that never reach the history.';
 comment on column audit.tracked_tables.redacted_columns is 'Numbers of the columns whose changes are recorded without their values.';
 comment on column audit.tracked_tables.ignored_columns is 'Numbers of the columns whose changes alone are not recorded.';
+comment on column audit.tracked_tables.table_name is 'The root''s name when its tracking began, under which its history stands.';
+comment on column audit.tracked_tables.columns is 'The columns at tracking time: name to number and type.';
+comment on column audit.tracked_tables.as_events is 'The workspace events that a change also writes; null for none.';
+comment on column audit.tracked_tables.body_md5 is 'MD5 of its trigger function as it was written: another one has replaced it.';
 comment on column audit.tracked_tables.on_error is 'block: a change that cannot be recorded is refused; warn: it is let through.';
 comment on column audit.tracked_tables.is_on is 'Whether the trigger function records, or does nothing.';
+
+comment on table audit.untracked_tables is 'Tables that were tracked once, dropped ones too: their history is still found by its name.';
+comment on column audit.untracked_tables.relation is 'The table, by its oid at that time.';
+comment on column audit.untracked_tables.table_name is 'The name under which its history stands.';
+comment on column audit.untracked_tables.tracked_at is 'Since when there is history.';
 
 comment on table audit.capture_gaps is
   'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
@@ -126,3 +135,27 @@ comment on column audit.capture_gaps.reason is 'off: switched off by hand; error
 comment on column audit.capture_gaps.ended_at is 'Null while it lasts.';
 comment on column audit.capture_gaps.detail is 'The error''s SQLSTATE.';
 comment on column audit.capture_gaps.noted_by is 'The login that switched it off, or that wrote.';
+
+comment on table audit.restore_runs is
+  'Restores and rollbacks. A preview is a run with status planned; starting it moves the same row on.';
+comment on column audit.restore_runs.digest is 'SHA-256 of all that the plan rests on: starting it asks for it.';
+comment on column audit.restore_runs.tables is 'Per table: its relation, its name, how many rows are inserted, updated and deleted, the columns that get the time of the restore.';
+comment on column audit.restore_runs.chunk_starts is 'The position of each chunk''s first item; a chunk is one transaction.';
+comment on column audit.restore_runs.epoch is 'Counted up when the run is resumed or abandoned: a workflow of an earlier epoch stops.';
+comment on column audit.restore_runs.heartbeat_at is 'When a step of it last began; long ago means that nobody works on it.';
+comment on column audit.restore_runs.effects_repeat is 'How often its side effects were asked for again.';
+comment on table audit.restore_items is
+  'What a restore does, row by row, in the order in which it does it. Written once, with the plan.';
+comment on column audit.restore_items.live_record_id is 'The key of the row that is there now; null where there is none.';
+comment on column audit.restore_items.origin is 'Asked for (target), went with a row that comes back (child), or referenced by one (parent).';
+comment on column audit.restore_items.columns is 'The columns that an UPDATE sets; the whole image otherwise.';
+comment on column audit.restore_items.target is 'The row as it is to be, its columns as they are today; null where it is to go.';
+comment on column audit.restore_items.live_digest is 'SHA-256 of the whole live row, hidden columns included: it is written only while it is still so.';
+comment on table audit.restore_outcomes is 'What became of an item, written in the transaction that did it.';
+comment on column audit.restore_outcomes.digest is 'SHA-256 of the row as the statement left it.';
+comment on table audit.restore_chunks is 'Chunks that are applied; the row commits with the chunk, so a retry finds it done.';
+comment on table audit.restore_snapshot_rows is 'Rows as they were before a restore; a row that was not there has no entry.';
+comment on table audit.restore_steps is 'Each attempt of each step of a restore: when it began and ended, and what came of it.';
+comment on table audit.restore_effects is
+  'Cache keys flushed, jobs enqueued and addresses checked after a restore, so that a repeated step does none twice.';
+comment on column audit.restore_effects.repeat is '0 for the restore itself, one more for each time that its side effects were asked for again.';

@@ -8,12 +8,13 @@ begin
     from pg_catalog.pg_proc p
     where p.pronamespace = 'audit'::regnamespace and p.proowner = 'audit_keeper'::regrole
   loop
-    execute format('revoke all on function %s from audit_app, audit_worker', v_function);
+    execute format('revoke all on function %s from audit_app, audit_worker, audit_recorder', v_function);
   end loop;
 end
 $$;
 
 grant execute on function audit.insert_service_event(jsonb) to audit_app, audit_worker;
+grant execute on function audit.insert_captured_events(oid, text, jsonb) to audit_recorder;
 grant execute on function
   audit.roll_up_trails(int),
   audit.delete_due_trails(int),

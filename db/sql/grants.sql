@@ -57,15 +57,19 @@ grant insert (
 grant usage on schema audit to audit_recorder;
 grant usage on sequence audit.audit_logs_id_seq to audit_recorder;
 grant select on audit.tracked_tables to audit_recorder;
-grant insert on audit.capture_gaps to audit_recorder;
+grant select, insert on audit.capture_gaps to audit_recorder;
 grant execute on function
-  audit.capture_sql(oid, text, text), audit.captured_columns(oid), audit.image_fidelity(oid), audit.record_key_sql(oid, text),
-  audit.image_sql(oid, text), audit.exact_sql(oid, text), audit.compared_columns_sql(oid, text), audit.restore_of_session()
+  audit.capture_sql(oid, text, text, boolean), audit.capture_source(oid, text, boolean), audit.captured_columns(oid), audit.image_fidelity(oid),
+  audit.record_key_sql(oid, text), audit.image_columns_sql(oid, text, text), audit.exact_sql(oid, text),
+  audit.exact_values_sql(oid, text, text, text), audit.differs_sql(oid, text, text, text), audit.field_sql(text, text),
+  audit.compared_columns_sql(oid, text, text, boolean), audit.ignored_names(oid), audit.truncated_by(oid),
+  audit.has_columns(regclass, jsonb), audit.columns_of(oid), audit.as_events_sql(oid, text), audit.current_name(oid, text), audit.restore_of_session()
 to audit_recorder;
 grant execute on function
-  audit.track(regclass, text[], text[], text[], text), audit.untrack(regclass), audit.key_of(regclass),
+  audit.track(regclass, text[], text[], text[], text, jsonb), audit.untrack(regclass), audit.key_of(regclass),
   audit.column_numbers(oid, text[]), audit.relations_of(regclass), audit.let_through_policies(oid), audit.make_capture_triggers(oid),
-  audit.note_tracked(regclass, text[], text[], text[], text[], text), audit.forget_tracked(regclass), audit.switch_capture(boolean)
+  audit.note_tracked(regclass, text[], text[], text[], text[], text, jsonb), audit.forget_tracked(regclass),
+  audit.forget_dropped(), audit.check_as_events(regclass, jsonb), audit.switch_capture(boolean)
 to session_user;
 -- Planning and applying a restore runs with the worker's own rights on the application's tables.
 do $$
@@ -99,6 +103,7 @@ grant execute on function
   audit.exact_sql(oid, text)
 to audit_worker, session_user;
 grant execute on function audit.capture_problems() to audit_app, audit_worker, session_user;
+grant execute on function audit.field_sql(text, text) to audit_worker, session_user;
 grant insert, update on audit.alert_notifications, audit.alert_channels to audit_worker;
 grant update on audit.job_schedules to audit_app, audit_worker;
 grant insert on audit.job_schedules to audit_worker;

@@ -1,69 +1,163 @@
--- One statement that records what another one did, from its transition tables __old and __new, or, before a TRUNCATE, from
--- the table itself. A full join of row numbers pairs old and new rightly even where keys changed, stays flat under cached
--- plans and spills to disk; its filter must not be strict, or the planner turns it into nested loops.
-create or replace function audit.capture_sql(p_relation oid, p_operation text, p_context text) returns text
+-- Where a statement that records finds its rows. A full join of row numbers pairs old and new rightly even where keys
+-- changed, stays flat under cached plans and spills to disk; no filter on it may be strict, or the planner turns it into
+-- nested loops.
+drop function if exists audit.capture_sql(oid, text, text);
+drop function if exists audit.capture_source(oid, text);
+create or replace function audit.capture_source(p_relation oid, p_operation text, p_by_key boolean default false) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_table audit.tracked_tables;
-  v_target constant text := 'insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, '
-    'old_values, new_values, changed_fields, exact_values, user_id, request_id, restore_id) select %L, %L, %s, %s, %L, %s, %s, %s, %s, '
-    '%s from %s';
-  v_pairs constant text := '(select __o.__row as __old_row, __n.__row as __new_row '
-    'from (select row_number() over () as __position, __t as __row from __old __t) __o '
-    'full join (select row_number() over () as __position, __t as __row from __new __t) __n using (__position) '
-    'where (__o.__row *<> __n.__row) is not false) __pair';
-  v_ignored text[];
-  v_side text;
-  v_row constant text := '__t';
-  v_exact text;
-  v_old_exact text;
-  v_new_exact text;
+  v_pairs constant text := '%s cross join lateral (select %s) __i cross join lateral (select %s) __j where not %s <@ %L::text[]';
+  v_same_key constant text := audit.record_key_sql(p_relation, '__n') || ' = ' || audit.record_key_sql(p_relation, '__o');
+  v_left oid[];
 begin
-  select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  if p_operation <> 'UPDATE' then
-    v_exact := audit.exact_sql(p_relation, v_row);
-    v_side := case p_operation when 'INSERT' then 'new' else 'old' end;
-    return format(
-      v_target, v_table.table_schema, v_table.table_name, audit.record_key_sql(p_relation, v_row), 'null', p_operation,
-      case v_side when 'old' then audit.image_sql(p_relation, v_row) else 'null' end,
-      case v_side when 'new' then audit.image_sql(p_relation, v_row) else 'null' end,
-      'null',
-      coalesce('case when ' || v_exact || format(' is not null then jsonb_build_object(%L, ', v_side) || v_exact || ') end', 'null'),
-      p_context,
-      case p_operation when 'TRUNCATE' then format('only %s %s', p_relation::regclass, v_row) else format('__%s %s', v_side, v_row) end
-    );
-  end if;
-
-  -- A change of nothing but excluded or ignored columns is none; without such columns *<> has seen to that.
-  select coalesce(array_agg(c.name) filter (where c.is_ignored), '{}') into v_ignored
-  from audit.captured_columns(p_relation) c
-  having bool_or(c.is_ignored or c.is_excluded);
-  v_old_exact := audit.exact_sql(p_relation, '__pair.__old_row');
-  v_new_exact := audit.exact_sql(p_relation, '__pair.__new_row');
-  return format(
-    v_target, v_table.table_schema, v_table.table_name,
-    audit.record_key_sql(p_relation, '__pair.__old_row'),
-    format('nullif(%s, %s)', audit.record_key_sql(p_relation, '__pair.__new_row'), audit.record_key_sql(p_relation, '__pair.__old_row')),
-    p_operation,
-    audit.image_sql(p_relation, '__pair.__old_row'),
-    format('(%s) - %s', audit.image_sql(p_relation, '__pair.__new_row'), audit.compared_columns_sql(p_relation, 'record_image_eq')),
-    audit.compared_columns_sql(p_relation, 'record_image_ne'),
-    coalesce(
-      'case when ' || v_old_exact || ' is not null or ' || v_new_exact || ' is not null then jsonb_strip_nulls(jsonb_build_object(''old'', '
-        || v_old_exact || ', ''new'', ' || v_new_exact || ')) end',
-      'null'
-    ),
-    p_context,
-    v_pairs || coalesce(
-      ' where not ' || audit.compared_columns_sql(p_relation, 'record_image_ne') || ' <@ ' || quote_literal(v_ignored::text) || '::text[]', ''
-    )
-  );
+  case p_operation
+    when 'INSERT' then
+      return format('__new __n cross join lateral (select %s) __j', audit.image_columns_sql(p_relation, '__n'))
+        || case when p_by_key then format(' where not exists (select from __old __o where %s)', v_same_key) else '' end;
+    when 'DELETE' then
+      return format('__old __o cross join lateral (select %s) __i', audit.image_columns_sql(p_relation, '__o'))
+        || case when p_by_key then format(' where not exists (select from __new __n where %s)', v_same_key) else '' end;
+    when 'UPDATE' then
+      -- A change of nothing but excluded or ignored columns is none.
+      return format(
+        v_pairs,
+        case when p_by_key then '__old __o join __new __n on ' || v_same_key
+        else '(select row_number() over () as __position, * from __old) __o '
+          'full join (select row_number() over () as __position, * from __new) __n using (__position)' end,
+        audit.image_columns_sql(p_relation, '__o'), audit.image_columns_sql(p_relation, '__n', '__o'),
+        audit.compared_columns_sql(p_relation, '__o', '__n', true), audit.ignored_names(p_relation)
+      );
+    else
+      if (select relkind = 'r' from pg_class where oid = p_relation) then
+        return format('only %s __o cross join lateral (select %s) __i', p_relation::regclass, audit.image_columns_sql(p_relation, '__o'));
+      end if;
+      v_left := audit.truncated_by(p_relation);
+      return format(
+        '%s __o cross join lateral (select %s) __i where %s', p_relation::regclass, audit.image_columns_sql(p_relation, '__o'),
+        case when v_left is null then 'false' else format('__o.tableoid = any (%L::oid[])', v_left) end
+      );
+  end case;
 end
 $$;
-comment on function audit.capture_sql(oid, text, text) is
+comment on function audit.capture_source(oid, text, boolean) is
+  'SQL for the FROM of a statement that records: rows __o and __n, and their images __i and __j; by key, those rows alone that have, or for INSERT and DELETE lack, a partner.';
+
+create or replace function audit.ignored_names(p_relation oid) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (select coalesce(array_agg(c.name) filter (where c.is_ignored), '{}') from audit.captured_columns(p_relation) c);
+comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
+
+-- A partition that was made after its root was tracked has no trigger yet; the nearest relation above it that has one
+-- records its rows.
+create or replace function audit.truncated_by(p_relation oid) returns oid[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select array_agg(t.relid::oid)
+  from pg_partition_tree(p_relation) t
+  where t.isleaf and not exists (
+    select from pg_partition_ancestors(t.relid) a
+    join pg_trigger g on g.tgrelid = a.relid and g.tgname = 'audit_truncate' and g.tgenabled in ('O', 'A')
+    where a.relid <> p_relation and a.relid not in (select relid from pg_partition_ancestors(p_relation))
+  )
+);
+comment on function audit.truncated_by(oid) is
+  'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
+
+-- {"old": texts, "new": texts} of what images cannot hold; the sides that the operation has, and null for none.
+create or replace function audit.exact_values_sql(
+  p_relation oid, p_operation text, p_old text default '__o', p_new text default '__n'
+) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select coalesce(
+    case p_operation
+      when 'INSERT' then format('case when %1$s is not null then jsonb_build_object(''new'', %1$s) end', v.new)
+      when 'UPDATE' then format(
+        'case when %1$s is not null or %2$s is not null then jsonb_strip_nulls(jsonb_build_object(''old'', %1$s, ''new'', %2$s)) end',
+        v.old, v.new
+      )
+      else format('case when %1$s is not null then jsonb_build_object(''old'', %1$s) end', v.old)
+    end,
+    'null'
+  )
+  from (select audit.exact_sql(p_relation, p_old) as old, audit.exact_sql(p_relation, p_new) as new) v
+  where v.old is not null
+);
+comment on function audit.exact_values_sql(oid, text, text, text) is 'SQL for exact_values of an entry; null where the table has no such column.';
+
+create or replace function audit.capture_sql(p_relation oid, p_operation text, p_context text, p_by_key boolean default false)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select format(
+    'insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values, '
+    'changed_fields, exact_values, user_id, request_id, restore_id) select %L, %L, %s, %s, %L, %s, %s, %s, %s, %s from %s',
+    t.table_schema, t.table_name,
+    case p_operation when 'INSERT' then k.new else k.old end,
+    case p_operation when 'UPDATE' then format('nullif(%s, %s)', k.new, k.old) else 'null' end,
+    p_operation,
+    case p_operation when 'INSERT' then 'null' else 'to_jsonb(__i)' end,
+    case p_operation
+      when 'INSERT' then 'to_jsonb(__j)'
+      when 'UPDATE' then 'to_jsonb(__j) - ' || audit.compared_columns_sql(p_relation, '__o', '__n', false)
+      else 'null'
+    end,
+    case p_operation when 'UPDATE' then audit.compared_columns_sql(p_relation, '__o', '__n', true) else 'null' end,
+    coalesce(audit.exact_values_sql(p_relation, p_operation), 'null'),
+    p_context,
+    audit.capture_source(p_relation, p_operation, p_by_key)
+  )
+  from audit.tracked_tables t
+  cross join lateral (select audit.record_key_sql(p_relation, '__o') as old, audit.record_key_sql(p_relation, '__n') as new) k
+  where t.relation = p_relation
+);
+comment on function audit.capture_sql(oid, text, text, boolean) is
   'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
+
+-- What to do for an UPDATE of one row, __before to __after: statements of plpgsql keep their expressions ready for the length of a
+-- transaction, which costs half of what one SQL statement does that is made ready each time.
+create or replace function audit.capture_row_code(p_relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select string_agg(
+    format(
+      E'    if %s then\n      __fields := __fields || %L::text;\n      __values := __values || %s;\n    end if;\n',
+      audit.differs_sql(p_relation, c.name, '__before', '__after'), c.name,
+      case when c.is_redacted then
+        format('case when __after.%1$I is null then %2$L::jsonb else %3$L::jsonb end', c.name,
+          jsonb_build_object(c.name, null), jsonb_build_object(c.name, '[redacted]'))
+      else format('jsonb_build_object(%1$L, __after.%1$I)', c.name) end
+    ), '' order by a.attnum
+  ) || format(
+    $code$
+    if __fields <@ %L::text[] then
+      return null;
+    end if;
+    __key := %s;
+    __new_key := nullif(%s, __key);
+    __image := %s;
+    __exact := %s;
+    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
+      changed_fields, exact_values, user_id, request_id, restore_id)
+    values (%L, %L, __key, __new_key, 'UPDATE', __image, __values, __fields, __exact, __user, __request, __restore);
+$code$,
+    audit.ignored_names(p_relation),
+    audit.record_key_sql(p_relation, '__before'), audit.record_key_sql(p_relation, '__after'), audit.image_sql(p_relation, '__before'),
+    coalesce(audit.exact_values_sql(p_relation, 'UPDATE', '__before', '__after'), 'null'), min(t.table_schema), min(t.table_name)
+  )
+  from audit.captured_columns(p_relation) c
+  join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
+  join audit.tracked_tables t on t.relation = p_relation
+  where not c.is_excluded
+);
+comment on function audit.capture_row_code(oid) is 'The statements of plpgsql that record an UPDATE of one row.';
 
 create or replace function audit.restore_of_session() returns uuid
 language sql stable
@@ -73,96 +167,3 @@ return case
   then current_setting('audit.restore_id', true)::uuid
 end;
 comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
-
--- One function a table, because a general one would have to look up keys and columns at every statement. It holds its
--- statements ready for the columns of this moment; when a column was added, dropped or renamed since, it makes them anew
--- each time, until audit.track() is called again.
-create or replace function audit.write_capture_function(p_relation oid) returns regprocedure
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_table audit.tracked_tables;
-  v_name constant name := 'capture_' || p_relation;
-  v_context constant text := '__user, __request, __restore';
-  v_columns text[];
-  v_body text;
-begin
-  select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  select array_agg(a.attname::text order by a.attnum) into v_columns
-  from pg_attribute a
-  where a.attrelid = p_relation and a.attnum > 0 and not a.attisdropped;
-
-  v_body := format(
-    $body$
-declare
-  __user constant text := nullif(current_setting('app.user_id', true), '');
-  __request constant text := nullif(current_setting('app.request_id', true), '');
-  __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
-  __row jsonb;
-begin
-  -- Whoever may make a trigger of it could else feed it rows of another table.
-  if tg_relid <> %1$s then
-    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
-  end if;
-  if tg_op = 'TRUNCATE' then
-    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
-    return null;
-  end if;
-  if tg_op = 'DELETE' then
-    __row := (select to_jsonb(__t) from __old __t limit 1);
-  else
-    __row := (select to_jsonb(__t) from __new __t limit 1);
-  end if;
-  if __row is null then
-    return null;
-  end if;
-  if not (__row ?& %2$L::text[] and __row - %2$L::text[] = '{}') then
-    execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;
-  elsif tg_op = 'UPDATE' then
-    %3$s;
-  elsif tg_op = 'DELETE' then
-    %4$s;
-  else
-    %5$s;
-  end if;
-  return null;
-end
-$body$,
-    p_relation, v_columns,
-    audit.capture_sql(p_relation, 'UPDATE', v_context),
-    audit.capture_sql(p_relation, 'DELETE', v_context),
-    audit.capture_sql(p_relation, 'INSERT', v_context)
-  );
-  if not v_table.is_on then
-    v_body := ' begin return null; end ';
-  elsif v_table.on_error = 'warn' then
-    v_body := format(
-      $body$
-begin
-  %s
-exception
-  when others then
-    raise warning 'The row history of %% misses a change (%%)', %L, sqlstate;
-    insert into audit.capture_gaps (relation, table_schema, table_name, reason, began_at, ended_at, detail, noted_by)
-    values (%s, %L, %L, 'error', date_trunc('minute', clock_timestamp()), clock_timestamp(), sqlstate, session_user)
-    on conflict do nothing;
-    return null;
-end
-$body$,
-      v_body || ';', format('%I.%I', v_table.table_schema, v_table.table_name),
-      p_relation, v_table.table_schema, v_table.table_name
-    );
-  end if;
-  execute format(
-    E'create or replace function audit.%I() returns trigger\nlanguage plpgsql security definer\n'
-    'set search_path = pg_catalog, pg_temp\n%sas %L',
-    v_name, audit.image_settings(p_relation), v_body
-  );
-  execute format('comment on function audit.%I() is %L', v_name,
-    format('Trigger: records the changes of %I.%I.', v_table.table_schema, v_table.table_name));
-  return format('audit.%I()', v_name)::regprocedure;
-end
-$$;
-comment on function audit.write_capture_function(oid) is
-  'Makes the trigger function that records the changes of a tracked table as its columns are now.';

@@ -59,37 +59,58 @@ $settings$ else '' end
 );
 comment on function audit.image_settings(oid) is 'The settings that the capture function of a table pins, if its types need any.';
 
--- The columns of a tracked relation as they are called now: each was noted by its number, which a rename leaves.
+-- The columns of a tracked relation as they are called now. Each was noted by its number, which a rename leaves; one that
+-- was dropped and added again has only its name in common, and stays excluded, redacted or ignored by that.
 create or replace function audit.captured_columns(p_relation oid)
 returns table (name text, fidelity text, key_position int, is_excluded boolean, is_redacted boolean, is_ignored boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
+  with noted as (
+    select a.*, t.key_columns, t.excluded_columns, t.redacted_columns, t.ignored_columns,
+      (t.columns #>> array[a.attname, 'number'])::smallint as number
+    from audit.tracked_tables t
+    join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+    where t.relation = p_relation
+  )
   select
-    a.attname::text,
-    audit.image_fidelity(a.atttypid),
-    array_position(t.key_columns, a.attnum),
-    a.attnum = any (t.excluded_columns) or a.attgenerated = 'v',
-    a.attnum = any (t.redacted_columns),
-    a.attnum = any (t.ignored_columns)
-  from audit.tracked_tables t
-  join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
-  where t.relation = p_relation
-  order by a.attnum
+    n.attname::text,
+    audit.image_fidelity(n.atttypid),
+    -- A key column goes by its name only when the one of its number is gone.
+    case
+      when exists (select from noted o where o.attnum = n.number) then array_position(n.key_columns, n.attnum)
+      else array_position(n.key_columns, coalesce(n.number, n.attnum))
+    end,
+    n.attgenerated = 'v' or n.attnum = any (n.excluded_columns) or coalesce(n.number = any (n.excluded_columns), false),
+    n.attnum = any (n.redacted_columns) or coalesce(n.number = any (n.redacted_columns), false),
+    n.attnum = any (n.ignored_columns) or coalesce(n.number = any (n.ignored_columns), false)
+  from noted n
+  order by n.attnum
 $$;
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 
--- The expressions below are about a row called by p_row, as in (r).column; none depends on a column's type, so that a
--- change of type between two statements cannot break the application's write.
+-- Our own rows have names in two underscores, which are aliases in SQL and record variables in plpgsql; whatever else stands
+-- for a row is an expression.
+create or replace function audit.field_sql(p_row text, p_column text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return format(case when p_row ~ '^__[a-z]+$' then '%s.%I' else '(%s).%I' end, p_row, p_column);
+comment on function audit.field_sql(text, text) is 'SQL for a column of a row.';
+
+-- Types whose text depends on no setting are cast directly, which costs a fifth of the way through JSON.
 create or replace function audit.record_key_sql(p_relation oid, p_row text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 return (
-  select case count(*)
-    when 1 then format('(to_jsonb((%s).%I) #>> ''{}'')', p_row, min(c.name))
-    else format('jsonb_build_array(%s)::text', string_agg(format('(%s).%I', p_row, c.name), ', ' order by c.key_position))
+  select case
+    when count(*) > 1 then
+      format('jsonb_build_array(%s)::text', string_agg(audit.field_sql(p_row, c.name), ', ' order by c.key_position))
+    when bool_and(a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'text'::regtype)) then
+      audit.field_sql(p_row, min(c.name)) || '::text'
+    else format('(to_jsonb(%s) #>> ''{}'')', audit.field_sql(p_row, min(c.name)))
   end
   from audit.captured_columns(p_relation) c
+  join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
   where c.key_position is not null
 );
 comment on function audit.record_key_sql(oid, text) is
@@ -103,7 +124,10 @@ return (
     || coalesce(' - ' || quote_literal((array_agg(c.name) filter (where c.is_excluded))::text) || '::text[]', '')
     || coalesce(
       string_agg(
-        format(' || case when (%s).%I is null then ''{}'' else %L::jsonb end', p_row, c.name, jsonb_build_object(c.name, '[redacted]')),
+        format(
+          ' || case when %s is null then ''{}'' else %L::jsonb end',
+          audit.field_sql(p_row, c.name), jsonb_build_object(c.name, '[redacted]')
+        ),
         ''
       ) filter (where c.is_redacted and not c.is_excluded),
       ''
@@ -112,6 +136,74 @@ return (
 );
 comment on function audit.image_sql(oid, text) is 'SQL for a row''s image: its columns as JSON, without the excluded, with the redacted hidden.';
 
+-- What is compared is what is stored: 1.0 and 1.00 differ, and so do spellings that a collation takes for equal. Where
+-- equal means bit for bit anyway, the type's own comparison costs a tenth.
+create or replace function audit.differs_sql(p_relation oid, p_column text, p_old text, p_new text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select format(
+    case
+      when a.atttypid in (
+        'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'uuid'::regtype, 'bytea'::regtype,
+        'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype
+      ) then '%s is distinct from %s'
+      when a.atttypid in ('text'::regtype, 'varchar'::regtype) then '%s collate "C" is distinct from %s collate "C"'
+      else 'record_image_ne(row(%s), row(%s))'
+    end,
+    audit.field_sql(p_old, p_column), audit.field_sql(p_new, p_column)
+  )
+  from pg_attribute a
+  where a.attrelid = p_relation and a.attname = p_column and a.attnum > 0 and not a.attisdropped
+);
+comment on function audit.differs_sql(oid, text, text, text) is 'SQL for whether a column differs between two rows.';
+
+-- The same image from a subselect, to_jsonb() of whose rows it is: leaving columns out of it is free, and names in the
+-- order in which jsonb keeps them need no sorting. With another row, what is equal there is null.
+create or replace function audit.image_columns_sql(p_relation oid, p_row text, p_other text default null) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select string_agg(
+    case
+      when p_other is null then f.shown
+      else format('case when %s then %s end', audit.differs_sql(p_relation, c.name, p_row, p_other), f.shown)
+    end || format(' as %I', c.name),
+    ', ' order by octet_length(c.name), c.name collate "C"
+  )
+  from audit.captured_columns(p_relation) c
+  cross join lateral (
+    select case
+      when c.is_redacted then format('case when %s is null then null else ''[redacted]'' end', audit.field_sql(p_row, c.name))
+      else audit.field_sql(p_row, c.name)
+    end as shown
+  ) f
+  where not c.is_excluded
+);
+comment on function audit.image_columns_sql(oid, text, text) is
+  'A select list of which to_jsonb() makes a row''s image; with another row, only what differs from it has values.';
+
+drop function if exists audit.compared_columns_sql(oid, text);
+create or replace function audit.compared_columns_sql(p_relation oid, p_old text, p_new text, p_differ boolean) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select format(
+    'array_remove(array[%s], null)',
+    string_agg(
+      format(
+        case when p_differ then 'case when %s then %L::text end' else 'case when %s then null else %L::text end' end,
+        audit.differs_sql(p_relation, c.name, p_old, p_new), c.name
+      ),
+      ', '
+    )
+  )
+  from audit.captured_columns(p_relation) c
+  where not c.is_excluded
+);
+comment on function audit.compared_columns_sql(oid, text, text, boolean) is
+  'SQL for the names of the columns that differ between two rows, or that do not.';
+
 create or replace function audit.exact_sql(p_relation oid, p_row text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -119,20 +211,24 @@ return (
   with kept as (
     select
       c.name,
-      format('(%s).%I::text', p_row, c.name) as as_text,
+      f.field || '::text' as as_text,
       case c.fidelity
-        when 'text' then format('(%s).%I is not null', p_row, c.name)
-        when 'jsonb' then format('to_jsonb((%s).%I) = ''null''', p_row, c.name)
-        when 'float' then format('(%s).%I::text = ''-0''', p_row, c.name)
-        else format('(%s).%I::text like ''[%%''', p_row, c.name)
+        when 'text' then f.field || ' is not null'
+        when 'jsonb' then format(case when a.atttypid = 'jsonb'::regtype then '%s = ''null''' else 'to_jsonb(%s) = ''null''' end, f.field)
+        when 'float' then format('%s::text = ''-0''', f.field)
+        else format('%s::text like ''[%%''', f.field)
       end as is_lost
     from audit.captured_columns(p_relation) c
+    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
+    cross join lateral (select audit.field_sql(p_row, c.name) as field) f
     where c.fidelity <> 'exact' and not c.is_excluded and not c.is_redacted
   )
+  -- An array of names and one of texts, because a function takes no more than a hundred arguments.
   select format(
-    'case when %s then jsonb_strip_nulls(jsonb_build_object(%s)) end',
+    'case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end',
     string_agg(k.is_lost, ' or '),
-    string_agg(format('%L, case when %s then %s end', k.name, k.is_lost, k.as_text), ', ')
+    string_agg(format('%L', k.name), ', '),
+    string_agg(format('case when %s then %s end', k.is_lost, k.as_text), ', ')
   )
   from kept k
   having count(*) > 0
@@ -140,20 +236,39 @@ return (
 comment on function audit.exact_sql(oid, text) is
   'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
 
--- The names (as an array) of the columns that differ between two rows, or that do not. Compared is what is stored: 1.0 and
--- 1.00 differ, and so do spellings that a collation takes for equal.
-create or replace function audit.compared_columns_sql(p_relation oid, p_comparison text) returns text
+create or replace function audit.columns_of(p_relation oid) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 return (
-  select format(
-    'array_remove(array[%s], null)',
-    string_agg(
-      format('case when %s(row((__pair.__old_row).%I), row((__pair.__new_row).%I)) then %L::text end', p_comparison, c.name, c.name, c.name),
-      ', '
-    )
-  )
-  from audit.captured_columns(p_relation) c
-  where not c.is_excluded
+  select jsonb_object_agg(a.attname, jsonb_build_object('number', a.attnum, 'type', a.atttypid::bigint))
+  from pg_attribute a
+  where a.attrelid = p_relation and a.attnum > 0 and not a.attisdropped
 );
-comment on function audit.compared_columns_sql(oid, text) is 'SQL for the names of the columns of a pair that record_image_ne() finds different, or record_image_eq() equal.';
+comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
+
+-- Not immutable at all, and that is the point: an expression of plpgsql that calls it with a regclass constant is planned,
+-- and this answered, once a session and again after each change of that table, because the plan depends on it. So the
+-- trigger functions ask for nothing whether they still fit. It asks the row type: a query of the catalog would
+-- answer as of the snapshot of a transaction that may be older than the change.
+create or replace function audit.has_columns(p_table regclass, p_columns jsonb) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_has boolean;
+begin
+  execute format(
+    'select to_jsonb(__s) ?& $1 and to_jsonb(__s) - $1 = ''{}'' and array[%s] = $2 from (select (null::%s).*) __s',
+    (select string_agg(format('pg_typeof(__s.%I)::oid::bigint', c.key), ', ' order by c.key) from jsonb_each(p_columns) c),
+    p_table
+  )
+  into v_has
+  using array(select jsonb_object_keys(p_columns)), array(select (c.value ->> 'type')::bigint from jsonb_each(p_columns) c order by c.key);
+  return v_has;
+exception
+  when others then
+    return false;
+end
+$$;
+comment on function audit.has_columns(regclass, jsonb) is
+  'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';

@@ -1,6 +1,7 @@
 -- The half of track() that needs the rights of audit_owner: notes the relations and makes their trigger functions.
+-- A table's history keeps the name that it had when its tracking began, so that a rename does not split it.
 create or replace function audit.note_tracked(
-  p_table regclass, p_key text[], p_exclude text[], p_redact text[], p_ignore text[], p_on_error text
+  p_table regclass, p_key text[], p_exclude text[], p_redact text[], p_ignore text[], p_on_error text, p_as_events jsonb
 ) returns setof oid
 language plpgsql
 security definer
@@ -8,35 +9,51 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_relation oid;
+  v_schema name;
+  v_name name;
+  v_other regclass;
   v_function regprocedure;
 begin
   if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
     raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
   end if;
+  select coalesce(t.table_schema, u.table_schema, n.nspname), coalesce(t.table_name, u.table_name, c.relname) into v_schema, v_name
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  left join audit.tracked_tables t on t.relation = c.oid
+  left join audit.untracked_tables u on u.relation = c.oid
+  where c.oid = p_table;
+  select t.relation::regclass into v_other
+  from audit.tracked_tables t
+  join pg_class c on c.oid = t.relation
+  where t.table_schema = v_schema and t.table_name = v_name and t.relation = t.root and t.root <> p_table;
+  if found then
+    raise exception 'The history of %.% is that of %, which had this name when its tracking began', v_schema, v_name, v_other
+      using errcode = 'duplicate_table', hint = format('End that with untrack, or give %s another name.', p_table);
+  end if;
   for v_relation in select audit.relations_of(p_table) loop
     insert into audit.tracked_tables as t (
-      relation, root, table_schema, table_name, key_columns, excluded_columns, redacted_columns, ignored_columns, on_error, tracked_by
+      relation, root, table_schema, table_name, key_columns, excluded_columns, redacted_columns, ignored_columns, columns,
+      as_events, on_error, tracked_by
     )
-    select
-      v_relation, c.oid, n.nspname, c.relname,
+    values (
+      v_relation, p_table, v_schema, v_name,
       audit.column_numbers(v_relation, p_key), audit.column_numbers(v_relation, p_exclude),
-      audit.column_numbers(v_relation, p_redact), audit.column_numbers(v_relation, p_ignore),
-      p_on_error, session_user
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = p_table
+      audit.column_numbers(v_relation, p_redact), audit.column_numbers(v_relation, p_ignore), audit.columns_of(v_relation),
+      p_as_events, p_on_error, session_user
+    )
     on conflict (relation) do update set
       root = excluded.root, table_schema = excluded.table_schema, table_name = excluded.table_name,
       key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns,
-      redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns,
-      on_error = excluded.on_error, is_on = true;
+      redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns, columns = excluded.columns,
+      as_events = excluded.as_events, on_error = excluded.on_error, is_on = true;
     v_function := audit.own_capture_function(v_relation);
     execute format('grant execute on function %s to %s', v_function, (select relowner::regrole from pg_class where oid = p_table));
     return next v_relation;
   end loop;
 end
 $$;
-comment on function audit.note_tracked(regclass, text[], text[], text[], text[], text) is
+comment on function audit.note_tracked(regclass, text[], text[], text[], text[], text, jsonb) is
   'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 
 -- Belongs to audit_recorder, which may append to the history and nothing else: it runs in every session that writes.
@@ -103,13 +120,16 @@ return (
 );
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 
+drop function if exists audit.track(regclass, text[], text[], text[], text);
+drop function if exists audit.note_tracked(regclass, text[], text[], text[], text[], text);
 -- Runs with the caller's rights: triggers, grants and policies on a table are its owner's to make.
 create or replace function audit.track(
   p_table regclass,
   exclude text[] default '{}',
   redact text[] default '{}',
   ignore text[] default '{}',
-  on_error text default 'block'
+  on_error text default 'block',
+  as_events jsonb default null
 ) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -154,9 +174,10 @@ begin
         using errcode = 'invalid_parameter_value', hint = 'Without it no row could be found again.';
     end if;
   end loop;
+  perform audit.check_as_events(p_table, as_events);
   if exists (
     select from pg_attribute
-    where attrelid = p_table and attnum > 0 and attname in ('__t', '__o', '__n', '__row', '__pair', '__position', '__old', '__new', '__old_row', '__new_row', '__user', '__request', '__restore')
+    where attrelid = p_table and attnum > 0 and attname ~ '^__(o|n|i|j|s|e|position|old|new|before|after|user|request|restore|fields|values|key|new_key|image|exact)$'
   ) then
     raise exception '% has a column whose name the capture needs', v_name
       using errcode = 'duplicate_column', hint = 'Rename columns that begin with two underscores.';
@@ -169,7 +190,7 @@ begin
   -- TRUNCATE is recorded by reading the table before; a restore writes to it.
   execute format('grant usage on schema %I to audit_recorder, audit_worker', v_class.relnamespace::regnamespace::name);
   for v_relation in
-    select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error)
+    select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error, as_events)
   loop
     execute format('grant select on %s to audit_recorder', v_relation::regclass);
     execute format('grant select, insert, update, delete on %s to audit_worker', v_relation::regclass);
@@ -188,7 +209,7 @@ begin
   return v_count;
 end
 $$;
-comment on function audit.track(regclass, text[], text[], text[], text) is
+comment on function audit.track(regclass, text[], text[], text[], text, jsonb) is
   'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 
 create or replace function audit.let_through_policies(p_relation oid) returns void
@@ -219,10 +240,7 @@ begin
   execute format(v_form, 'audit_insert', 'after insert', p_relation::regclass, 'referencing new table as __new', v_function);
   execute format(v_form, 'audit_update', 'after update', p_relation::regclass, 'referencing old table as __old new table as __new', v_function);
   execute format(v_form, 'audit_delete', 'after delete', p_relation::regclass, 'referencing old table as __old', v_function);
-  -- TRUNCATE of a partitioned table asks each partition's trigger.
-  if (select relkind from pg_class where oid = p_relation) = 'r' then
-    execute format(v_form, 'audit_truncate', 'before truncate', p_relation::regclass, '', v_function);
-  end if;
+  execute format(v_form, 'audit_truncate', 'before truncate', p_relation::regclass, '', v_function);
 end
 $$;
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
@@ -240,7 +258,9 @@ begin
     raise exception '% belongs to another role', p_table
       using errcode = 'insufficient_privilege', hint = 'Call this as the owner of the table, or as a member of it.';
   end if;
-  for v_relation in select t.relation from audit.tracked_tables t where t.root = p_table loop
+  for v_relation in
+    select t.relation from audit.tracked_tables t join pg_class c on c.oid = t.relation where t.root = p_table
+  loop
     for v_trigger in
       select tgname from pg_trigger where tgrelid = v_relation and tgname in ('audit_insert', 'audit_update', 'audit_delete', 'audit_truncate')
     loop
@@ -268,10 +288,73 @@ begin
   if not exists (select from pg_class c where c.oid = p_table and pg_has_role(session_user, c.relowner, 'member')) then
     raise exception '% belongs to another role', p_table using errcode = 'insufficient_privilege';
   end if;
+  perform audit.keep_name(p_table);
   for v_relation in delete from audit.tracked_tables where root = p_table returning relation loop
-    execute format('alter function audit.capture_%s() owner to audit_owner', v_relation);
-    execute format('drop function audit.capture_%s()', v_relation);
+    perform audit.drop_capture_function(v_relation);
   end loop;
 end
 $$;
-comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit.';
+comment on function audit.forget_tracked(regclass) is
+  'The half of untrack() that writes into the schema audit: notes when the tracking ended, so that the history is still found.';
+
+create or replace function audit.keep_name(p_root oid) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into audit.untracked_tables as u (relation, table_schema, table_name, tracked_at)
+  select t.relation, t.table_schema, t.table_name, t.tracked_at
+  from audit.tracked_tables t
+  where t.relation = p_root
+  on conflict (relation) do update set
+    table_schema = excluded.table_schema, table_name = excluded.table_name,
+    tracked_at = least(u.tracked_at, excluded.tracked_at), untracked_at = excluded.untracked_at
+$$;
+comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
+
+create or replace function audit.drop_capture_function(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter function audit.capture_%s() owner to audit_owner', p_relation);
+  execute format('drop function audit.capture_%s()', p_relation);
+end
+$$;
+comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
+
+create or replace function audit.forget_dropped() returns int
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_relation oid;
+  v_count int := 0;
+begin
+  perform audit.keep_name(t.relation)
+  from audit.tracked_tables t
+  where t.relation = t.root and not exists (select from pg_class c where c.oid = t.relation);
+  for v_relation in
+    delete from audit.tracked_tables t
+    where not exists (select from pg_class c where c.oid = t.relation)
+    returning t.relation
+  loop
+    perform audit.drop_capture_function(v_relation);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function audit.forget_dropped() is
+  'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
+
+-- What was made by an earlier version records as it did; from here on it is made as it is now.
+do $$
+begin
+  update audit.tracked_tables set columns = audit.columns_of(relation)
+  where columns = '{}' and exists (select from pg_class where oid = relation);
+  perform audit.own_capture_function(t.relation)
+  from audit.tracked_tables t
+  where exists (select from pg_class where oid = t.relation);
+end
+$$;

@@ -154,3 +154,17 @@ describe("who may look", () => {
     await sql("select audit.untrack('other.people')");
   });
 });
+
+describe("a table that is no longer what it was", () => {
+  test("keeps its history when it is untracked, dropped, or renamed", async () => {
+    await sql("create table app.over (id int primary key); select audit.track('app.over')");
+    await sql("insert into app.over values (1)");
+    await sql("alter table app.over rename to finished");
+    for (const end of ["select audit.untrack('app.finished')", "drop table app.finished"]) {
+      expect((await api.call("GET", "/history/app.over/1")).body.items).toHaveLength(1);
+      expect((await api.call("GET", "/history/app.finished/1")).body.items).toHaveLength(1);
+      await sql(end);
+    }
+    expect((await api.call("GET", "/history/over/1")).body.items).toHaveLength(1);
+  });
+});

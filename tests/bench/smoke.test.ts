@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { batchIngest } from "../../bench/batch-ingest.ts";
+import { capture } from "../../bench/capture.ts";
 import { hotWorkspace } from "../../bench/hot-workspace.ts";
 import { memory } from "../../bench/memory.ts";
 import { reads } from "../../bench/reads.ts";
@@ -28,6 +29,7 @@ const TINY: Sizes = {
   memoryRequests: [120, 80],
   restoreRows: 500,
   historyRows: [2_000, 4_000],
+  capture: { singles: 20, bulk: 100, memoryRows: 500 },
 };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-bench-"));
@@ -52,6 +54,7 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [start, 4],
     [restore, 4],
     [rowHistory, 2],
+    [capture, 8],
   ])(
     "$name",
     async (measure, lines) => {

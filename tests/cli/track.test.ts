@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
@@ -63,6 +65,25 @@ test("tables are recorded, rested by the kill switch, and let go, each written d
     "SWITCH_CAPTURE_OFF",
     "SWITCH_CAPTURE_ON",
     "UNTRACK_TABLE",
+  ]);
+}, 30_000);
+
+test("a change is a workspace event where a file says so", async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-events-"));
+  const file = path.join(folder, "events.json");
+  try {
+    await db.rows("admin", "create table app.spaces (id text primary key)");
+    fs.writeFileSync(file, "{ not json");
+    expect((await afterimage("track", "app.spaces", "--as-events", file)).stderr).toMatch(/is no JSON/);
+    const names = { resourceType: "workspace", workspaceColumn: "id", resourceColumn: "id" };
+    fs.writeFileSync(file, JSON.stringify({ ...names, insert: "CREATE_WORKSPACE" }));
+    expect(await afterimage("track", "app.spaces", "--as-events", file)).toMatchObject({ code: 0 });
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+  await db.rows("admin", "insert into app.spaces values ('ws-cli')");
+  expect(await db.rows("app", "select action_type from audit_events where workspace_id = 'ws-cli'")).toEqual([
+    { action_type: "CREATE_WORKSPACE" },
   ]);
 }, 30_000);
 

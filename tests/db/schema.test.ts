@@ -101,6 +101,7 @@ test("functions that act with another's rights belong to the roles meant for it"
       names: [
         "delete_due_trails",
         "delete_trails_of_deleted_projects",
+        "insert_captured_events",
         "insert_service_event",
         "roll_up_trails",
       ],
@@ -110,8 +111,10 @@ test("functions that act with another's rights belong to the roles meant for it"
       owner: "audit_owner",
       names: [
         "add_month_partition",
+        "capture_problems",
         "check_event_chronology",
         "create_monthly_audit_partition",
+        "forget_dropped",
         "forget_tracked",
         "note_tracked",
         "sweep_idempotency_keys",
