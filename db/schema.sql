@@ -2356,13 +2356,13 @@ CREATE OR REPLACE FUNCTION audit.image_settings(p_relation oid)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE WHEN bool_or(((t.typtype = ANY (ARRAY['c'::"char", 'r'::"char", 'm'::"char"])) OR (t.typcategory = ANY (ARRAY['A'::"char", 'G'::"char", 'T'::"char"])) OR (t.typname = 'money'::name) OR (audit.image_fidelity(t.oid) <> ALL (ARRAY['exact'::text, 'jsonb'::text])))) THEN 'set datestyle = ''ISO''
+RETURN (SELECT CASE WHEN bool_or(((t.typtype = ANY (ARRAY['c'::"char", 'r'::"char", 'm'::"char"])) OR (t.typcategory = ANY (ARRAY['A'::"char", 'G'::"char", 'T'::"char"])) OR (t.typname = 'money'::name) OR (audit.image_fidelity(t.oid) <> ALL (ARRAY['exact'::text, 'jsonb'::text])) OR ((t.oid = ANY (ARRAY[('timestamp with time zone'::regtype)::oid, ('bytea'::regtype)::oid])) AND (a.attnum = ANY (k.key_columns))))) THEN 'set datestyle = ''ISO''
 set intervalstyle = ''postgres''
 set extra_float_digits = 1
 set timezone = ''UTC''
 set lc_monetary = ''C''
 set bytea_output = ''hex''
-'::text ELSE ''::text END AS "case" FROM ((pg_attribute a JOIN pg_type b ON ((b.oid = a.atttypid))) JOIN pg_type t ON ((t.oid = CASE WHEN (b.typtype = 'd'::"char") THEN b.typbasetype ELSE b.oid END))) WHERE ((a.attrelid = image_settings.p_relation) AND (a.attnum > 0) AND (NOT a.attisdropped)));
+'::text ELSE ''::text END AS "case" FROM (((pg_attribute a JOIN pg_type b ON ((b.oid = a.atttypid))) JOIN pg_type t ON ((t.oid = CASE WHEN (b.typtype = 'd'::"char") THEN b.typbasetype ELSE b.oid END))) LEFT JOIN audit.tracked_tables k ON ((k.relation = image_settings.p_relation))) WHERE ((a.attrelid = image_settings.p_relation) AND (a.attnum > 0) AND (NOT a.attisdropped)));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_sql(p_relation oid, p_row text)
@@ -3128,6 +3128,9 @@ begin
       key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns,
       redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns, columns = excluded.columns,
       as_events = excluded.as_events, on_error = excluded.on_error, is_on = true;
+    -- Tracked again while capture was off: it is on from here.
+    update audit.capture_gaps set ended_at = clock_timestamp()
+    where relation = v_relation and reason = 'off' and ended_at is null;
     v_function := audit.own_capture_function(v_relation);
     execute format('grant execute on function %s to %s', v_function, (select relowner::regrole from pg_class where oid = p_table));
     return next v_relation;

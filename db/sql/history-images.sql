@@ -45,6 +45,8 @@ return (
   select case when bool_or(
     t.typtype in ('c', 'r', 'm') or t.typcategory in ('A', 'G', 'T') or t.typname = 'money'
     or audit.image_fidelity(t.oid) not in ('exact', 'jsonb')
+    -- The same row must have the same record_id whoever writes it.
+    or t.oid in ('timestamptz'::regtype, 'bytea'::regtype) and a.attnum = any (k.key_columns)
   ) then $settings$set datestyle = 'ISO'
 set intervalstyle = 'postgres'
 set extra_float_digits = 1
@@ -55,6 +57,7 @@ $settings$ else '' end
   from pg_attribute a
   join pg_type b on b.oid = a.atttypid
   join pg_type t on t.oid = case when b.typtype = 'd' then b.typbasetype else b.oid end
+  left join audit.tracked_tables k on k.relation = p_relation
   where a.attrelid = p_relation and a.attnum > 0 and not a.attisdropped
 );
 comment on function audit.image_settings(oid) is 'The settings that the capture function of a table pins, if its types need any.';

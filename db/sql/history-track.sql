@@ -47,6 +47,9 @@ begin
       key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns,
       redacted_columns = excluded.redacted_columns, ignored_columns = excluded.ignored_columns, columns = excluded.columns,
       as_events = excluded.as_events, on_error = excluded.on_error, is_on = true;
+    -- Tracked again while capture was off: it is on from here.
+    update audit.capture_gaps set ended_at = clock_timestamp()
+    where relation = v_relation and reason = 'off' and ended_at is null;
     v_function := audit.own_capture_function(v_relation);
     execute format('grant execute on function %s to %s', v_function, (select relowner::regrole from pg_class where oid = p_table));
     return next v_relation;

@@ -303,3 +303,35 @@ describe("on_error => 'warn'", () => {
     );
   });
 });
+
+test.each(["timestamptz", "bytea"])(
+  "a %s key gives the same record_id whatever the session's settings",
+  async (type) => {
+    const table = `app.keyed_${type}`;
+    await sql(`create table ${table} (id ${type} primary key, v int)`);
+    await sql(`select audit.track('${table}')`);
+    const value = type === "bytea" ? "'\\x00ff'::bytea" : "'2026-11-21T12:00:00Z'::timestamptz";
+    await sql(`insert into ${table} values (${value}, 1)`);
+    const client = await db.pool("admin").connect();
+    try {
+      await client.query("set timezone = 'Pacific/Auckland'; set bytea_output = 'escape'");
+      await client.query(`update ${table} set v = 2`);
+    } finally {
+      client.release(true);
+    }
+    const ids = await sql(`select distinct record_id from audit_logs where table_name = 'keyed_${type}'`);
+    expect(ids).toHaveLength(1);
+  },
+);
+
+test("tracking a table again while capture is off ends the gap", async () => {
+  await sql("create table app.switched (id int primary key)");
+  await sql("select audit.track('app.switched')");
+  await sql("select audit.switch_capture(false)");
+  await sql("select audit.track('app.switched')");
+  const open = await sql(
+    "select ended_at is null as open from audit.capture_gaps where table_name = 'switched'",
+  );
+  expect(open).toEqual([{ open: false }]);
+  await sql("select audit.switch_capture(true)");
+});
