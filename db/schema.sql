@@ -564,6 +564,7 @@ $function$;
 CREATE OR REPLACE FUNCTION audit.apply_restore_chunk(p_run uuid, p_chunk integer, p_epoch integer)
  RETURNS jsonb
  LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_run audit.restore_runs;
@@ -610,8 +611,9 @@ begin
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-          'position', i.position, 'table', i.relation::pg_catalog.regclass::text, 'recordId', i.record_id) order by i.position)
+          'position', i.position, 'table', pg_catalog.concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id) order by i.position)
         from pg_temp.restore_chunk i
+        left join audit.tracked_tables t on t.relation = i.relation
         where i.position = any (v_conflicts[1:20])
       )
     );
@@ -638,7 +640,7 @@ begin
     end loop;
   end loop;
   set constraints all immediate;
-  perform pg_catalog.set_config('search_path', 'audit, public', true);
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   select
     count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped,
@@ -652,6 +654,11 @@ begin
   end if;
   perform audit.move_sequences();
   insert into audit.restore_chunks (run_id, chunk, applied_count, skipped_count) values (p_run, p_chunk, v_counts.applied, v_counts.skipped);
+  -- Somebody may have abandoned or resumed the run meanwhile; who does so from here on waits for the commit.
+  select * into strict v_run from audit.restore_runs where id = p_run for share;
+  if v_run.epoch <> p_epoch or v_run.status <> 'running' then
+    raise exception 'The run is no longer this workflow''s' using errcode = 'AF002';
+  end if;
   return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
 end
 $function$;
@@ -3076,7 +3083,7 @@ begin
     select max((i.target ->> v_sequence.column_name)::bigint) into v_highest
     from pg_temp.restore_chunk i
     where i.relation = v_sequence.relation and i.action <> 'delete';
-    execute format('select setval(%L, $1) from %s where last_value < $1', v_sequence.sequence, v_sequence.sequence) using v_highest;
+    execute format('select setval(%L, $1) from %s where last_value < $1 or last_value = $1 and not is_called', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
 end
 $function$;
@@ -3216,7 +3223,7 @@ CREATE OR REPLACE FUNCTION audit.overlapping_restore(p_run uuid)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT o.id FROM audit.restore_runs o WHERE ((o.status = ANY (ARRAY['awaiting_approval'::text, 'running'::text])) AND (o.id <> overlapping_restore.p_run) AND (EXISTS (SELECT FROM ((SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = overlapping_restore.p_run) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = overlapping_restore.p_run) AND (i.live_record_id <> i.record_id))) a JOIN (SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = o.id) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = o.id) AND (i.live_record_id <> i.record_id))) b ON (((b.relation = a.relation) AND (b.record_id = a.record_id))))))) ORDER BY o.id LIMIT 1);
+RETURN (SELECT o.id FROM audit.restore_runs o WHERE ((o.id <> overlapping_restore.p_run) AND ((o.status = 'running'::text) OR ((o.status = 'awaiting_approval'::text) AND (o.approval_expires_at > clock_timestamp()))) AND (EXISTS (SELECT FROM ((SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = overlapping_restore.p_run) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = overlapping_restore.p_run) AND (i.live_record_id <> i.record_id))) a JOIN (SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = o.id) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = o.id) AND (i.live_record_id <> i.record_id))) b ON (((b.relation = a.relation) AND (b.record_id = a.record_id))))))) ORDER BY o.id LIMIT 1);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.own_capture_function(p_relation oid)
@@ -3554,6 +3561,8 @@ begin
   select i.run_id, i.position, i.live, i.live_exact, i.live_digest
   from audit.restore_items i
   where i.run_id = p_run and i.action <> 'insert'
+    -- What was applied before a restore was resumed has its row already, or was found to have none.
+    and not exists (select from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position)
   on conflict do nothing;
   select count(*) into v_count from audit.restore_snapshot_rows where run_id = p_run;
   return v_count;
@@ -3681,7 +3690,7 @@ CREATE OR REPLACE FUNCTION audit.touched_columns(p_run uuid, p_relation oid)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT COALESCE(array_agg(c.value), '{}'::text[]) AS "coalesce" FROM ((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) t(value)) CROSS JOIN LATERAL jsonb_array_elements_text((t.value -> 'touch'::text)) c(value)) WHERE ((r.id = touched_columns.p_run) AND (((t.value ->> 'relation'::text))::oid = touched_columns.p_relation)));
+RETURN (SELECT COALESCE(array_agg(c.value), '{}'::text[]) AS "coalesce" FROM ((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) t(value)) CROSS JOIN LATERAL jsonb_array_elements_text((t.value -> 'touch'::text)) c(value)) WHERE ((r.id = touched_columns.p_run) AND (((t.value ->> 'relation'::text))::oid = touched_columns.p_relation) AND (c.value IN (SELECT k.name FROM audit.restore_columns(touched_columns.p_relation) k(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE k.is_writable))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text, as_events jsonb DEFAULT NULL::jsonb)
@@ -3911,32 +3920,50 @@ CREATE OR REPLACE FUNCTION audit.verified_columns(p_relation oid)
 RETURN (SELECT jsonb_object_agg(c.name, jsonb_build_object('type', a.atttypid, 'ignored', c.is_ignored, 'altered', GREATEST(audit.txid_of(a.xmin), (SELECT max(audit.txid_of(e.xmin)) AS max FROM pg_enum e WHERE (e.enumtypid = a.atttypid))))) AS jsonb_object_agg FROM (audit.captured_columns(verified_columns.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = verified_columns.p_relation) AND (a.attname = c.name)))) WHERE (NOT c.is_excluded));
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.verify_restore_rows(p_run uuid, p_first integer, p_last integer)
+CREATE OR REPLACE FUNCTION audit.verify_restore_rows(p_run uuid, p_chunk integer)
  RETURNS TABLE("position" integer, relation oid, record_id text, cause text, columns text[])
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_run audit.restore_runs;
+  v_done audit.restore_chunks;
   v_relation oid;
   v_table audit.tracked_tables;
+  v_ignored text[];
+  v_has_triggers constant boolean := exists (
+    select from pg_trigger t
+    join pg_proc p on p.oid = t.tgfoid
+    where not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'audit'::regnamespace
+  );
 begin
   perform audit.pin_restore_session();
+  select * into strict v_run from audit.restore_runs where id = p_run;
+  select * into v_done from audit.restore_chunks where run_id = p_run and chunk = p_chunk;
+  if not found then
+    return;
+  end if;
+  -- Read into tables with statistics of their own: the planner takes the rows of a new run for few.
   create temp table restore_read on commit drop as
-  select i.*
+  select i.*, o.digest, coalesce(s.digest, i.live_digest) as digest_before
   from audit.restore_items i
-  where i.run_id = p_run and i.position between p_first and p_last and 'applied' = (
-    select o.outcome from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position
-  );
-  create temp table restore_written on commit drop as
+  left join lateral (
+    select o.outcome, o.digest from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position offset 0
+  ) o on true
+  left join lateral (
+    select s.digest from audit.restore_snapshot_rows s where s.run_id = i.run_id and s.position = i.position offset 0
+  ) s on true
+  where i.run_id = p_run and o.outcome = 'applied'
+    and i.position between v_run.chunk_starts[p_chunk] and coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
+  create temp table restore_recorded on commit drop as
   select distinct l.table_schema, l.table_name, l.record_id
   from audit.audit_logs l
-  where l.restore_id = p_run and l.txid in (
-    select c.txid from audit.restore_chunks c where c.run_id = p_run and c.chunk in (select r.chunk from pg_temp.restore_read r)
-  );
+  where l.txid = v_done.txid and l.restore_id = p_run;
   analyze pg_temp.restore_read;
-  analyze pg_temp.restore_written;
+  analyze pg_temp.restore_recorded;
   for v_relation in select distinct i.relation from pg_temp.restore_read i order by 1 loop
     select * into v_table from audit.tracked_tables t where t.relation = v_relation;
+    v_ignored := array(select c.name from audit.captured_columns(v_relation) c where c.is_ignored);
     return query execute format(
       $sql$
 with read as materialized (
@@ -3945,7 +3972,9 @@ with read as materialized (
     case
       when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
       when __t.tableoid is null then '{}'::text[]
-      else nullif(audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}')
+      else nullif(
+        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
+      )
     end as columns
   from pg_temp.restore_read __i
   left join %4$s __t on %5$s
@@ -3954,15 +3983,21 @@ with read as materialized (
 select
   r.position, %6$s::oid, r.record_id,
   case
-    when l.restore_id = $1 and r.columns <> '{}' then 'trigger'
-    when l.id is not null and l.restore_id is distinct from $1 then 'changed_since'
+    when l.is_after then 'changed_since'
+    when l.is_own and r.columns <> '{}' and $3 then 'trigger'
     else 'wrong'
   end,
   r.columns
 from read r
 left join lateral (
-  select l.id, l.restore_id
+  -- The row is locked from the restore's write to its commit, so who changed it since has later entries.
+  select l.txid = $1 as is_own, l.txid <> $1 and (o.id is not null or l.created_at > $2) as is_after
   from audit.audit_logs l
+  left join lateral (
+    select o.id from audit.audit_logs o
+    where o.table_name = %7$L and o.table_schema = %8$L and o.record_id in (r.record_id, r.live_record_id) and o.txid = $1
+    limit 1
+  ) o on true
   where l.table_name = %7$L and l.table_schema = %8$L and l.record_id in (r.record_id, r.live_record_id)
   order by l.id desc
   limit 1
@@ -3971,17 +4006,22 @@ where r.columns is not null
 $sql$,
       audit.touched_columns(p_run, v_relation), audit.image_sql(v_relation, '__t'), coalesce(audit.exact_sql(v_relation, '__t'), 'null::jsonb'),
       v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__i.record_id'), v_relation, v_table.table_name, v_table.table_schema
-    ) using p_run;
+    ) using v_done.txid, v_done.applied_at, v_has_triggers;
+    -- A write that left the row as it was, or changed nothing but ignored columns, has no entry.
     return query
     select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
     from pg_temp.restore_read i
-    where i.relation = v_relation and not exists (
-      select from pg_temp.restore_written w
-      where w.table_schema = v_table.table_schema and w.table_name = v_table.table_name
-        and w.record_id = coalesce(i.live_record_id, i.record_id)
-    );
+    where i.relation = v_relation and i.digest is distinct from i.digest_before and not coalesce(i.columns <@ v_ignored, false)
+      and not exists (
+        select from pg_temp.restore_recorded r
+        where r.table_schema = v_table.table_schema and r.table_name = v_table.table_name and r.record_id = i.record_id
+      )
+      and not exists (
+        select from pg_temp.restore_recorded r
+        where r.table_schema = v_table.table_schema and r.table_name = v_table.table_name and r.record_id = i.live_record_id
+      );
   end loop;
-  drop table pg_temp.restore_read, pg_temp.restore_written;
+  drop table pg_temp.restore_read, pg_temp.restore_recorded;
 end
 $function$;
 
@@ -4429,7 +4469,7 @@ grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
 grant execute on function audit.verified_columns(oid) to admin;
 grant execute on function audit.verified_columns(oid) to audit_worker;
-grant execute on function audit.verify_restore_rows(uuid,integer,integer) to audit_worker;
+grant execute on function audit.verify_restore_rows(uuid,integer) to audit_worker;
 grant execute on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) to audit_worker;
 grant usage on schema audit to admin;
 grant usage on schema audit to audit_app;
@@ -4674,7 +4714,7 @@ comment on column audit.untracked_tables.tracked_at is 'Since when there is hist
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
-comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
+comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
 comment on function audit.as_events_code(oid,boolean) is 'The lines of a trigger function that write workspace events: statements made ready, or made anew for changed columns.';
 comment on function audit.as_events_sql(oid,text) is 'SQL, but for its SELECT, that writes the workspace events of an operation; null when it has none.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
@@ -4801,7 +4841,7 @@ comment on function audit.untrack(regclass) is 'Ends the recording of a table''s
 comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
-comment on function audit.verify_restore_rows(uuid,integer,integer) is 'Applied items whose rows are not what they were to be, with the cause, and those that the history does not show.';
+comment on function audit.verify_restore_rows(uuid,integer) is 'Applied items of a chunk whose rows are not what they were to be, with the cause, and those that the history does not show.';
 comment on function audit.warning_code(oid) is 'What a trigger function does under on_error = warn when it cannot record: the write goes through, the gap is noted.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';

@@ -15,9 +15,10 @@ export const alertOnFailure = (runtime: Runtime) =>
       // Its own failure would start it again, for ever.
       if (functionId.endsWith(ID)) return { subject: ID };
       const ctx = workerContext(runtime);
-      const requestedRunId = cause?.data?.runId ?? null;
-      const { restoreId, epoch } = cause?.data ?? {};
-      const restore = restoreId !== undefined && epoch !== undefined ? { restoreId, epoch } : null;
+      const { runId, restoreId, epoch, requestId = null } = cause?.data ?? {};
+      const requestedRunId = runId ?? requestId;
+      const isRestore = restoreId !== undefined && epoch !== undefined;
+      const restore = isRestore ? { restoreId, epoch, requestId } : null;
       const failure = {
         functionId,
         engineRunId,

@@ -1,5 +1,6 @@
 import { sideEffectsRequested } from "../lib/events.ts";
 import { beginRepeat } from "../services/restore/begin-repeat.ts";
+import { endRepeat } from "../services/restore/end-repeat.ts";
 import { sideEffectsAgain } from "../services/restore/side-effects.ts";
 import { restoreContext, type Runtime } from "../services/runtime.ts";
 import { sideEffects } from "./_side-effects.ts";
@@ -16,6 +17,10 @@ export const repeatSideEffects = (runtime: Runtime) =>
       const step = safeSteps(engine, runtime, ID);
       const ctx = restoreContext(runtime);
       await step.run("begin", () => beginRepeat(ctx, event.data));
-      return sideEffects(step, (name, after) => sideEffectsAgain(ctx, event.data, name, after));
+      const effects = await sideEffects(step, (name, after) =>
+        sideEffectsAgain(ctx, event.data, name, after),
+      );
+      await step.run("end", () => endRepeat(ctx, ID));
+      return effects;
     },
   );

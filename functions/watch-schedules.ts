@@ -4,6 +4,7 @@ import { alertCapture } from "../services/history/watch-capture.ts";
 import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
 import { alertOpenGuards } from "../services/readiness/watch-guards.ts";
 import { resendWaiting } from "../services/requests/resend-waiting.ts";
+import { expireApprovals } from "../services/restore/expire.ts";
 import { alertSilentRestores, sweepExpiredPlans } from "../services/restore/watch.ts";
 import { sweepIdempotencyKeys } from "../services/requests/sweep-idempotency-keys.ts";
 import { alertingContext, type Runtime } from "../services/runtime.ts";
@@ -23,6 +24,7 @@ export const watchSchedules = (runtime: Runtime) =>
     const { stuck } = await step.run("fail-stuck", () => failStuckRuns(ctx));
     const { open } = await step.run("alert-open-guards", () => alertOpenGuards(ctx));
     const { silent } = await step.run("alert-silent-restores", () => alertSilentRestores(ctx));
+    await step.run("expire-approvals", () => expireApprovals(ctx));
     await step.run("sweep-expired-plans", () => sweepExpiredPlans(ctx));
     const capture = await step.run("alert-capture", () => alertCapture(ctx));
     const { resolved } = await step.run("resolve-past-alerts", () =>

@@ -52,6 +52,7 @@ export const functionFailed = eventType("inngest/function.failed", {
             runId: z.string().optional(),
             restoreId: z.string().optional(),
             epoch: z.number().optional(),
+            requestId: z.string().optional(),
           })
           .loose()
           .nullish(),

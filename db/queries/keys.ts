@@ -1,6 +1,7 @@
 import { and, arrayContained, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { apiKeys } from "../schema/index.ts";
+import { rows } from "./rows.ts";
 
 export type KeyRow = typeof apiKeys.$inferSelect;
 export type NewKey = typeof apiKeys.$inferInsert;
@@ -51,10 +52,27 @@ export async function lockKey(db: Db, id: string, reach: KeyReach): Promise<KeyR
   return row ?? null;
 }
 
-/** A key by its id, whoever may see it. */
-export async function findKey(db: Db, id: string): Promise<KeyRow | null> {
-  const [row] = await db.select().from(apiKeys).where(eq(apiKeys.id, id));
-  return row ?? null;
+/**
+ * Whether somebody may have had a key's secret, or that of a key which it is a rotation of: as who minted it, or by a key
+ * that they had minted for who did, and so on.
+ */
+export async function isKeyFrom(db: Db, id: string, userId: string): Promise<boolean> {
+  const [row] = await rows<{ found: boolean }>(
+    db,
+    sql`
+      with recursive people (user_id) as (
+        select ${userId}::text
+        union
+        select k.user_id from people p join audit.api_keys k on k.created_by_user_id = p.user_id
+      ),
+      chain (created_by_user_id, rotated_from) as (
+        select k.created_by_user_id, k.rotated_from from audit.api_keys k where k.id = ${id}::uuid
+        union
+        select k.created_by_user_id, k.rotated_from from chain c join audit.api_keys k on k.id = c.rotated_from
+      )
+      select exists (select from chain c join people p on p.user_id = c.created_by_user_id) as found`,
+  );
+  return row?.found ?? true;
 }
 
 export async function insertKey(db: Db, key: NewKey): Promise<KeyRow> {

@@ -31,11 +31,11 @@ export interface Difference {
 
 const EXAMPLES_MAX = 20;
 
-/** Reads a chunk's rows again: how many are not what they were to be, by cause, and the first of each. */
+/** Reads a chunk's rows again: how many are not what they were to be, by cause, and the first of each. None of a chunk that is not applied. */
 export async function verifyChunk(
   db: Db,
   runId: string,
-  range: { first: number; last: number },
+  chunk: number,
 ): Promise<{ counts: Partial<Record<Difference["cause"], number>>; examples: Difference[] }> {
   return db.transaction(async (tx) => {
     const found = await rows<Difference & { total: number }>(
@@ -45,7 +45,7 @@ export async function verifyChunk(
           select t.table_schema || '.' || t.table_name as "table", v.record_id as "recordId", v.cause, v.columns,
             count(*) over (partition by v.cause)::int as total,
             row_number() over (partition by v.cause order by v.position) as n
-          from audit.verify_restore_rows(${runId}::uuid, ${range.first}::int, ${range.last}::int) v
+          from audit.verify_restore_rows(${runId}::uuid, ${chunk}::int) v
           join audit.tracked_tables t on t.relation = v.relation
         ) v
         where n <= ${EXAMPLES_MAX}

@@ -235,3 +235,11 @@ export async function effectTotals(
     .where(and(eq(e.runId, runId), eq(e.repeat, repeat), eq(e.isDone, true)));
   return totals ?? { flushed: 0, enqueued: 0 };
 }
+
+/** Has the keys and patterns that a run flushed flushed once more, because it goes on. */
+export async function reopenFlushes(db: Db, runId: string): Promise<void> {
+  await db
+    .update(e)
+    .set({ isDone: false, doneAt: null, detail: sql`${e.detail} - 'cursor'` })
+    .where(and(within({ runId, repeat: 0, kind: "flush" }), eq(e.isDone, true)));
+}

@@ -87,7 +87,7 @@ export async function rollbackOf(db: Db, id: string): Promise<RunRow | null> {
     .where(
       and(
         eq(r.rollbackOf, id),
-        inArray(r.status, ["awaiting_approval", "running", "completed", "needs_attention"]),
+        inArray(r.status, ["awaiting_approval", "running", "completed", "needs_attention", "rolling_back"]),
       ),
     )
     .orderBy(desc(r.id))
@@ -123,6 +123,22 @@ export async function sweepPlans(db: Db, limit: number): Promise<number> {
       select count(*)::int as count from gone`,
   );
   return row?.count ?? 0;
+}
+
+/** Removes a plan that was not started, with its items. */
+export async function discardPlan(db: Db, id: string): Promise<void> {
+  await db.execute(sql`
+    with gone as (delete from audit.restore_runs where id = ${id}::uuid and status = 'planned' returning id)
+    delete from audit.restore_items i using gone where i.run_id = gone.id`);
+}
+
+/** Runs whose time to be approved is over. */
+export async function overdueRuns(db: Db, limit: number): Promise<RunRow[]> {
+  return db
+    .select()
+    .from(r)
+    .where(and(eq(r.status, "awaiting_approval"), sql`${r.approvalExpiresAt} <= clock_timestamp()`))
+    .limit(limit);
 }
 
 /** Copies the rows that a run will change into its snapshot; returns how many it holds. */

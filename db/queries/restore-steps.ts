@@ -5,17 +5,24 @@ import { rows } from "./rows.ts";
 
 export type StepRow = typeof s.$inferSelect;
 
+/** How often a number is looked for that another delivery of the same step has not taken. */
+const TRIES_MAX = 10;
+
 /** Notes that an attempt of a step begins; returns its number. */
 export async function beginStep(db: Db, runId: string, step: string): Promise<number> {
-  const [row] = await rows<{ attempt: number }>(
-    db,
-    sql`
-      insert into audit.restore_steps (run_id, step, attempt)
-      select ${runId}::uuid, ${step}, coalesce(max(attempt), 0) + 1
-      from audit.restore_steps where run_id = ${runId}::uuid and step = ${step}
-      returning attempt`,
-  );
-  return (row as { attempt: number }).attempt;
+  for (let n = 0; n < TRIES_MAX; n++) {
+    const [row] = await rows<{ attempt: number }>(
+      db,
+      sql`
+        insert into audit.restore_steps (run_id, step, attempt)
+        select ${runId}::uuid, ${step}, coalesce(max(attempt), 0) + 1
+        from audit.restore_steps where run_id = ${runId}::uuid and step = ${step}
+        on conflict do nothing
+        returning attempt`,
+    );
+    if (row) return row.attempt;
+  }
+  throw new Error("too many deliveries of one step at once");
 }
 
 export async function endStep(

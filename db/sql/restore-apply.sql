@@ -1,7 +1,8 @@
--- A chunk of a restore in one transaction, which also marks what it did: a retry finds it done. Without a search_path of its
--- own, because the application's triggers run inside it; everything of ours is named in full.
+-- A chunk of a restore in one transaction, which also marks what it did: a retry finds it done. While rows
+-- are written the search_path is the application's, whose triggers run then; everything of ours is named in full.
 create or replace function audit.apply_restore_chunk(p_run uuid, p_chunk int, p_epoch int) returns jsonb
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run audit.restore_runs;
@@ -48,8 +49,9 @@ begin
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-          'position', i.position, 'table', i.relation::pg_catalog.regclass::text, 'recordId', i.record_id) order by i.position)
+          'position', i.position, 'table', pg_catalog.concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id) order by i.position)
         from pg_temp.restore_chunk i
+        left join audit.tracked_tables t on t.relation = i.relation
         where i.position = any (v_conflicts[1:20])
       )
     );
@@ -76,7 +78,7 @@ begin
     end loop;
   end loop;
   set constraints all immediate;
-  perform pg_catalog.set_config('search_path', 'audit, public', true);
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   select
     count(*) filter (where o.outcome = 'applied') as applied, count(*) filter (where o.outcome = 'skipped') as skipped,
@@ -90,11 +92,16 @@ begin
   end if;
   perform audit.move_sequences();
   insert into audit.restore_chunks (run_id, chunk, applied_count, skipped_count) values (p_run, p_chunk, v_counts.applied, v_counts.skipped);
+  -- Somebody may have abandoned or resumed the run meanwhile; who does so from here on waits for the commit.
+  select * into strict v_run from audit.restore_runs where id = p_run for share;
+  if v_run.epoch <> p_epoch or v_run.status <> 'running' then
+    raise exception 'The run is no longer this workflow''s' using errcode = 'AF002';
+  end if;
   return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
 end
 $$;
 comment on function audit.apply_restore_chunk(uuid, int, int) is
-  'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed.';
+  'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
 
 -- Locks the rows of a chunk in the order of their keys and returns the positions of those that are not as they were planned.
 create or replace function audit.lock_restore_rows(p_mode text) returns int[]
@@ -210,6 +217,7 @@ return (
   cross join jsonb_array_elements(r.tables) t
   cross join jsonb_array_elements_text(t -> 'touch') c
   where r.id = p_run and (t ->> 'relation')::oid = p_relation
+    and c in (select k.name from audit.restore_columns(p_relation) k where k.is_writable)
 );
 comment on function audit.touched_columns(uuid, oid) is 'The columns that get the time of the restore, as the configuration said when it was planned.';
 
@@ -294,7 +302,7 @@ begin
     select max((i.target ->> v_sequence.column_name)::bigint) into v_highest
     from pg_temp.restore_chunk i
     where i.relation = v_sequence.relation and i.action <> 'delete';
-    execute format('select setval(%L, $1) from %s where last_value < $1', v_sequence.sequence, v_sequence.sequence) using v_highest;
+    execute format('select setval(%L, $1) from %s where last_value < $1 or last_value = $1 and not is_called', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
 end
 $$;
@@ -311,6 +319,8 @@ begin
   select i.run_id, i.position, i.live, i.live_exact, i.live_digest
   from audit.restore_items i
   where i.run_id = p_run and i.action <> 'insert'
+    -- What was applied before a restore was resumed has its row already, or was found to have none.
+    and not exists (select from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position)
   on conflict do nothing;
   select count(*) into v_count from audit.restore_snapshot_rows where run_id = p_run;
   return v_count;

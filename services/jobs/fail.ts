@@ -16,7 +16,7 @@ export interface WorkflowFailure {
   requestedRunId: string | null;
   error: string;
   /** The restore that it worked on, if it did. */
-  restore: { restoreId: string; epoch: number } | null;
+  restore: { restoreId: string; epoch: number; requestId: string | null } | null;
 }
 
 /** Notes that a workflow has used up its retries, and raises an alert that its next success resolves. */

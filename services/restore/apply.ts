@@ -3,8 +3,10 @@ import { postgresError } from "../postgres-errors.ts";
 import type { RestoreContext } from "./context.ts";
 import { noteStep, type RunRef } from "./note-step.ts";
 
-/** What the application's own constraints and triggers refuse is refused the next time, too (SQLSTATE classes). */
-const REFUSALS = /^(0[9A]|2[1237]|3[89]|42|44|AF|P0)/;
+/** SQLSTATE classes of what may work the next time: connections, locks, resources. All else is refused for good. */
+const TRANSIENT = /^(08|25|40|53|55|57|58|XX)/;
+const UNIQUE_VIOLATION = "23505";
+const TAKEN_AWAY = "AF002";
 
 export type Applied =
   | ChunkOutcome
@@ -16,17 +18,25 @@ export type Applied =
  */
 export async function applyRestoreChunk(ctx: RestoreContext, ref: RunRef, chunk: number) {
   return noteStep(ctx, ref, `apply-${chunk}`, async (): Promise<Applied> => {
-    try {
-      return await applyChunk(ctx.db, { runId: ref.restoreId, chunk, epoch: ref.epoch });
-    } catch (error) {
-      const cause = postgresError(error);
-      if (cause === null || !REFUSALS.test(cause.code)) throw error;
-      return {
-        state: "refused",
-        sqlstate: cause.code,
-        table: cause.table ?? null,
-        constraint: cause.constraint ?? null,
-      };
-    }
+    const apply = () => tryChunk(ctx, ref, chunk);
+    const outcome = await apply();
+    // A row that somebody inserted meanwhile could not be seen before that was committed; now it is found, and named.
+    return outcome.state === "refused" && outcome.sqlstate === UNIQUE_VIOLATION ? apply() : outcome;
   });
+}
+
+async function tryChunk(ctx: RestoreContext, { restoreId, epoch }: RunRef, chunk: number): Promise<Applied> {
+  try {
+    return await applyChunk(ctx.db, { runId: restoreId, chunk, epoch });
+  } catch (error) {
+    const cause = postgresError(error);
+    if (cause === null || TRANSIENT.test(cause.code)) throw error;
+    if (cause.code === TAKEN_AWAY) return { state: "superseded" };
+    return {
+      state: "refused",
+      sqlstate: cause.code,
+      table: cause.table ?? null,
+      constraint: cause.constraint ?? null,
+    };
+  }
 }

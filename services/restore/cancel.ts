@@ -1,3 +1,4 @@
+import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { findRun, lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
 import { resolveAlert } from "../alerts/raise.ts";
@@ -6,6 +7,7 @@ import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { isSilent } from "./silence.ts";
 import { toRestore, type Restore } from "./run.ts";
+import { settleOriginal } from "./settle-original.ts";
 
 /**
  * Ends a restore: at once while it waits for an approval or when nobody works on it any more, else between two chunks. What
@@ -21,16 +23,17 @@ export async function cancelRestore(ctx: Context, id: string): Promise<Restore> 
       throw new ServiceError("conflict", `This restore cannot be cancelled: it is ${run.status}.`);
     }
     const isNow = run.status === "awaiting_approval" || isSilent(run);
+    const counts = await countOutcomes(tx, id);
+    const end = { status: "cancelled", error: "It was cancelled while nobody worked on it." } as const;
     const row = await updateRun(tx, id, [run.status], {
       cancelRequestedAt: sqlNow,
       cancelRequestedByUserId: ctx.principal.userId,
       // Whoever still works on it finds another epoch and stops.
-      ...(isNow ? { status: "cancelled", endedAt: sqlNow, epoch: run.epoch + 1 } : {}),
+      ...(isNow ? { ...end, report: { ...counts, ...end }, endedAt: sqlNow, epoch: run.epoch + 1 } : {}),
     });
     if (isNow) {
       await resolveAlert(inner, "restore.silent", id);
-      if (run.rollbackOf !== null)
-        await updateRun(tx, run.rollbackOf, ["rolling_back"], { status: "needs_attention" });
+      await settleOriginal(tx, run, { status: "cancelled", applied: counts.applied });
     }
     await logServiceEvent(inner, "CANCEL_RESTORE", "restore", id, { newValues: { atOnce: isNow } });
     return toRestore(row as RunRow);

@@ -1,13 +1,18 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
-import { updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
+import { lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
+import type { AlertCode } from "../alerts/codes.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import { inTransaction, type TransactionContext } from "../context.ts";
 import type { Applied } from "./apply.ts";
 import type { RestoreContext } from "./context.ts";
 import { logRun } from "./log-intent.ts";
 import { noteStep, type RunRef } from "./note-step.ts";
+import { settleOriginal } from "./settle-original.ts";
 import type { Verification } from "./verify.ts";
+
+/** SQLSTATE of apply_restore_chunk() where the application's triggers or policies left rows out. */
+const SUPPRESSED = "AF001";
 
 /** Why applying ended before its last chunk. */
 export type Stop = Exclude<Applied, { state: "done" } | { state: "superseded" }>;
@@ -17,23 +22,27 @@ export interface Course {
   /** Null when nothing was applied. */
   verification: Verification | null;
   /** Cache keys flushed and jobs enqueued, or why not. */
-  effects: Record<string, unknown>;
+  effects: Partial<Record<string, { count: number; skipped?: string; remains: boolean }>>;
 }
 
 /** The last step: what became of the restore, its report, its event and, if somebody has to look at it, an alert. */
 export async function completeRestore(ctx: RestoreContext, ref: RunRef, course: Course) {
   return noteStep(ctx, ref, "complete", async (run) => {
     const counts = await countOutcomes(ctx.db, run.id);
-    const { status, error } = endOf(course, counts.applied);
+    const { status, error } = endOf(run.id, course, counts.applied);
     const report = {
       ...counts,
+      status,
+      error,
       effects: course.effects,
       verification: course.verification,
       stop: course.stop,
     };
     await inTransaction(ctx, async (inner) => {
+      const now = await lockRun(inner.db, run.id);
+      if (now?.status !== "running" || now.epoch !== ref.epoch) return;
       await updateRun(inner.db, run.id, ["running"], { status, error, report, endedAt: sqlNow });
-      await settleOriginal(inner, run, status);
+      await settleOriginal(inner.db, run, { status, applied: counts.applied });
       await logRun(inner, run, `RESTORE_${status.toUpperCase()}`, `outcome:${run.epoch}`, {
         applied: counts.applied,
         skipped: counts.skipped,
@@ -42,7 +51,8 @@ export async function completeRestore(ctx: RestoreContext, ref: RunRef, course: 
         error,
       });
       await resolveAlert(inner, "restore.silent", run.id);
-      if (error !== null && course.stop?.state !== "cancelled") await alarm(inner, run, status, error);
+      if (status === "completed") await resolvePast(inner, run);
+      else if (error !== null && status !== "cancelled") await alarm(inner, run, status, error);
     });
     return { status };
   });
@@ -50,17 +60,23 @@ export async function completeRestore(ctx: RestoreContext, ref: RunRef, course: 
 
 type End = { status: "completed" | "needs_attention" | "failed" | "cancelled"; error: string | null };
 
-function endOf({ stop, verification }: Course, applied: number): End {
-  if (stop !== null) {
-    const error = `${whyStopped(stop)} ${applied === 0 ? "Nothing was changed." : `${applied} rows were restored before that; POST /api/restores/<id>/rollback takes them back.`}`;
-    if (stop.state === "cancelled") return { status: "cancelled", error };
-    return { status: applied === 0 ? "failed" : "needs_attention", error };
+function endOf(id: string, course: Course, applied: number): End {
+  const { stop } = course;
+  const faults = faultsOf(course);
+  const rollback = `POST /api/restores/${id}/rollback puts everything back as it was.`;
+  if (stop !== null && applied === 0) {
+    const status = stop.state === "cancelled" ? "cancelled" : "failed";
+    return { status, error: `${whyStopped(stop)} Nothing was changed.` };
   }
-  if (verification !== null && !verification.ok) {
+  if (stop !== null) {
+    const so = faults.length > 0 ? `, and ${faults.join("; ")}` : "";
     return {
-      status: "needs_attention",
-      error: `${whatIsWrong(verification)} Look at report.verification; POST /api/restores/<id>/rollback puts everything back as it was.`,
+      status: stop.state === "cancelled" && faults.length === 0 ? "cancelled" : "needs_attention",
+      error: `${whyStopped(stop)} ${applied} rows were restored before that${so}. ${rollback}`,
     };
+  }
+  if (faults.length > 0) {
+    return { status: "needs_attention", error: `${faults.join("; ")}. Look at report; ${rollback}` };
   }
   return { status: "completed", error: null };
 }
@@ -71,34 +87,43 @@ function whyStopped(stop: Stop): string {
       return `${stop.rows} rows are no longer as they were planned.`;
     case "cancelled":
       return "It was cancelled.";
-    default:
+    case "refused":
+      if (stop.sqlstate === SUPPRESSED) {
+        return "A trigger or a policy of the application suppressed rows, so not all could be written.";
+      }
       return `The database refused a row${stop.table ? ` of ${stop.table}` : ""}${stop.constraint ? ` by ${stop.constraint}` : ""} (${stop.sqlstate}).`;
   }
 }
 
-function whatIsWrong({ differences, cache, checks }: Verification): string {
-  const faults = [
+function faultsOf({ verification, effects }: Course): string[] {
+  const remains = Object.entries(effects).filter(([, effect]) => effect?.remains);
+  if (verification === null) return [];
+  const { differences, cache, checks } = verification;
+  return [
     differences.wrong ? `${differences.wrong} rows are not what they were to be` : "",
     differences.unrecorded ? `${differences.unrecorded} restored rows are missing in the history` : "",
     cache.staleCount > 0 ? `${cache.staleCount} cache keys still hold what they held before` : "",
     checks.some(({ error }) => error !== undefined) ? "an address that is checked did not answer well" : "",
+    ...remains.map(([name]) => `${name} did not come to its end`),
   ].filter((fault) => fault !== "");
-  return `${faults.join("; ")}.`;
-}
-
-/** The restore that a rollback is of shows how that went. */
-async function settleOriginal(ctx: TransactionContext, run: RunRow, status: End["status"]): Promise<void> {
-  if (run.rollbackOf === null) return;
-  const original = status === "completed" ? "rolled_back" : "needs_attention";
-  await updateRun(ctx.db, run.rollbackOf, ["rolling_back"], { status: original });
 }
 
 async function alarm(ctx: TransactionContext, run: RunRow, status: string, error: string): Promise<void> {
+  const failed: AlertCode = "restore.failed";
+  const needsAttention: AlertCode = "restore.needs-attention";
   await raiseAlert(ctx, {
-    code: status === "needs_attention" ? "restore.needs-attention" : "restore.failed",
+    code: status === "failed" ? failed : needsAttention,
     subject: run.id,
     severity: "critical",
-    message: error.replace("<id>", run.id),
+    message: error,
     details: { restoreId: run.id, incident: run.incident, status },
   });
+}
+
+/** What is done closes what was told of it before, and a rollback what was told of the restore that it takes back. */
+async function resolvePast(ctx: TransactionContext, run: RunRow): Promise<void> {
+  for (const subject of [run.id, run.rollbackOf ?? run.id]) {
+    await resolveAlert(ctx, "restore.failed", subject);
+    await resolveAlert(ctx, "restore.needs-attention", subject);
+  }
 }

@@ -1,7 +1,7 @@
 import { notePickedUp } from "../../db/queries/requests.ts";
-import { updateRun } from "../../db/queries/restore-runs.ts";
-import { sqlNow } from "../../db/queries/rows.ts";
+import { reopenFlushes } from "../../db/queries/restore-effects.ts";
 import type { RestoreContext } from "./context.ts";
+import { expireRestore } from "./expire.ts";
 import { noteStep, type RunRef } from "./note-step.ts";
 
 export interface Confirmed {
@@ -12,10 +12,14 @@ export interface Confirmed {
 /** The first step: notes that the run was picked up, and whether it waits for an approval. */
 export async function confirmPlan(ctx: RestoreContext, ref: RunRef & { requestId: string }) {
   await notePickedUp(ctx.db, ref.requestId);
-  return noteStep(ctx, ref, "plan", async (run): Promise<Confirmed> => ({
-    state: run.status === "awaiting_approval" ? "waiting" : "ready",
-    chunkCount: run.chunkStarts.length,
-  }));
+  return noteStep(ctx, ref, "plan", async (run): Promise<Confirmed> => {
+    // Chunks that are still to come may concern the same cache keys.
+    if (run.epoch > 1) await reopenFlushes(ctx.db, run.id);
+    return {
+      state: run.status === "awaiting_approval" ? "waiting" : "ready",
+      chunkCount: run.chunkStarts.length,
+    };
+  });
 }
 
 /** Looks whether a restore was decided on; one whose time is over expires. */
@@ -27,7 +31,7 @@ export async function readDecision(ctx: RestoreContext, ref: RunRef) {
     async (run): Promise<{ state: "waiting" | "ready" | "over" }> => {
       if (run.status === "running") return { state: "ready" };
       if ((run.approvalExpiresAt as Date).getTime() > Date.now()) return { state: "waiting" };
-      await updateRun(ctx.db, run.id, ["awaiting_approval"], { status: "expired", endedAt: sqlNow });
+      await expireRestore(ctx, run);
       return { state: "over" };
     },
   );

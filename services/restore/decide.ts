@@ -1,20 +1,18 @@
 import type { z } from "zod";
-import { findKey } from "../../db/queries/keys.ts";
+import { isKeyFrom } from "../../db/queries/keys.ts";
 import { findRun, lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
 import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
-import { beginRollback } from "./start.ts";
+import { beginRollback } from "./settle-original.ts";
 import { toRestore, type Restore } from "./run.ts";
 import type { decisionRequest } from "./target.ts";
 
-/** How far a key is followed back through its rotations. */
-const ROTATIONS_MAX = 100;
-
 /**
- * Approves or rejects a restore that waits for it. Throws `forbidden` for the person who asked for it and for keys that this
- * person minted, `conflict` (409) when it does not wait any more.
+ * Approves or rejects a restore that waits for it. Throws `forbidden` to approve for the person who asked for it and for keys
+ * that this person could have, because they were minted by this person, or by whom this person minted a key for; `conflict`
+ * (409) when it does not wait any more.
  */
 export async function decideRestore(
   ctx: Context,
@@ -44,7 +42,7 @@ export async function decideRestore(
         ? { status: "rejected", endedAt: sqlNow }
         : { status: "running", heartbeatAt: sqlNow }),
     });
-    if (decision === "approved" && run.rollbackOf !== null) await beginRollback(inner, run.rollbackOf);
+    if (decision === "approved" && run.rollbackOf !== null) await beginRollback(tx, run.rollbackOf);
     await logServiceEvent(
       inner,
       decision === "approved" ? "APPROVE_RESTORE" : "REJECT_RESTORE",
@@ -64,20 +62,15 @@ export async function decideRestore(
 }
 
 async function requireAnotherPerson(ctx: Context, run: RunRow): Promise<void> {
-  const { userId } = ctx.principal;
+  const { userId, keyId } = ctx.principal;
   const asker = run.requestedByUserId;
   if (userId === asker) {
     throw new ServiceError("forbidden", "You asked for this restore; another person has to approve it.");
   }
-  let keyId: string | null = ctx.principal.keyId;
-  for (let n = 0; keyId !== null && n < ROTATIONS_MAX; n++) {
-    const key = await findKey(ctx.db, keyId);
-    if (key?.createdByUserId === asker) {
-      throw new ServiceError(
-        "forbidden",
-        "This key was made by the person who asked for the restore. Use one that somebody else made.",
-      );
-    }
-    keyId = key?.rotatedFrom ?? null;
+  if (await isKeyFrom(ctx.db, keyId, asker)) {
+    throw new ServiceError(
+      "forbidden",
+      "This key comes from the person who asked for the restore: they made it, or a key of the person who made it. Use one that an operator made at the terminal.",
+    );
   }
 }

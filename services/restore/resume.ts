@@ -5,7 +5,8 @@ import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { isSilent, SILENT_AFTER_S } from "./silence.ts";
-import { requestRun, requireNoOverlap } from "./start.ts";
+import { beginRollback } from "./settle-original.ts";
+import { requestRun, requireNoOverlap, requireNotRolledBack } from "./start.ts";
 import { toRestore, type Restore } from "./run.ts";
 
 const S_PER_MIN = 60;
@@ -22,9 +23,10 @@ export async function resumeRestore(ctx: Context, id: string): Promise<Restore> 
     await lockStarts(tx);
     const run = (await lockRun(tx, id)) as RunRow;
     await requireResumable(inner, run);
+    await requireNotRolledBack(inner, id);
     await requireNoOverlap(inner, id);
     const row = (await updateRun(tx, id, [run.status], {
-      status: "running",
+      status: statusAgain(run),
       epoch: run.epoch + 1,
       heartbeatAt: new Date(),
       endedAt: null,
@@ -32,15 +34,21 @@ export async function resumeRestore(ctx: Context, id: string): Promise<Restore> 
       cancelRequestedAt: null,
       cancelRequestedByUserId: null,
     })) as RunRow;
-    if (run.rollbackOf !== null) {
-      await updateRun(tx, run.rollbackOf, ["needs_attention"], { status: "rolling_back" });
-    }
+    if (run.rollbackOf !== null && row.status === "running") await beginRollback(tx, run.rollbackOf);
     await requestRun(inner, row);
     await resolveAlert(inner, "restore.silent", id);
     await resolveAlert(inner, "restore.failed", id);
+    await resolveAlert(inner, "restore.needs-attention", id);
     await logServiceEvent(inner, "RESUME_RESTORE", "restore", id, { newValues: { epoch: row.epoch } });
     return toRestore(row);
   });
+}
+
+/** One that failed before it was approved waits for that again. */
+function statusAgain(run: RunRow): "running" | "awaiting_approval" {
+  if (run.approvalNeeded === null || run.decision === "approved") return "running";
+  if ((run.approvalExpiresAt as Date).getTime() > Date.now()) return "awaiting_approval";
+  throw new ServiceError("conflict", "The time to approve this restore is over. Start it again.");
 }
 
 async function requireResumable(ctx: Context, run: RunRow): Promise<void> {

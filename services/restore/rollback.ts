@@ -1,12 +1,15 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
-import { findRun, rollbackOf, type RunRow } from "../../db/queries/restore-runs.ts";
+import { findRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { requireOperator } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { planRestore } from "./plan.ts";
 import type { PlanningContext } from "./preview.ts";
 import type { Restore } from "./run.ts";
-import { launch } from "./start.ts";
+import { launch, orDiscard, requireNotRolledBack } from "./start.ts";
 import { kindOf, restoreOptions, type RestoreTarget, type RollbackRequest } from "./target.ts";
+
+/** How far rollbacks of rollbacks are followed. */
+const ROLLBACKS_MAX = 1_000;
 
 /**
  * Puts everything back as it was before a restore, from its snapshot; a restore of its own. Throws `not_found`, and
@@ -30,7 +33,17 @@ export async function rollbackRestore(
     incident: incident ?? run.incident ?? undefined,
   });
   // The same rules as for what it takes back.
-  return launch(ctx, planned, kindOf(run.target as RestoreTarget));
+  const kind = kindOf((await originOf(ctx, run)).target as RestoreTarget);
+  return orDiscard(ctx, planned, () => launch(ctx, planned, kind));
+}
+
+/** What somebody asked for, of which a run is the rollback, or the rollback of a rollback. */
+async function originOf(ctx: PlanningContext, run: RunRow): Promise<RunRow> {
+  let origin = run;
+  for (let n = 0; origin.rollbackOf !== null && n < ROLLBACKS_MAX; n++) {
+    origin = (await findRun(ctx.db, origin.rollbackOf)) ?? origin;
+  }
+  return origin;
 }
 
 async function requireRollable(ctx: PlanningContext, run: RunRow): Promise<void> {
@@ -39,8 +52,7 @@ async function requireRollable(ctx: PlanningContext, run: RunRow): Promise<void>
   if (["running", "awaiting_approval"].includes(run.status)) {
     throw refuse("This restore has not ended. Wait for it, or cancel it first.");
   }
-  const other = await rollbackOf(ctx.db, run.id);
-  if (other) throw refuse(`This restore is rolled back already: GET /api/restores/${other.id}`);
+  await requireNotRolledBack(ctx, run.id);
   if (applied === 0) throw refuse("This restore changed nothing, so there is nothing to roll back.");
   if (run.snapshotId === null) {
     throw refuse(

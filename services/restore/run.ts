@@ -17,6 +17,11 @@ export const runStatus = z.enum([
   "rolled_back",
 ]);
 
+/** How a run that was begun ends by itself; it can be rolled back then. */
+export const ENDED = ["completed", "needs_attention", "failed", "cancelled"] as const;
+export const isEnded = (status: string): status is (typeof ENDED)[number] =>
+  (ENDED as readonly string[]).includes(status);
+
 const iso = z.string().nullable();
 
 /** A restore as the API shows it. */

@@ -1,9 +1,11 @@
 import { sqlNow } from "../../db/queries/rows.ts";
 import {
+  discardPlan,
   findRun,
   lockRun,
   lockStarts,
   overlappingRun,
+  rollbackOf,
   updateRun,
   type RunRow,
 } from "../../db/queries/restore-runs.ts";
@@ -17,6 +19,7 @@ import { digestOfToday, planRestore } from "./plan.ts";
 import type { PlanningContext } from "./preview.ts";
 import { blockers, type Problem } from "./problems.ts";
 import { toRestore, type Restore } from "./run.ts";
+import { beginRollback } from "./settle-original.ts";
 import {
   kindOf,
   restoreOptions,
@@ -36,12 +39,32 @@ export async function startRestore(ctx: PlanningContext, request: StartRequest):
   requireOperator(ctx, "restores:run");
   if ("planId" in request) return startPlan(ctx, request);
   const planned = await planRestore(ctx, request);
-  const losses = (planned.problems as Problem[]).filter(({ severity }) => severity === "loss");
-  if (losses.length > 0) {
-    const detail = `Not everything would come back. Look at what is lost first: POST /api/restores/preview, then start its planId and digest.`;
-    throw new ServiceError("conflict", detail, { errors: toErrors(losses) });
+  return orDiscard(ctx, planned, () => {
+    requireNoLoss(planned.problems as Problem[]);
+    return launch(ctx, planned, kindOf(request.target));
+  });
+}
+
+/** Starts what was planned for that alone; a refusal leaves no plan behind. */
+export async function orDiscard(
+  ctx: PlanningContext,
+  planned: RunRow,
+  start: () => Promise<Restore>,
+): Promise<Restore> {
+  try {
+    return await start();
+  } catch (error) {
+    // What cannot be removed now goes when its day is over.
+    await discardPlan(ctx.worker, planned.id).catch(() => undefined);
+    throw error;
   }
-  return launch(ctx, planned, kindOf(request.target));
+}
+
+function requireNoLoss(problems: Problem[]): void {
+  const losses = problems.filter(({ severity }) => severity === "loss");
+  if (losses.length === 0) return;
+  const detail = `Not everything would come back. Look at what is lost first: POST /api/restores/preview, then start its planId and digest.`;
+  throw new ServiceError("conflict", detail, { errors: toErrors(losses) });
 }
 
 async function startPlan(ctx: PlanningContext, { planId, digest }: { planId: string; digest: string }) {
@@ -93,6 +116,7 @@ export async function launch(
     const run = await lockRun(tx, planned.id);
     if (!run) throw notFound("plan", "body.planId");
     requireStartable(run);
+    if (run.rollbackOf !== null) await requireNotRolledBack(inner, run.rollbackOf);
     await requireNoOverlap(inner, run.id);
     const expires = new Date(Date.now() + ctx.config.restores.approvalHours * MS_PER_H);
     const started = await updateRun(tx, run.id, ["planned"], {
@@ -103,20 +127,13 @@ export async function launch(
       requestedByKeyId: ctx.principal.keyId,
       startedAt: sqlNow,
     });
-    if (run.rollbackOf !== null && needs === null) await beginRollback(inner, run.rollbackOf);
+    if (run.rollbackOf !== null && needs === null) await beginRollback(tx, run.rollbackOf);
     await requestRun(inner, started as RunRow);
     await logServiceEvent(inner, run.rollbackOf ? "REQUEST_ROLLBACK" : "REQUEST_RESTORE", "restore", run.id, {
       newValues: { target: run.target, options, reason: run.reason, incident: run.incident },
     });
     return toRestore(started as RunRow);
   });
-}
-
-const DONE = ["completed", "needs_attention", "cancelled", "failed"] as const;
-
-/** The restore that is rolled back shows it. */
-export async function beginRollback(ctx: Pick<Context, "db">, id: string): Promise<void> {
-  await updateRun(ctx.db, id, DONE, { status: "rolling_back" });
 }
 
 /** Asks for the workflow that carries a run out, within the caller's transaction. */
@@ -139,6 +156,16 @@ export async function requireNoOverlap(ctx: Pick<Context, "db">, id: string): Pr
     `Another restore concerns some of the same rows. Wait for it, or cancel it: GET /api/restores/${other}`,
     { errors: [{ path: "body", code: "overlapping_restore", message: other }] },
   );
+}
+
+/** Throws `conflict` (409) naming the rollback of a restore that is under way or done. */
+export async function requireNotRolledBack(ctx: Pick<Context, "db">, id: string): Promise<void> {
+  const other = await rollbackOf(ctx.db, id);
+  if (other === null) return;
+  const detail = `This restore is rolled back already: GET /api/restores/${other.id}`;
+  throw new ServiceError("conflict", detail, {
+    errors: [{ path: "path.id", code: "rolled_back", message: other.id }],
+  });
 }
 
 function requireNoBlockers(problems: Problem[], options: RestoreOptions): void {

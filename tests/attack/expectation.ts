@@ -10,6 +10,8 @@ const DEPTH_MAX = 32;
 const SMALL_BODY_BYTES = 64 * 1024;
 /** Refusals by what a schema can say; the documents must say it, too. */
 const BY_SCHEMA = new Set(["invalid_type", "invalid_value", "too_big", "too_small", "unrecognized_keys"]);
+/** Refusals of values that fit their schema, by the clock, by each other, or by a table's columns. */
+const BEYOND_SCHEMA = new Set(["in_future", "before_from", "unknown_column"]);
 const UNAUTHENTICATED_KEYS = new Set(["revoked", "expired"]);
 
 /** What is wrong with how an answer took what was done to the request; empty when it was as the documents say. */
@@ -31,7 +33,7 @@ export function judgeRefusal(draft: Draft, sent: Sent, answer: Answer): string[]
     const errors = (answer.json as { errors: { path: string; code: string }[] }).errors;
     const contradicted = errors.find((one) => BY_SCHEMA.has(one.code));
     if (contradicted) return [`refuses what its document allows: ${contradicted.path} ${contradicted.code}`];
-    if (kind === "none") return [];
+    if (kind === "none" || errors.every((one) => BEYOND_SCHEMA.has(one.code))) return [];
   }
   if (places === null) return [];
   const allowed = faults.length > 0 ? placesOf(faults, places) : [...places, ...places.map(parentOf)];

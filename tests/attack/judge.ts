@@ -81,7 +81,8 @@ function ofList(schema: Schema, list: unknown[], path: string): string[] {
 }
 
 function ofFields(schema: Schema, value: object, path: string): string[] {
-  const { properties = {}, required = [], additionalProperties } = schema;
+  const { properties = {}, required = [], additionalProperties, propertyNames } = schema;
+  const others = typeof additionalProperties === "object" ? additionalProperties : undefined;
   const fields = Object.entries(value);
   const missing = required.filter((name) => !Object.hasOwn(value, name));
   const unknown =
@@ -90,8 +91,11 @@ function ofFields(schema: Schema, value: object, path: string): string[] {
     ...missing.map((name) => `${path}.${name}: is missing`),
     ...unknown.map(([name]) => `${path}.${name}: is no such field`),
     ...fields.flatMap(([name, inner]) => {
-      const own = Object.hasOwn(properties, name) ? properties[name] : undefined;
-      return own ? violations(own, inner, `${path}.${name}`) : [];
+      const own = Object.hasOwn(properties, name) ? properties[name] : others;
+      return [
+        ...(propertyNames ? violations(propertyNames, name, `${path}.${name}`) : []),
+        ...(own ? violations(own, inner, `${path}.${name}`) : []),
+      ];
     }),
   ];
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Draft } from "./draft.ts";
+import { violations } from "./judge.ts";
 import type { Operation, Schema } from "./openapi.ts";
 import type { Answer, Sent } from "./send.ts";
 
@@ -39,13 +40,13 @@ export async function judgeRoundTrip(
     );
     return differences(schema, items[last] ?? {}, found, `${name}[${last}]`);
   }
-  return differences(
-    draft.operation.body,
-    body,
-    await readable(operations, draft.operation.body, draft, sent, answer, get),
-    "body",
-  );
+  const schema = meant(draft.operation.body, body);
+  return differences(schema, body, await readable(operations, schema, draft, sent, answer, get), "body");
 }
+
+/** Of several ways to write something, the one that it is written in. */
+const meant = (schema: Schema, value: unknown): Schema =>
+  schema.anyOf?.find((one) => violations(one, value).length === 0) ?? schema;
 
 async function readable(
   operations: Operation[],
@@ -112,6 +113,11 @@ function differences(
 function isSame(schema: Schema, was: unknown, is: unknown): boolean {
   if (schema.format === "date-time") return Date.parse(String(was)) === Date.parse(String(is));
   if (schema.anyOf?.some((one) => one.format === "ipv6")) return hostOf(was) === hostOf(is);
+  if (schema.anyOf) return isSame({ ...meant(schema, was), anyOf: undefined } as Schema, was, is);
+  if (schema.properties)
+    return Object.entries(was as object).every(([name, value]) =>
+      isSame(schema.properties?.[name] ?? {}, value, (is as Record<string, unknown>)[name]),
+    );
   if (schema.items?.enum) return isDeepStrictEqual(new Set(was as unknown[]), new Set(is as unknown[]));
   return isDeepStrictEqual(signless(was), signless(is));
 }

@@ -63,7 +63,7 @@ function ofType(type: string, schema: Schema, name: string): fc.Arbitrary<unknow
     case "array":
       return list(schema, name);
     case "object":
-      return schema.properties ? fields(schema) : filledObject;
+      return schema.properties ? fields(schema) : named(schema);
     default:
       return text(schema, name);
   }
@@ -94,6 +94,17 @@ function fields(
     const named = new Set([...required, ...Object.keys(given), ...kept]);
     return Object.fromEntries(names.filter((one) => named.has(one)).map((one) => [one, values[one]]));
   });
+}
+
+/** An object whose fields have any names, and values of one kind. */
+function named({ additionalProperties, propertyNames }: Schema): fc.Arbitrary<unknown> {
+  if (typeof additionalProperties !== "object" || Object.keys(additionalProperties).length === 0)
+    return filledObject;
+  const { minLength = 0 } = propertyNames ?? {};
+  const names = jsonText.map((one) =>
+    [...one].length < minLength ? one.padEnd(one.length + minLength, "x") : one,
+  );
+  return fc.dictionary(names, valid(additionalProperties, "value"), { maxKeys: 3, noNullPrototype: true });
 }
 
 const clean = (one: string) => one.replaceAll("\0", "");

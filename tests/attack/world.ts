@@ -3,6 +3,7 @@ import type { App } from "../../api/_http/app.ts";
 import { scopes } from "../../services/keys/scopes.ts";
 import { hashSecret, newSecret, shownPrefix } from "../../services/keys/secret.ts";
 import type { Query } from "./fingerprint.ts";
+import { restoresOf } from "./restores.ts";
 
 const PROJECTS = 300;
 /** All that the key `narrow` may do. */
@@ -85,7 +86,11 @@ export async function createWorld(app: App, query: Query): Promise<World> {
   await populate(app, query, keys.own.secret, own);
   await populate(app, query, keys.foreign.secret, foreign);
   return {
-    known: { "/api/history/{table}": [table], "/api/history/{table}/{recordId}": ["1"] },
+    known: {
+      "/api/history/{table}": [table],
+      "/api/history/{table}/{recordId}": ["1"],
+      ...(await restoresOf(query, table)),
+    },
     own,
     foreign,
     secrets: Object.fromEntries(Object.entries(keys).map(([name, { secret }]) => [name, secret])),
