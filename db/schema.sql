@@ -743,7 +743,9 @@ begin
     txid xid8 not null,
     old_values jsonb,
     new_values jsonb,
-    exact_values jsonb
+    exact_values jsonb,
+    -- The record's first entry here, where its key alone does not tell which record it is.
+    first_id bigint
   ) on commit drop;
   create temp table restore_draft (
     draft_id int generated always as identity primary key,
@@ -752,6 +754,8 @@ begin
     record_id text not null,
     live_record_id text not null,
     is_live boolean not null default true,
+    -- Whether several entries of it are to be undone.
+    is_several boolean not null default false,
     -- Whether there was a row at the point; its image.
     is_there boolean not null,
     entry_id bigint,
@@ -762,7 +766,9 @@ begin
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
     left_image jsonb,
-    removed_txid xid8,
+    left_exact jsonb,
+    -- The columns that the history did not keep.
+    hidden jsonb not null default '[]',
     origin text not null default 'target',
     is_matched boolean not null default false,
     is_expanded boolean not null default false,
@@ -770,13 +776,24 @@ begin
     action text,
     columns text[],
     is_early boolean not null default false,
-    rank int not null default 0,
     level int,
     is_cyclic boolean not null default false,
     conflict text
-  ) on commit drop;
+  ) with (fillfactor = 40) on commit drop;
   create unique index on pg_temp.restore_draft (relation, record_id) where is_there;
   create index on pg_temp.restore_draft (relation, live_record_id);
+  -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.
+  create temp table restore_removals (
+    draft_id int not null,
+    txid xid8 not null,
+    image jsonb
+  ) on commit drop;
+  -- Which table's rows come, or go, before which.
+  create temp table restore_ranks (
+    relation oid not null,
+    action text not null,
+    rank int not null
+  ) on commit drop;
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,
@@ -1039,7 +1056,7 @@ CREATE OR REPLACE FUNCTION audit.changed_keys(p_old jsonb, p_new jsonb)
 RETURN (SELECT array_agg(k.k ORDER BY (k.k COLLATE "C")) AS array_agg FROM jsonb_object_keys((changed_keys.p_old || changed_keys.p_new)) k(k) WHERE ((changed_keys.p_old -> k.k) IS DISTINCT FROM (changed_keys.p_new -> k.k)));
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.check_access()
+CREATE OR REPLACE FUNCTION audit.check_access(p_relations oid[], p_since timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1060,8 +1077,9 @@ begin
   select 'loss', 'history_gap', g.relation, jsonb_build_object('from', g.began_at, 'to', g.ended_at, 'reason', g.reason)
   from audit.capture_gaps g
   join audit.tracked_tables t on t.relation = g.relation
-  where t.root in (select relation from pg_temp.restore_draft)
-    and coalesce(g.ended_at, 'infinity') > coalesce((select min(entry_at) from pg_temp.restore_draft where relation = t.root), '-infinity');
+  where (t.root = any (p_relations) or t.root in (select relation from pg_temp.restore_draft))
+    and coalesce(g.ended_at, 'infinity')
+      > coalesce(least(p_since, (select min(entry_at) from pg_temp.restore_draft where relation = t.root)), '-infinity');
 end
 $function$;
 
@@ -1106,6 +1124,61 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_constraints()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_check record;
+  v_count bigint;
+begin
+  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+  select 'blocking', 'null_refused', d.relation, d.record_id, jsonb_build_object('column', a.attname)
+  from pg_temp.restore_draft d
+  join pg_attribute a on a.attrelid = d.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
+  where d.target -> a.attname = 'null' and (d.action = 'insert' or d.action = 'update' and a.attname = any (d.columns));
+  for v_check in
+    select c.conrelid as relation, c.conname::text as name, pg_get_expr(c.conbin, c.conrelid) as expression, k.columns
+    from pg_constraint c
+    cross join lateral (
+      select array_agg(a.attname::text) as columns from unnest(c.conkey) n join pg_attribute a on a.attrelid = c.conrelid and a.attnum = n
+    ) k
+    where c.contype = 'c' and c.conrelid in (select relation from pg_temp.restore_draft where action in ('insert', 'update'))
+      and (select count(*) from audit.restore_columns(c.conrelid) w where w.is_writable and w.name = any (k.columns)) = cardinality(k.columns)
+    order by 1, 2
+  loop
+    begin
+      execute format(
+        $sql$
+select count(*) from (
+  select %1$s
+  from pg_temp.restore_draft __d
+  left join pg_temp.restore_live __l on __l.draft_id = __d.draft_id
+  cross join lateral jsonb_to_record(
+    case when __d.action = 'insert' then __d.target else __l.image || audit.some_of_image(__d.target, __d.columns) end
+  ) as %2$s
+  where __d.relation = %3$s and (__d.action = 'insert' and __d.target ?& %4$L::text[] or __d.action = 'update' and __d.columns && %4$L::text[])
+) __t
+where not (%5$s)
+$sql$,
+        (select string_agg(format('(%s) as %I', audit.image_value_sql(v_check.relation, c, '__d.exact'), c), ', ') from unnest(v_check.columns) c),
+        audit.image_record_sql(v_check.relation, v_check.columns), v_check.relation, v_check.columns, v_check.expression
+      ) into v_count;
+      if v_count > 0 then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'check_refused', v_check.relation, jsonb_build_object('constraint', v_check.name, 'rows', v_count));
+      end if;
+    exception
+      -- A check that cannot be asked beforehand answers when the rows are written.
+      when others then
+        null;
+    end;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.check_dependents()
  RETURNS void
  LANGUAGE plpgsql
@@ -1116,10 +1189,15 @@ declare
 begin
   for v_key in
     select k.*
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where not is_there)) k
-    where k.parent in (select relation from pg_temp.restore_draft where not is_there)
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action <> 'insert')) k
+    where exists (
+      select from pg_temp.restore_draft d
+      where d.relation = k.parent and (d.action = 'delete' or d.action = 'update' and d.columns && k.parent_columns)
+    )
   loop
-    if not has_table_privilege(v_key.child, 'select') then
+    if not (
+      has_schema_privilege((select relnamespace from pg_class where oid = v_key.child), 'usage') and has_table_privilege(v_key.child, 'select')
+    ) then
       insert into pg_temp.restore_problems (severity, code, relation, detail)
       values (
         case when v_key.on_delete in ('a', 'r') then 'note' else 'blocking' end, 'unseen_dependents', v_key.parent,
@@ -1130,14 +1208,17 @@ begin
     execute format(
       $sql$
 insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-select 'blocking', 'dependents', %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'child', %3$L::text, 'rows', count(*))
+select
+  case when d.action = 'update' and %7$L in ('c', 'n', 'd') then 'note' else 'blocking' end,
+  case when d.action = 'update' then 'key_dependents' else 'dependents' end,
+  %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'child', %3$L::text, 'rows', count(*))
 from pg_temp.restore_draft d
 join pg_temp.restore_live l on l.draft_id = d.draft_id
 join %4$s __t on %5$s
-where d.relation = %1$s and not d.is_there and not exists (
+where d.relation = %1$s and (d.action = 'delete' or d.action = 'update' and d.columns && %8$L::text[]) and not exists (
   select from pg_temp.restore_draft c where %6$s
 )
-group by d.record_id
+group by d.record_id, d.action
 $sql$,
       v_key.parent, v_key.name, v_key.child::regclass::text, v_key.child::regclass,
       (
@@ -1153,7 +1234,8 @@ $sql$,
           from audit.tracked_tables t where t.relation = v_key.child
         ),
         'false'
-      )
+      ),
+      v_key.on_update, v_key.parent_columns
     );
   end loop;
 end
@@ -1214,52 +1296,26 @@ AS $function$
 declare
   v_index record;
 begin
+  create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   for v_index in
-    select i.indrelid as relation, i.indexrelid::regclass::text as name, c.columns
-    from (select distinct relation from pg_temp.restore_draft where is_there) r
+    select i.indrelid as relation, i.indexrelid::regclass::text as name, i.indimmediate as is_hard, i.indnullsnotdistinct as is_null_equal, c.columns
+    from (select distinct relation from pg_temp.restore_draft where action in ('insert', 'update')) r
     join pg_index i on i.indrelid = r.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
     cross join lateral (
       select array_agg(a.attname::text order by k.o) as columns
       from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality k (n, o)
       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n
     ) c
+    where not exists (
+      select from pg_temp.restore_problems p where p.relation = i.indrelid and p.code = 'column_retyped' and p.severity = 'blocking'
+    )
+    and (select count(*) from audit.restore_columns(i.indrelid) w where w.is_writable and w.name = any (c.columns)) = cardinality(c.columns)
     order by 1, 2
   loop
-    execute format(
-      $sql$
-create temp table restore_holders on commit drop as
-select __d.draft_id, __d.record_id, %1$s as holder
-from pg_temp.restore_draft __d
-left join pg_temp.restore_live __l on __l.draft_id = __d.draft_id
-cross join lateral jsonb_to_record(__d.target) as %2$s
-join %3$s __t on %4$s
-where __d.relation = %5$s and __d.is_there and __d.target ?& %6$L::text[]
-  and (__l.draft_id is null or not (%7$s)) and (__d.fields is null or __d.fields && %6$L::text[])
-  and (__l.draft_id is null or __l.record_id <> %1$s)
-$sql$,
-      audit.record_key_sql(v_index.relation, '__t'), audit.image_record_sql(v_index.relation, v_index.columns),
-      v_index.relation::regclass, (select string_agg(format('__t.%I = __r.%I', c, c), ' and ') from unnest(v_index.columns) c),
-      v_index.relation, v_index.columns,
-      (select string_agg(format('__d.target -> %L is not distinct from __l.image -> %L', c, c), ' and ') from unnest(v_index.columns) c)
-    );
-    update pg_temp.restore_draft d
-    set is_early = true
-    from pg_temp.restore_holders h
-    where d.relation = v_index.relation and d.live_record_id = h.holder and d.draft_id <> h.draft_id;
-    update pg_temp.restore_draft d
-    set conflict = coalesce(d.conflict, 'unique_clash')
-    from pg_temp.restore_holders h
-    where d.draft_id = h.draft_id and not exists (
-      select from pg_temp.restore_draft o where o.relation = v_index.relation and o.live_record_id = h.holder and o.draft_id <> h.draft_id
-    );
-    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-    select 'conflict', 'unique_clash', v_index.relation, h.record_id, jsonb_build_object('index', v_index.name, 'columns', v_index.columns, 'holder', h.holder)
-    from pg_temp.restore_holders h
-    where not exists (
-      select from pg_temp.restore_draft o where o.relation = v_index.relation and o.live_record_id = h.holder and o.draft_id <> h.draft_id
-    );
-    drop table pg_temp.restore_holders;
+    perform audit.note_holders(v_index.relation, v_index.name, v_index.columns, v_index.is_hard, v_index.is_null_equal);
   end loop;
+  perform audit.order_takers();
+  drop table pg_temp.restore_takes;
 end
 $function$;
 
@@ -1517,7 +1573,9 @@ begin
   select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from audit.audit_logs l
+  -- A dropped table's history is not that of one which has its name by now.
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.user_id = p_user_id and l.created_at >= p_from and l.created_at < p_to
     and (p_relations is null or t.relation = any (p_relations));
   get diagnostics v_count = row_count;
@@ -1533,61 +1591,97 @@ CREATE OR REPLACE FUNCTION audit.draft_children(p_at timestamp with time zone)
 AS $function$
 declare
   v_key record;
+  v_transactions xid8[];
   v_added int;
   v_count int := 0;
 begin
   for v_key in
     select k.*, t.table_schema, t.table_name
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where removed_txid is not null and not is_expanded)) k
+    from audit.foreign_keys_of(array(
+      select distinct d.relation from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id where not d.is_expanded
+    )) k
     join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
     where k.on_delete in ('c', 'n', 'd')
   loop
-    -- What those transactions did to the child, read once: statistics of a history that grows by the second mislead.
-    create temp table restore_gone on commit drop as
-    select l.*
-    from audit.audit_logs l
-    where l.table_schema = v_key.table_schema and l.table_name = v_key.table_name and l.txid in (
-      select d.removed_txid from pg_temp.restore_draft d where d.relation = v_key.parent and d.is_there and not d.is_expanded
-    )
-    and not exists (
-      select from pg_temp.restore_draft o where o.relation = v_key.child and o.record_id = l.record_id and o.is_there
+    v_transactions := array(
+      select distinct m.txid from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id
+      where d.relation = v_key.parent and d.is_there and not d.is_expanded
     );
+    -- Read once: statistics of a history that grows by the second mislead.
+    create temp table restore_gone on commit drop as
+    select
+      l.*, l.record_id as origin_key,
+      (select jsonb_agg(l.old_values -> c order by o) from unnest(v_key.child_columns) with ordinality u (c, o)) as reference
+    from audit.audit_logs l
+    where l.table_schema = v_key.table_schema and l.table_name = v_key.table_name
+      and l.txid = any (v_transactions)
+      and not exists (
+        select from pg_temp.restore_draft o
+        where o.relation = v_key.child and o.record_id = l.record_id and o.is_there and o.fields is null
+      );
+    if p_at is not null then
+      perform audit.trace_back(v_key.table_schema, v_key.table_name, p_at);
+    end if;
+    create index on pg_temp.restore_gone (origin_key);
     analyze pg_temp.restore_gone;
+    create temp table restore_referenced on commit drop as
+    select m.txid, (select jsonb_agg(coalesce(m.image, d.target) -> c order by o) from unnest(v_key.parent_columns) with ordinality u (c, o)) as reference
+    from pg_temp.restore_draft d
+    join pg_temp.restore_removals m on m.draft_id = d.draft_id
+    where d.relation = v_key.parent and d.is_there and not d.is_expanded;
+    delete from pg_temp.restore_referenced where reference @> '[null]';
+    analyze pg_temp.restore_referenced;
     execute format(
       $sql$
-insert into pg_temp.restore_draft (
-  relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, removed_txid, origin
+with drafted as (
+  insert into pg_temp.restore_draft as c (
+    relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, origin
+  )
+  select distinct on (f.record_id)
+    %1$s, f.record_id, %2$s, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), %3$s, 'child'
+  from pg_temp.restore_referenced p
+  join pg_temp.restore_gone l on l.txid = p.txid and l.reference = p.reference and %4$s
+  %5$s
+  where f.action <> 'INSERT'
+  order by f.record_id, l.id
+  %6$s
+  returning c.draft_id, c.record_id, c.entry_id
+),
+removed as (
+  insert into pg_temp.restore_removals (draft_id, txid, image)
+  select d.draft_id, l.txid, case when l.id <> d.entry_id then l.old_values end
+  from drafted d
+  join pg_temp.restore_gone l on l.origin_key = d.record_id and l.action in ('DELETE', 'TRUNCATE')
 )
-select
-  %1$s, f.record_id, coalesce(l.new_record_id, l.record_id), true, f.id, f.created_at, f.old_values,
-  nullif(f.exact_values -> 'old', 'null'),
-  case when l.action = 'UPDATE' then l.changed_fields end,
-  case when l.action = 'UPDATE' then l.old_values || l.new_values end,
-  case when l.action <> 'UPDATE' then l.txid end, 'child'
-from pg_temp.restore_draft d
-join pg_temp.restore_gone l on l.txid = d.removed_txid and l.action %4$s and %5$s
-%7$s
-where d.relation = %6$s and d.is_there and not d.is_expanded and d.removed_txid is not null and f.action <> 'INSERT'
-  and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id)
-on conflict (relation, record_id) where is_there do nothing
+select count(*) from drafted
 $sql$,
-      v_key.child, v_key.table_schema, v_key.table_name,
-      case v_key.on_delete when 'c' then 'in (''DELETE'', ''TRUNCATE'')' else '= ''UPDATE''' end,
-      audit.reference_sql('l.old_values', v_key.child_columns, 'd.target', v_key.parent_columns)
-        || case v_key.on_delete when 'c' then '' else format(' and %L = any (l.changed_fields)', v_key.child_columns[1]) end,
-      v_key.parent,
+      v_key.child,
+      case v_key.on_delete when 'c' then 'f.record_id' else 'coalesce(l.new_record_id, l.record_id)' end,
+      case
+        when v_key.on_delete <> 'c' then 'l.changed_fields, l.new_values, nullif(l.exact_values -> ''new'', ''null'')'
+        when p_at is null then 'null::text[], ''null''::jsonb, null::jsonb'
+        else 'null::text[], null::jsonb, null::jsonb'
+      end,
+      case v_key.on_delete when 'c' then 'l.action in (''DELETE'', ''TRUNCATE'')' else format('l.action = ''UPDATE'' and l.changed_fields && %L::text[]', v_key.child_columns) end,
       case when p_at is null
         then 'join (select distinct on (g.record_id, g.txid) g.* from pg_temp.restore_gone g order by g.record_id, g.txid, g.id) f '
           'on f.record_id = l.record_id and f.txid = l.txid'
         else format(
-          'cross join lateral (select * from audit.audit_logs f where f.table_schema = %L and f.table_name = %L '
-          'and f.record_id = l.record_id and f.created_at > $1 order by f.id limit 1) f',
+          'cross join lateral (select * from audit.audit_logs g where g.table_schema = %L and g.table_name = %L '
+          'and g.record_id = l.origin_key and g.created_at > $1 order by g.id limit 1) f',
           v_key.table_schema, v_key.table_name
         )
+      end,
+      case when v_key.on_delete = 'c' then 'on conflict (relation, record_id) where is_there do nothing'
+        -- Several references of one row may have been set to null.
+        else 'on conflict (relation, record_id) where is_there do update set '
+          'target = c.target || audit.some_of_image(excluded.target, excluded.fields), '
+          'fields = array(select unnest(c.fields) union select unnest(excluded.fields)), '
+          'left_image = audit.overlay_image(c.left_image, excluded.left_image), '
+          'is_matched = c.is_matched where c.fields is not null and not c.fields @> excluded.fields'
       end
-    ) using p_at;
-    get diagnostics v_added = row_count;
-    drop table pg_temp.restore_gone;
+    ) into v_added using p_at;
+    drop table pg_temp.restore_gone, pg_temp.restore_referenced;
     v_count := v_count + v_added;
   end loop;
   update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;
@@ -1606,66 +1700,63 @@ declare
   v_added int;
   v_count int := 0;
 begin
-  delete from pg_temp.restore_problems where code = 'missing_parent';
+  delete from pg_temp.restore_problems where code in ('missing_parent', 'unseen_parent', 'reference_changed');
   for v_key in
-    select k.*, t.table_schema, t.table_name, t.relation as tracked,
-      k.parent_columns = array(select c.name from audit.captured_columns(k.parent) c where c.key_position is not null order by c.key_position) as is_by_key
+    select k.*, t.table_schema, t.table_name, t.relation as tracked, t.tracked_at,
+      array(select c.name from audit.captured_columns(k.parent) c where c.key_position is not null order by c.key_position) as key_columns
     from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where is_there)) k
     left join audit.tracked_tables t on t.relation = k.parent and t.relation = t.root
     where k.child in (select relation from pg_temp.restore_draft where is_there)
   loop
-    -- The foreign key itself is checked with its owner's rights when the rows are written.
-    continue when not has_table_privilege(v_key.parent, 'select');
-    execute format(
-      $sql$
-create temp table restore_missing on commit drop as
-select d.draft_id, d.record_id, d.target
-from pg_temp.restore_draft d
-left join pg_temp.restore_live r on r.draft_id = d.draft_id
-where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
-  and (r.draft_id is null or not (%4$s))
-  and (d.fields is null or d.fields && %2$L::text[])
-  and not exists (
-    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s
-  )
-  and not exists (select from %7$s __t where %8$s)
-$sql$,
-      v_key.child, v_key.child_columns,
-      (select string_agg(format('d.target -> %L <> ''null''', c), ' and ') from unnest(v_key.child_columns) c),
-      (select string_agg(format('d.target -> %L is not distinct from r.image -> %L', c, c), ' and ') from unnest(v_key.child_columns) c),
-      v_key.parent,
-      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns),
-      v_key.parent::regclass,
-      (
-        select string_agg(format('__t.%I = (d.target ->> %L)::%s', k.p, k.c, format_type(a.atttypid, a.atttypmod)), ' and ')
-        from unnest(v_key.child_columns, v_key.parent_columns) k (c, p)
-        join pg_attribute a on a.attrelid = v_key.parent and a.attname = k.p
-      )
-    );
+    if not (
+      has_schema_privilege((select relnamespace from pg_class where oid = v_key.parent), 'usage') and has_table_privilege(v_key.parent, 'select')
+    ) then
+      -- The foreign key itself is checked with its owner's rights when the rows are written.
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      values ('note', 'unseen_parent', v_key.child, jsonb_build_object('constraint', v_key.name, 'parent', v_key.parent::regclass::text));
+      continue;
+    end if;
+    begin
+      perform audit.find_missing_parents(v_key.child, v_key.child_columns, v_key.parent, v_key.parent_columns);
+    exception
+      when data_exception then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'reference_changed', v_key.child, jsonb_build_object('constraint', v_key.name, 'parent', v_key.parent::regclass::text));
+        continue;
+    end;
     v_added := 0;
-    if v_key.tracked is not null and v_key.is_by_key then
+    if v_key.tracked is not null and exists (select from pg_temp.restore_missing) then
       execute format(
         $sql$
 insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, origin)
 select distinct on (f.record_id) %1$s, f.record_id, f.record_id, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), 'parent'
-from (select distinct %2$s as record_id from pg_temp.restore_missing d) m
+from (%2$s) m
 cross join lateral (
   select * from audit.audit_logs l
-  where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = m.record_id
+  where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = m.record_id and l.created_at >= $2
     and case when $1 is null then l.action in ('DELETE', 'TRUNCATE') else l.created_at > $1 end
   order by case when $1 is null then -l.id else l.id end
   limit 1
 ) f
-where f.action <> 'INSERT'
+where f.action <> 'INSERT' and not exists (
+  select from audit.audit_logs l
+  where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = f.record_id and l.new_record_id is not null and l.id >= f.id
+)
 on conflict (relation, record_id) where is_there do nothing
 $sql$,
         v_key.parent,
-        case cardinality(v_key.child_columns)
-          when 1 then format('(d.target ->> %L)', v_key.child_columns[1])
-          else format('jsonb_build_array(%s)::text', (select string_agg(format('d.target -> %L', c), ', ') from unnest(v_key.child_columns) c))
+        case
+          when v_key.key_columns @> v_key.parent_columns and v_key.key_columns <@ v_key.parent_columns
+          then audit.parent_key_sql(v_key.child_columns, v_key.parent_columns, v_key.key_columns)
+          else format(
+            'select distinct on (m.draft_id) l.record_id from pg_temp.restore_missing m join audit.audit_logs l on l.table_schema = %L '
+            'and l.table_name = %L and l.action in (''DELETE'', ''TRUNCATE'') and %s order by m.draft_id, l.id desc',
+            v_key.table_schema, v_key.table_name,
+            audit.reference_sql('m.target', v_key.child_columns, 'l.old_values', v_key.parent_columns)
+          )
         end,
         v_key.table_schema, v_key.table_name
-      ) using p_at;
+      ) using p_at, v_key.tracked_at;
       get diagnostics v_added = row_count;
       v_count := v_count + v_added;
     end if;
@@ -1694,30 +1785,49 @@ AS $function$
 declare
   v_table audit.tracked_tables;
   v_entry audit.audit_logs;
-  v_record_id text := p_record_id;
+  v_key text := p_record_id;
 begin
   select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  select * into v_entry
-  from (
-    (select * from audit.audit_logs l
-     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = p_record_id
-       and (p_entry is null or l.id = p_entry) and (p_at is null or l.created_at > p_at)
-     order by case when p_at is null then -l.id else l.id end limit 1)
-    union all
-    (select * from audit.audit_logs l
-     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = p_record_id
-       and p_at is null and (p_entry is null or l.id = p_entry)
-     order by l.id desc limit 1)
-  ) l
-  order by case when p_at is null then -l.id else l.id end
-  limit 1;
+  if p_at is null then
+    select l.* into v_entry
+    from (
+      (select * from audit.audit_logs l
+       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
+         and (p_entry is null or l.id = p_entry)
+       order by l.id desc limit 1)
+      union all
+      (select * from audit.audit_logs l
+       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
+         and (p_entry is null or l.id = p_entry)
+       order by l.id desc limit 1)
+    ) l
+    order by l.id desc
+    limit 1;
+  else
+    -- A row that came to this key after the time had another one then.
+    loop
+      select l.* into v_entry
+      from (
+        (select * from audit.audit_logs l
+         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
+         order by l.id limit 1)
+        union all
+        (select * from audit.audit_logs l
+         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
+         order by l.id limit 1)
+      ) l
+      order by l.id
+      limit 1;
+      exit when v_entry.id is null or v_entry.record_id = v_key;
+      v_key := v_entry.record_id;
+    end loop;
+  end if;
   if v_entry.id is null then
     return null;
   end if;
-  v_record_id := v_entry.record_id;
   insert into pg_temp.restore_entries
   with recursive keys (record_id) as (
-    select v_record_id
+    select v_entry.record_id
     union
     select l.new_record_id
     from keys k
@@ -1729,7 +1839,7 @@ begin
   from keys k
   join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
-  return v_record_id;
+  return v_entry.record_id;
 end
 $function$;
 
@@ -1743,7 +1853,7 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_there, target, exact, fields, left_image
+    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact
   )
   select
     i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
@@ -1752,7 +1862,8 @@ begin
       when 'insert' then i.target
       when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
       else 'null'
-    end
+    end,
+    i.target_exact
   from audit.restore_items i
   join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
   left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
@@ -1774,35 +1885,60 @@ begin
   create index on pg_temp.restore_entries (relation, record_id, id);
   analyze pg_temp.restore_entries;
   for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
-    if exists (select from pg_temp.restore_entries where relation = v_relation and new_record_id is not null) then
-      perform audit.replay_entries(v_relation, p_undo);
-    else
-      insert into pg_temp.restore_draft (
-        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, left_image, fields, removed_txid
-      )
-      select
-        v_relation, e.record_id, e.record_id, f.action <> 'INSERT', f.id, f.created_at, f.old_values,
-        nullif(f.exact_values -> 'old', 'null'),
-        case
-          when not p_undo then null
-          when l.action in ('DELETE', 'TRUNCATE') then 'null'
-          else coalesce(l.old_values, '{}') || l.new_values
-        end,
-        case when p_undo and e.is_update then e.fields end, e.removed_txid
-      from (
-        select
-          m.record_id, min(m.id) as first_id, max(m.id) as last_id, bool_and(m.action = 'UPDATE') as is_update,
-          array_agg(distinct c.field) filter (where c.field is not null) as fields,
-          (array_agg(m.txid order by m.id desc) filter (where m.action in ('DELETE', 'TRUNCATE')))[1] as removed_txid
-        from pg_temp.restore_entries m
-        left join lateral unnest(case when p_undo then m.changed_fields end) c (field) on true
-        where m.relation = v_relation
-        group by m.record_id
-      ) e
-      join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = e.record_id and f.id = e.first_id
-      join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = e.record_id and l.id = e.last_id;
+    perform audit.trace_records(v_relation);
+    if p_undo then
+      perform audit.level_texts(v_relation);
     end if;
+    with record as (
+      select
+        min(e.id) as first_id, max(e.id) as last_id,
+        (array_agg(e.record_id order by e.id))[1] as first_key, (array_agg(e.record_id order by e.id desc))[1] as last_key
+      from pg_temp.restore_entries e
+      where e.relation = v_relation
+      group by coalesce(e.first_id::text, e.record_id), e.first_id is null
+    )
+    insert into pg_temp.restore_draft (
+      relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, is_several
+    )
+    select
+      v_relation, f.record_id,
+      -- A row that is gone is looked for under the key it had.
+      case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
+      l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'),
+      case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
+      case when p_undo then coalesce(l.new_values, 'null') end,
+      case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
+      f.id <> l.id
+    from record r
+    join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = r.first_key and f.id = r.first_id
+    join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = r.last_key and l.id = r.last_id;
+    if p_undo then
+      perform audit.undo_each(v_relation);
+    end if;
+    insert into pg_temp.restore_removals (draft_id, txid, image)
+    select d.draft_id, e.txid, case when e.id <> d.entry_id then e.old_values end
+    from pg_temp.restore_draft d
+    join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
+    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE')
+    union all
+    select d.draft_id, e.txid, e.old_values
+    from pg_temp.restore_draft d
+    join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
+    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE');
   end loop;
+  -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
+  update pg_temp.restore_draft d
+  set is_matched = true
+  where not d.is_live and d.is_there and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+  );
+  -- By a row that was not there at the point: that is its successor.
+  delete from pg_temp.restore_draft d
+  where not d.is_there and d.is_live and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
+  );
   analyze pg_temp.restore_draft;
 end
 $function$;
@@ -1840,7 +1976,9 @@ begin
   select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from audit.audit_logs l
+  -- A dropped table's history is not that of one which has its name by now.
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
   return v_count;
@@ -1883,7 +2021,7 @@ CREATE OR REPLACE FUNCTION audit.exact_sql(p_relation oid, p_row text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (WITH kept AS (SELECT c.name, (f.field || '::text'::text) AS as_text, CASE c.fidelity WHEN 'text'::text THEN (f.field || ' is not null'::text) WHEN 'jsonb'::text THEN format(CASE WHEN (a.atttypid = ('jsonb'::regtype)::oid) THEN '%s = ''null'''::text ELSE 'to_jsonb(%s) = ''null'''::text END, f.field) WHEN 'float'::text THEN format('%s::text = ''-0'''::text, f.field) ELSE format('%s::text like ''[%%'''::text, f.field) END AS is_lost FROM ((audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = exact_sql.p_relation) AND (a.attname = c.name)))) CROSS JOIN LATERAL (SELECT audit.field_sql(exact_sql.p_row, c.name) AS field) f) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L'::text, k.name), ', '::text), string_agg(format('case when %s then %s end'::text, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
+RETURN (WITH kept AS (SELECT c.name, (f.field || '::text'::text) AS as_text, CASE c.fidelity WHEN 'text'::text THEN format('%s::text is not null'::text, f.field) WHEN 'jsonb'::text THEN format(CASE WHEN (a.atttypid = ('jsonb'::regtype)::oid) THEN '%s = ''null'''::text ELSE 'to_jsonb(%s) = ''null'''::text END, f.field) WHEN 'float'::text THEN format('%s::text = ''-0'''::text, f.field) ELSE format('%s::text like ''[%%'''::text, f.field) END AS is_lost FROM ((audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = exact_sql.p_relation) AND (a.attname = c.name)))) CROSS JOIN LATERAL (SELECT audit.field_sql(exact_sql.p_row, c.name) AS field) f) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L'::text, k.name), ', '::text), string_agg(format('case when %s then %s end'::text, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.exact_values_sql(p_relation oid, p_operation text, p_old text DEFAULT '__o'::text, p_new text DEFAULT '__n'::text)
@@ -1922,15 +2060,81 @@ CREATE OR REPLACE FUNCTION audit.filter_draft(p_where jsonb)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_relation oid;
+  v_where jsonb;
 begin
-  delete from pg_temp.restore_draft d
-  using pg_temp.restore_draft o
-  left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id and exists (
-    select from jsonb_array_elements(p_where) f
-    where not exists (
-      select from jsonb_array_elements_text(f -> 'values') v
-      where v is not distinct from (case when o.is_there then o.target else r.image end) ->> (f ->> 'column')
+  for v_relation in select distinct relation from pg_temp.restore_draft loop
+    select jsonb_agg(f || jsonb_build_object('values', audit.filter_values(v_relation, f ->> 'column', f -> 'values'))) into v_where
+    from jsonb_array_elements(p_where) f;
+    delete from pg_temp.restore_draft d
+    using pg_temp.restore_draft o
+    left join pg_temp.restore_live r on r.draft_id = o.draft_id
+    where d.draft_id = o.draft_id and d.relation = v_relation and exists (
+      select from jsonb_array_elements(v_where) f
+      where not case
+        when (case when o.is_there then o.target else r.image end) ->> (f ->> 'column') is null then f -> 'values' @> 'null'
+        else f -> 'values' ? ((case when o.is_there then o.target else r.image end) ->> (f ->> 'column'))
+      end
+    );
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.filter_values(p_relation oid, p_column text, p_values jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_values jsonb;
+begin
+  execute format(
+    'select coalesce(jsonb_agg(distinct x), ''[]'') from jsonb_array_elements($1) v '
+    'cross join lateral (values (v), (to_jsonb((v #>> ''{}'')::%s))) o (y) '
+    'cross join lateral (select coalesce(to_jsonb(y #>> ''{}''), ''null'')) z (x)',
+    (select c.type from audit.restore_columns(p_relation) c where c.name = p_column)
+  ) into v_values using p_values;
+  return v_values;
+exception
+  when data_exception then
+    return null;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.find_missing_parents(p_child oid, p_child_columns text[], p_parent oid, p_parent_columns text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format(
+    $sql$
+create temp table restore_missing on commit drop as
+select d.draft_id, d.record_id, d.target
+from pg_temp.restore_draft d
+left join pg_temp.restore_live r on r.draft_id = d.draft_id
+where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
+  and (r.draft_id is null or not (%4$s))
+  and (d.fields is null or d.fields && %2$L::text[])
+  and not exists (
+    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s
+  )
+  and not exists (select from %7$s __t where %8$s)
+$sql$,
+    p_child, p_child_columns,
+    (select string_agg(format('d.target -> %L <> ''null''', c), ' and ') from unnest(p_child_columns) c),
+    (select string_agg(format('d.target -> %L is not distinct from r.image -> %L', c, c), ' and ') from unnest(p_child_columns) c),
+    p_parent,
+    audit.reference_sql('d.target', p_child_columns, 'p.target', p_parent_columns),
+    p_parent::regclass,
+    (
+      select string_agg(format('__t.%I = (d.target ->> %L)::%s', k.p, k.c, format_type(a.atttypid, a.atttypmod)), ' and ')
+      from unnest(p_child_columns, p_parent_columns) k (c, p)
+      join pg_attribute a on a.attrelid = p_parent and a.attname = k.p
     )
   );
 end
@@ -1949,8 +2153,97 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.fit_images(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_columns constant text[] := array(select c.name from audit.restore_columns(p_relation) c where c.is_writable);
+  v_column record;
+  v_changed bigint;
+begin
+  -- Texts kept for values that their column's type of today holds in JSON.
+  update pg_temp.restore_draft d
+  set
+    target = d.target || kept.texts,
+    exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
+  from pg_temp.restore_draft o
+  cross join lateral (
+    select jsonb_object_agg(c.name, o.exact -> c.name) as texts
+    from audit.restore_columns(p_relation) c
+    where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
+  ) kept
+  where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  begin
+    execute format(
+      'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
+      'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
+      '<> __d.target::text',
+      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
+      audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
+    ) into v_changed;
+    if v_changed = 0 and not exists (
+      select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
+    ) then
+      return;
+    end if;
+  exception
+    when others then
+      null;
+  end;
+  for v_column in
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted,
+      audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
+    from audit.restore_columns(p_relation) c
+    where c.is_writable
+  loop
+    begin
+      execute format(
+        'with fitted as (select __d.draft_id, __d.target as was, %1$s as image from pg_temp.restore_draft __d '
+        'where __d.relation = %2$s and __d.is_there and (__d.fields is null or %3$L = any (__d.fields)) and __d.target ? %3$L), '
+        'done as (update pg_temp.restore_draft d set target = d.target || f.image from fitted f '
+        'where d.draft_id = f.draft_id and (f.was -> %3$L)::text <> (f.image -> %3$L)::text '
+        'returning f.was -> %3$L as was, f.image -> %3$L as became, d.exact ->> %3$L as text) '
+        'select count(*) from done where was <> became and (was #>> ''{}'')%4$s is distinct from (became #>> ''{}'')%4$s',
+        v_column.fitted, p_relation, v_column.name,
+        -- One value may have several texts, by the settings of who wrote it.
+        case when v_column.type ~ '^(date$|timestamp)' then '::timestamptz' when v_column.type = 'bytea' then '::bytea' else '' end
+      ) into v_changed;
+      if v_changed > 0 then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'rows', v_changed));
+      end if;
+    exception
+      when others then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'sqlstate', sqlstate));
+    end;
+    begin
+      execute format(
+        'update pg_temp.restore_draft __d set left_image = __d.left_image || %s '
+        'where __d.relation = %s and __d.left_image ? %L',
+        v_column.left_fitted, p_relation, v_column.name
+      );
+    exception
+      when others then
+        null;
+    end;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.fitted_sql(p_relation oid, p_columns text[], p_image text, p_exact text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('(select to_jsonb(__v) from jsonb_to_record(%s) as %s cross join lateral (select %s) __v)'::text, fitted_sql.p_image, audit.image_record_sql(fitted_sql.p_relation, fitted_sql.p_columns), string_agg(format('%s as %I'::text, audit.image_value_sql(fitted_sql.p_relation, c.c, fitted_sql.p_exact), c.c), ', '::text)) AS format FROM unnest(fitted_sql.p_columns) c(c));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.foreign_keys_of(p_relations oid[])
- RETURNS TABLE(name text, child oid, parent oid, child_columns text[], parent_columns text[], on_delete "char", is_deferrable boolean)
+ RETURNS TABLE(name text, child oid, parent oid, child_columns text[], parent_columns text[], on_delete "char", on_update "char", is_deferrable boolean)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1959,7 +2252,7 @@ AS $function$
     c.conname::text, c.conrelid, c.confrelid,
     array(select a.attname::text from unnest(c.conkey) with ordinality k (n, i) join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by i),
     array(select a.attname::text from unnest(c.confkey) with ordinality k (n, i) join pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by i),
-    c.confdeltype, c.condeferrable
+    c.confdeltype, c.confupdtype, c.condeferrable
   from pg_constraint c
   where c.contype = 'f' and c.conparentid = 0 and (c.conrelid = any (p_relations) or c.confrelid = any (p_relations))
   order by c.conrelid::regclass::text, c.conname
@@ -2355,7 +2648,7 @@ CREATE OR REPLACE FUNCTION audit.image_record_sql(p_relation oid, p_columns text
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT (('__r ('::text || string_agg(format('%I %s'::text, c.name, c.type), ', '::text ORDER BY c.name)) || ')'::text) FROM audit.restore_columns(image_record_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = ANY (image_record_sql.p_columns)));
+RETURN (SELECT (('__r ('::text || string_agg(format('%I %s'::text, c.name, CASE c.fidelity WHEN 'text'::text THEN 'jsonb'::text ELSE c.type END), ', '::text ORDER BY c.name)) || ')'::text) FROM audit.restore_columns(image_record_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = ANY (image_record_sql.p_columns)));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_settings(p_relation oid)
@@ -2363,7 +2656,7 @@ CREATE OR REPLACE FUNCTION audit.image_settings(p_relation oid)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE WHEN bool_or(((t.typtype = ANY (ARRAY['c'::"char", 'r'::"char", 'm'::"char"])) OR (t.typcategory = ANY (ARRAY['A'::"char", 'G'::"char", 'T'::"char"])) OR (t.typname = 'money'::name) OR (audit.image_fidelity(t.oid) <> ALL (ARRAY['exact'::text, 'jsonb'::text])) OR ((t.oid = ANY (ARRAY[('timestamp with time zone'::regtype)::oid, ('bytea'::regtype)::oid])) AND (a.attnum = ANY (k.key_columns))))) THEN 'set datestyle = ''ISO''
+RETURN (SELECT CASE WHEN bool_or(((t.typtype = ANY (ARRAY['c'::"char", 'r'::"char", 'm'::"char"])) OR (t.typcategory = ANY (ARRAY['A'::"char", 'G'::"char", 'T'::"char"])) OR (t.typname = 'money'::name) OR (audit.image_fidelity(t.oid) <> ALL (ARRAY['exact'::text, 'jsonb'::text])) OR (((t.typcategory = 'D'::"char") OR (t.typname = 'bytea'::name)) AND (a.attnum = ANY (k.key_columns))))) THEN 'set datestyle = ''ISO''
 set intervalstyle = ''postgres''
 set extra_float_digits = 1
 set timezone = ''UTC''
@@ -2385,7 +2678,7 @@ CREATE OR REPLACE FUNCTION audit.image_value_sql(p_relation oid, p_column text, 
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE c.fidelity WHEN 'exact'::text THEN format('__r.%I'::text, c.name) ELSE format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s else __r.%4$I end'::text, image_value_sql.p_exact, c.name, c.type, c.name) END AS format FROM audit.restore_columns(image_value_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = image_value_sql.p_column));
+RETURN (SELECT CASE c.fidelity WHEN 'exact'::text THEN format('__r.%I'::text, c.name) WHEN 'text'::text THEN format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s when jsonb_typeof(__r.%4$I) = ''string'' then (__r.%4$I #>> ''{}'')::%3$s else (select __x.__v from jsonb_to_record(jsonb_build_object(''__v'', __r.%4$I)) as __x (__v %3$s)) end'::text, image_value_sql.p_exact, c.name, c.type, c.name) ELSE format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s else __r.%4$I end'::text, image_value_sql.p_exact, c.name, c.type, c.name) END AS format FROM audit.restore_columns(image_value_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = image_value_sql.p_column));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.ingest_audit_events(p_events jsonb, p_key_id uuid DEFAULT NULL::uuid, p_idempotency_key text DEFAULT NULL::text, p_request_hash bytea DEFAULT NULL::bytea)
@@ -2831,6 +3124,36 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.level_texts(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_column record;
+  v_side text;
+begin
+  for v_column in
+    select c.name, c.type from audit.restore_columns(p_relation) c where c.type ~ '^(timestamp.* with time zone|bytea)$'
+  loop
+    foreach v_side in array array['old_values', 'new_values'] loop
+      begin
+        execute format(
+          'update pg_temp.restore_entries e set %1$I = e.%1$I || jsonb_build_object(%2$L, (e.%1$I ->> %2$L)::%3$s) '
+          'where e.relation = %4$s and e.%1$I ->> %2$L is not null and e.%1$I ->> %2$L not like all (array[''%%+00:00'', ''\\x%%''])',
+          v_side, v_column.name, v_column.type, p_relation
+        );
+      exception
+        -- It had another type then.
+        when data_exception then
+          null;
+      end;
+    end loop;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -2923,7 +3246,7 @@ declare
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
     select
-      array_agg(c.name), array_agg(c.name) filter (where c.is_writable), coalesce(array_agg(c.name) filter (where c.is_hidden), '{}'),
+      array_agg(c.name), coalesce(array_agg(c.name) filter (where c.is_writable), '{}'), coalesce(array_agg(c.name) filter (where c.is_hidden), '{}'),
       coalesce(array_agg(c.name) filter (where c.is_required), '{}')
     into v_today, v_writable, v_hidden, v_required
     from audit.restore_columns(v_relation) c;
@@ -2937,8 +3260,8 @@ begin
     -- What is hidden from the history now, or was when the image was taken.
     insert into pg_temp.restore_problems (severity, code, relation, detail)
     select
-      case when h.name = any (v_required) then 'blocking' else 'loss' end, 'column_hidden', v_relation,
-      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required))
+      case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
+      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
     from pg_temp.restore_draft d
     left join pg_temp.restore_live r on r.draft_id = d.draft_id
     cross join lateral (
@@ -2946,22 +3269,27 @@ begin
       union
       select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
     ) h
-    where d.relation = v_relation and d.is_there and r.draft_id is null
-    group by h.name;
+    where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+    group by h.name, r.draft_id is null, r.draft_id is not null;
 
     update pg_temp.restore_draft d
-    set target = d.target - array(
-      select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
-    )
+    set
+      hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
+      target = d.target - array(
+        select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
+      )
     where d.relation = v_relation and d.is_there
       and (d.target - v_writable <> '{}' or d.target::text like '%"[redacted]"%');
 
     insert into pg_temp.restore_problems (severity, code, relation, detail)
-    select 'blocking', 'column_required', v_relation, jsonb_build_object('column', c, 'rows', count(*))
+    select
+      case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
+      v_relation, jsonb_build_object('column', c, 'rows', count(*))
     from pg_temp.restore_draft d
     left join pg_temp.restore_live r on r.draft_id = d.draft_id
-    cross join unnest(v_required) c
-    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ? c and c <> all (v_hidden)
+    cross join unnest(v_writable) c
+    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
+      and not (d.hidden ? c)
     group by c;
 
     if p_only is not null then
@@ -2973,7 +3301,7 @@ begin
       set fields = array(select c from unnest(p_only) c where fields is null or c = any (fields))
       where relation = v_relation;
     end if;
-    perform audit.try_casts(v_relation);
+    perform audit.fit_images(v_relation);
   end loop;
 end
 $function$;
@@ -2989,12 +3317,13 @@ begin
   set conflict = 'changed_since'
   from pg_temp.restore_draft o
   left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id and d.left_image is not null and case
+  where d.draft_id = o.draft_id and d.conflict is null and d.left_image is not null and case
       when d.left_image = 'null' then r.draft_id is not null
       when r.draft_id is null then d.is_there
       else exists (
         select from jsonb_each(d.left_image) f
-        where (d.fields is null or f.key = any (d.fields)) and f.value is distinct from r.image -> f.key and r.image ? f.key
+        where (d.fields is null or f.key = any (d.fields)) and r.image ? f.key
+          and (f.value::text is distinct from (r.image -> f.key)::text or d.left_exact ->> f.key is distinct from r.exact ->> f.key)
       )
     end;
 end
@@ -3022,15 +3351,26 @@ declare
   v_relation oid;
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft where not is_matched order by 1 loop
-    execute format(
-      'insert into pg_temp.restore_live (draft_id, record_id, image, exact, digest) '
-      'select __d.draft_id, %s, %s, %s, %s '
-      'from pg_temp.restore_draft __d join %s __t on %s '
-      'where __d.relation = %s and not __d.is_matched',
-      audit.record_key_sql(v_relation, '__t'), audit.image_sql(v_relation, '__t'),
-      coalesce(audit.exact_sql(v_relation, '__t'), 'null'), audit.row_digest_sql('__t'),
-      v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__d.live_record_id'), v_relation
-    );
+    begin
+      if audit.key_match_sql(v_relation, '__t', '__d.live_record_id') is null then
+        raise exception 'The key is gone' using errcode = 'undefined_column';
+      end if;
+      execute format(
+        'insert into pg_temp.restore_live (draft_id, record_id, image, exact, digest) '
+        'select __d.draft_id, %s, %s, %s, %s '
+        'from pg_temp.restore_draft __d join %s __t on %s '
+        'where __d.relation = %s and not __d.is_matched',
+        audit.record_key_sql(v_relation, '__t'), audit.image_sql(v_relation, '__t'),
+        coalesce(audit.exact_sql(v_relation, '__t'), 'null'), audit.row_digest_sql('__t'),
+        v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__d.live_record_id'), v_relation
+      );
+    exception
+      -- The keys of the history are no keys of today: another type, or other columns.
+      when data_exception or undefined_column then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'key_changed', v_relation, jsonb_build_object('sqlstate', sqlstate));
+        delete from pg_temp.restore_draft where relation = v_relation and not is_matched;
+    end;
   end loop;
   update pg_temp.restore_draft set is_matched = true where not is_matched;
   analyze pg_temp.restore_draft;
@@ -3085,6 +3425,76 @@ begin
     where i.relation = v_sequence.relation and i.action <> 'delete';
     execute format('select setval(%L, $1) from %s where last_value < $1 or last_value = $1 and not is_called', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.note_holders(p_relation oid, p_index text, p_columns text[], p_is_hard boolean, p_is_null_equal boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_names constant text := (select string_agg(format('%I', c), ', ' order by c) from unnest(p_columns) c);
+begin
+  -- What each row will have there.
+  execute format(
+    $sql$
+create temp table restore_values on commit drop as
+select __d.draft_id as __draft, __d.record_id as __key, __l.record_id as __live_key, %1$s
+from pg_temp.restore_draft __d
+left join pg_temp.restore_live __l on __l.draft_id = __d.draft_id
+cross join lateral jsonb_to_record(
+  case when __d.action = 'insert' then __d.target else __l.image || audit.some_of_image(__d.target, __d.columns) end
+) as %2$s
+where __d.relation = %3$s and (__d.action = 'insert' and __d.target ?& %4$L::text[] or __d.action = 'update' and __d.columns && %4$L::text[])
+$sql$,
+    (select string_agg(format('(%s) as %I', audit.image_value_sql(p_relation, c, '__d.exact'), c), ', ' order by c) from unnest(p_columns) c),
+    audit.image_record_sql(p_relation, p_columns), p_relation, p_columns
+  );
+  analyze pg_temp.restore_values;
+  execute format(
+    $sql$
+create temp table restore_holders on commit drop as
+select __v.__draft as draft_id, __v.__key as record_id, %1$s as holder
+from pg_temp.restore_values __v
+join %2$s __t on %3$s
+where __v.__live_key is distinct from %1$s
+$sql$,
+    audit.record_key_sql(p_relation, '__t'), p_relation::regclass,
+    (
+      select string_agg(format(case when p_is_null_equal then '__t.%1$I is not distinct from __v.%1$I' else '__t.%1$I = __v.%1$I' end, c), ' and ')
+      from unnest(p_columns) c
+    )
+  );
+  insert into pg_temp.restore_takes
+  select h.draft_id, o.draft_id, p_index, p_is_hard
+  from pg_temp.restore_holders h
+  join pg_temp.restore_live l on l.record_id = h.holder
+  join pg_temp.restore_draft o on o.draft_id = l.draft_id and o.relation = p_relation
+  where o.action = 'delete' or o.action = 'update' and o.columns && p_columns;
+  delete from pg_temp.restore_holders h
+  using pg_temp.restore_takes t, pg_temp.restore_live l
+  where t.index_name = p_index and t.taker = h.draft_id and l.draft_id = t.giver and l.record_id = h.holder;
+  -- Of two rows that are to have the same, one must not.
+  execute format(
+    'insert into pg_temp.restore_holders select a.__draft, a.__key, b.__key from pg_temp.restore_values a '
+    'join pg_temp.restore_values b on b.__draft < a.__draft and %s',
+    (
+      select string_agg(format(case when p_is_null_equal then 'a.%1$I is not distinct from b.%1$I' else 'a.%1$I = b.%1$I' end, c), ' and ')
+      from unnest(p_columns) c
+    )
+  );
+  update pg_temp.restore_draft d
+  set conflict = coalesce(d.conflict, 'unique_clash')
+  from pg_temp.restore_holders h
+  where d.draft_id = h.draft_id;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+  select distinct on (h.record_id) 'conflict', 'unique_clash', p_relation, h.record_id,
+    jsonb_build_object('index', p_index, 'columns', p_columns, 'holder', h.holder)
+  from pg_temp.restore_holders h
+  order by h.record_id, h.holder;
+  drop table pg_temp.restore_holders, pg_temp.restore_values;
 end
 $function$;
 
@@ -3162,11 +3572,20 @@ declare
 begin
   create temp table restore_edges (child oid, parent oid) on commit drop;
   for v_key in select * from audit.foreign_keys_of(v_coming) where child = any (v_coming) and parent = any (v_coming) loop
-    execute format(
-      'select exists (select from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
-      'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id)',
-      audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
-    ) into v_refers;
+    -- Generated columns are not in the images.
+    v_refers := exists (
+      select from audit.restore_columns(v_key.child) c where not c.is_writable and c.name = any (v_key.child_columns)
+      union all
+      select from audit.restore_columns(v_key.parent) c where not c.is_writable and c.name = any (v_key.parent_columns)
+    );
+    if not v_refers then
+      execute format(
+        -- Counted, because the planner would look for a first pair with nested loops.
+        'select count(*) > 0 from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+        'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
+        audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+      ) into v_refers;
+    end if;
     if v_refers then
       insert into pg_temp.restore_edges values (v_key.child, v_key.parent);
     end if;
@@ -3179,24 +3598,47 @@ begin
       )
     );
     exit when v_next = '{}';
-    update pg_temp.restore_draft set rank = v_rank where relation = any (v_next) and action = 'insert';
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
   if v_left <> '{}' then
-    update pg_temp.restore_draft set rank = v_rank where relation = any (v_left) and action = 'insert';
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_left) r;
     perform audit.level_rows(v_left);
   end if;
   -- Within one statement the order of rows does not matter; over several chunks it does.
   for v_key in
-    select e.child
+    select distinct e.child
     from pg_temp.restore_edges e
     where e.child = e.parent and e.child <> all (v_left)
-      and p_chunk_rows < (select count(*) from pg_temp.restore_draft)
+      and (
+        p_chunk_rows < (select count(*) from pg_temp.restore_draft)
+        -- Images with other columns are other statements.
+        or 1 < (
+          select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
+        )
+      )
   loop
     perform audit.level_rows(array[v_key.child]);
   end loop;
   drop table pg_temp.restore_edges;
+  -- Keys that rows which come reference are set back before.
+  update pg_temp.restore_draft d
+  set is_early = true
+  where d.action = 'update' and exists (
+    select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
+  );
+  -- What references a row that goes early goes early, too.
+  loop
+    update pg_temp.restore_draft d
+    set is_early = true
+    where d.action = 'delete' and not d.is_early and exists (
+      select from audit.foreign_keys_of(v_going) k
+      join pg_temp.restore_draft p on p.relation = k.parent and p.action = 'delete' and p.is_early
+      where k.child = d.relation
+    );
+    exit when not found;
+  end loop;
 
   v_left := v_going;
   v_rank := 0;
@@ -3210,10 +3652,48 @@ begin
     if v_next = '{}' then
       v_next := v_left;
     end if;
-    update pg_temp.restore_draft set rank = v_rank where relation = any (v_next) and action = 'delete';
+    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.order_takers()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_level int := 0;
+  v_count int;
+  v_pass int;
+begin
+  if not exists (select from pg_temp.restore_takes) then
+    return;
+  end if;
+  update pg_temp.restore_draft d set is_early = true where exists (select from pg_temp.restore_takes t where t.giver = d.draft_id);
+  for v_pass in 1..2 loop
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level, is_cyclic = v_pass = 2
+      where d.is_early and d.level is null and not exists (
+        select from pg_temp.restore_takes t
+        join pg_temp.restore_draft g on g.draft_id = t.giver
+        where t.taker = d.draft_id and g.level is null and (v_pass = 1 or t.is_hard)
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0;
+      v_level := v_level + 1;
+    end loop;
+  end loop;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+  select distinct 'blocking', 'unique_circle', d.relation, d.record_id, jsonb_build_object('index', t.index_name)
+  from pg_temp.restore_takes t
+  join pg_temp.restore_draft d on d.draft_id = t.taker
+  join pg_temp.restore_draft g on g.draft_id = t.giver
+  where t.is_hard and d.is_early and d.level is null and g.level is null;
 end
 $function$;
 
@@ -3224,6 +3704,14 @@ CREATE OR REPLACE FUNCTION audit.overlapping_restore(p_run uuid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT o.id FROM audit.restore_runs o WHERE ((o.id <> overlapping_restore.p_run) AND ((o.status = 'running'::text) OR ((o.status = 'awaiting_approval'::text) AND (o.approval_expires_at > clock_timestamp()))) AND (EXISTS (SELECT FROM ((SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = overlapping_restore.p_run) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = overlapping_restore.p_run) AND (i.live_record_id <> i.record_id))) a JOIN (SELECT i.relation, i.record_id FROM audit.restore_items i WHERE (i.run_id = o.id) UNION ALL SELECT i.relation, i.live_record_id FROM audit.restore_items i WHERE ((i.run_id = o.id) AND (i.live_record_id <> i.record_id))) b ON (((b.relation = a.relation) AND (b.record_id = a.record_id))))))) ORDER BY o.id LIMIT 1);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.overlay_image(p_image jsonb, p_over jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (p_over IS NULL) THEN p_image WHEN ((p_image IS NULL) OR (p_image = 'null'::jsonb) OR (p_over = 'null'::jsonb)) THEN p_over ELSE (p_image || p_over) END;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.own_capture_function(p_relation oid)
@@ -3245,6 +3733,14 @@ begin
   return v_function;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.parent_key_sql(p_child_columns text[], p_parent_columns text[], p_key_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('select distinct %s as record_id from pg_temp.restore_missing d'::text, CASE count(*) WHEN 1 THEN format('(d.target ->> %L)'::text, min(c.child)) ELSE format('jsonb_build_array(%s)::text'::text, string_agg(format('d.target -> %L'::text, c.child), ', '::text ORDER BY c."position")) END) AS format FROM (SELECT k."position", (parent_key_sql.p_child_columns)[array_position(parent_key_sql.p_parent_columns, k.name)] AS child FROM unnest(parent_key_sql.p_key_columns) WITH ORDINALITY k(name, "position")) c);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.partitioned_tables()
@@ -3316,62 +3812,6 @@ AS $function$
   select p_table::oid
   union
   select t.relid from pg_partition_tree(p_table) t join pg_class c on c.oid = t.relid where c.relkind in ('r', 'p')
-$function$;
-
--- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.replay_entries(p_relation oid, p_undo boolean)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_entry record;
-  v_draft int;
-begin
-  for v_entry in select * from pg_temp.restore_entries where relation = p_relation order by id loop
-    select draft_id into v_draft
-    from pg_temp.restore_draft
-    where relation = p_relation and live_record_id = v_entry.record_id and is_live;
-    if v_draft is null then
-      if v_entry.action = 'INSERT' then
-        -- The same key again after its row went: one record.
-        select draft_id into v_draft
-        from pg_temp.restore_draft
-        where relation = p_relation and record_id = v_entry.record_id and is_there and not is_live;
-      end if;
-      if v_draft is null then
-        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields)
-        values (
-          p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at,
-          v_entry.old_values, nullif(v_entry.exact_values -> 'old', 'null'), case when p_undo then '{}'::text[] end
-        )
-        returning draft_id into v_draft;
-      end if;
-    end if;
-    update pg_temp.restore_draft
-    set
-      is_live = v_entry.action not in ('DELETE', 'TRUNCATE'),
-      live_record_id = coalesce(v_entry.new_record_id, v_entry.record_id),
-      left_image = case
-        when not p_undo then null
-        when v_entry.action in ('DELETE', 'TRUNCATE') then 'null'
-        else coalesce(v_entry.old_values, '{}') || v_entry.new_values
-      end,
-      removed_txid = case when v_entry.action in ('DELETE', 'TRUNCATE') then v_entry.txid else removed_txid end,
-      fields = case
-        when v_entry.action = 'UPDATE' and fields is not null
-        then array(select unnest(fields) union select unnest(v_entry.changed_fields))
-      end
-    where draft_id = v_draft;
-  end loop;
-  -- A row that is gone is looked for under the key it had; one that took its place meanwhile is that row's successor.
-  update pg_temp.restore_draft set live_record_id = record_id where relation = p_relation and not is_live;
-  delete from pg_temp.restore_draft d
-  where d.relation = p_relation and not d.is_there and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = p_relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
-  );
-end
 $function$;
 
 -- owner: audit_owner
@@ -3570,6 +4010,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.some_of_image(p_image jsonb, p_columns text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(jsonb_object_agg(c.c, (some_of_image.p_image -> c.c)), '{}'::jsonb) AS "coalesce" FROM unnest(some_of_image.p_columns) c(c));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -3582,10 +4030,11 @@ begin
       row_number() over w as position,
       dense_rank() over (order by d.phase, d.rank, d.level nulls first, d.name) as batch
     from (
-      select d.*, c.name,
+      select d.*, c.name, coalesce(k.rank, 0) as rank,
         case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join (select t.relation, format('%I.%I', t.table_schema, t.table_name) as name from audit.tracked_tables t) c on c.relation = d.relation
+      left join pg_temp.restore_ranks k on k.relation = d.relation and k.action = d.action
     ) d
     window w as (order by d.phase, d.rank, d.level nulls first, d.name, d.record_id, d.live_record_id)
   )
@@ -3595,7 +4044,7 @@ begin
   )
   select
     p_run, o.position,
-    case when o.is_cyclic then min(1 + (o.position - 1) / p_chunk_rows) over (partition by o.is_cyclic) else 1 + (o.position - 1) / p_chunk_rows end,
+    case when o.is_cyclic then min(1 + (o.position - 1) / p_chunk_rows) over (partition by o.is_cyclic, o.phase, o.rank) else 1 + (o.position - 1) / p_chunk_rows end,
     o.batch, o.relation, coalesce(case when o.is_there then o.record_id end, l.record_id), l.record_id, o.action, o.origin, o.entry_id, o.columns,
     case when o.is_there then o.target end, case when o.is_there then o.exact end, l.image, l.exact, l.digest, o.conflict
   from ordered o
@@ -3693,6 +4142,87 @@ CREATE OR REPLACE FUNCTION audit.touched_columns(p_run uuid, p_relation oid)
 RETURN (SELECT COALESCE(array_agg(c.value), '{}'::text[]) AS "coalesce" FROM ((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) t(value)) CROSS JOIN LATERAL jsonb_array_elements_text((t.value -> 'touch'::text)) c(value)) WHERE ((r.id = touched_columns.p_run) AND (((t.value ->> 'relation'::text))::oid = touched_columns.p_relation) AND (c.value IN (SELECT k.name FROM audit.restore_columns(touched_columns.p_relation) k(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE k.is_writable))));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.trace_back(p_schema text, p_table text, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (
+    select from audit.audit_logs l
+    where l.table_schema = p_schema and l.table_name = p_table and l.new_record_id is not null and l.created_at > p_at
+  ) then
+    return;
+  end if;
+  with recursive back as (
+    select g.id as of_id, g.record_id as key, g.id
+    from pg_temp.restore_gone g
+    union all
+    select b.of_id, o.record_id, o.id
+    from back b
+    cross join lateral (
+      select l.record_id, l.id
+      from audit.audit_logs l
+      where l.table_schema = p_schema and l.table_name = p_table and l.new_record_id = b.key and l.created_at > p_at and l.id < b.id
+      order by l.id desc
+      limit 1
+    ) o
+  )
+  update pg_temp.restore_gone g
+  set origin_key = b.key
+  from (select distinct on (of_id) of_id, key from back order by of_id, id) b
+  where g.id = b.of_id and b.key <> g.record_id;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.trace_records(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entry record;
+  v_first bigint;
+begin
+  if not exists (select from pg_temp.restore_entries where relation = p_relation and new_record_id is not null) then
+    return;
+  end if;
+  create temp table restore_moves on commit drop as
+  select record_id as key from pg_temp.restore_entries where relation = p_relation and new_record_id is not null
+  union
+  select new_record_id from pg_temp.restore_entries where relation = p_relation and new_record_id is not null;
+  create temp table restore_traces (first_id bigint primary key, origin text not null, is_there boolean not null, key text not null, is_live boolean not null)
+  on commit drop;
+  create index on pg_temp.restore_traces (key);
+  create index on pg_temp.restore_traces (origin);
+  for v_entry in
+    select e.*
+    from pg_temp.restore_entries e
+    where e.relation = p_relation and e.record_id in (select m.key from pg_temp.restore_moves m)
+    order by e.id
+  loop
+    select first_id into v_first from pg_temp.restore_traces where key = v_entry.record_id and is_live;
+    if v_first is null then
+      -- The same key again after its row went: one record.
+      select first_id into v_first from pg_temp.restore_traces where origin = v_entry.record_id and is_there and not is_live;
+    end if;
+    if v_first is null then
+      v_first := v_entry.id;
+      insert into pg_temp.restore_traces values (v_first, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.record_id, true);
+    end if;
+    update pg_temp.restore_traces
+    set key = coalesce(v_entry.new_record_id, v_entry.record_id), is_live = v_entry.action not in ('DELETE', 'TRUNCATE')
+    where first_id = v_first;
+    update pg_temp.restore_entries
+    set first_id = v_first
+    where relation = p_relation and record_id = v_entry.record_id and id = v_entry.id;
+  end loop;
+  drop table pg_temp.restore_moves, pg_temp.restore_traces;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.track(p_table regclass, exclude text[] DEFAULT '{}'::text[], redact text[] DEFAULT '{}'::text[], ignore text[] DEFAULT '{}'::text[], on_error text DEFAULT 'block'::text, as_events jsonb DEFAULT NULL::jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3752,7 +4282,7 @@ begin
   end if;
 
   -- TRUNCATE is recorded by reading the table before; a restore writes to it.
-  execute format('grant usage on schema %I to audit_recorder, audit_worker', v_class.relnamespace::regnamespace::name);
+  execute format('grant usage on schema %s to audit_recorder, audit_worker', v_class.relnamespace::regnamespace);
   for v_relation in
     select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error, as_events)
   loop
@@ -3808,60 +4338,91 @@ CREATE OR REPLACE FUNCTION audit.truncated_by(p_relation oid)
 RETURN (SELECT array_agg((t.relid)::oid) AS array_agg FROM pg_partition_tree((truncated_by.p_relation)::regclass) t(relid, parentrelid, isleaf, level) WHERE (t.isleaf AND (NOT (EXISTS (SELECT FROM (pg_partition_ancestors(t.relid) a(relid) JOIN pg_trigger g ON (((g.tgrelid = (a.relid)::oid) AND (g.tgname = 'audit_truncate'::name) AND (g.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"]))))) WHERE (((a.relid)::oid <> truncated_by.p_relation) AND (NOT ((a.relid)::oid IN (SELECT pg_partition_ancestors.relid FROM pg_partition_ancestors((truncated_by.p_relation)::regclass) pg_partition_ancestors(relid))))))))));
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.try_casts(p_relation oid)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_columns text[];
-  v_column text;
-  v_record text;
-  v_changed bigint;
-begin
-  select array_agg(c.name) into v_columns from audit.restore_columns(p_relation) c where c.is_writable;
-  v_record := audit.image_record_sql(p_relation, v_columns);
-  begin
-    execute format(
-      'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
-      'where __d.relation = %s and __d.is_there and not to_jsonb(__r) @> __d.target',
-      v_record, p_relation
-    ) into v_changed;
-    if v_changed = 0 then
-      return;
-    end if;
-  exception
-    when others then
-      null;
-  end;
-  foreach v_column in array v_columns loop
-    begin
-      execute format(
-        'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
-        'where __d.relation = %s and __d.is_there and (__d.fields is null or %L = any (__d.fields)) and __d.target ->> %L is not null '
-        'and to_jsonb(__r) ->> %L is distinct from __d.target ->> %L',
-        audit.image_record_sql(p_relation, array[v_column]), p_relation, v_column, v_column, v_column, v_column
-      ) into v_changed;
-      if v_changed > 0 then
-        insert into pg_temp.restore_problems (severity, code, relation, detail)
-        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column, 'rows', v_changed));
-      end if;
-    exception
-      when others then
-        insert into pg_temp.restore_problems (severity, code, relation, detail)
-        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column, 'sqlstate', sqlstate));
-    end;
-  end loop;
-end
-$function$;
-
--- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.txid_of(p_xid xid)
  RETURNS bigint
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT (n.txid - ((n.txid - ((txid_of.p_xid)::text)::bigint) & '4294967295'::bigint)) FROM (SELECT ((pg_snapshot_xmax(pg_current_snapshot()))::text)::bigint AS txid) n);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.undo_each(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entry record;
+  v_draft record;
+  -- Before the first change of the whole row; which columns were changed until then, and what they held.
+  v_is_past boolean;
+  v_firsts jsonb;
+  v_firsts_exact jsonb;
+  v_old_exact jsonb;
+  v_new_exact jsonb;
+  v_columns text[];
+begin
+  for v_entry in
+    select e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
+    from (
+      select d.draft_id, e.*
+      from pg_temp.restore_draft d
+      join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
+      where d.relation = p_relation and d.is_several
+      union all
+      select d.draft_id, e.*
+      from pg_temp.restore_draft d
+      join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
+      where d.relation = p_relation and d.is_several
+    ) e
+    window w as (partition by e.draft_id order by e.id)
+    order by e.draft_id, e.id
+  loop
+    v_old_exact := coalesce(nullif(v_entry.exact_values -> 'old', 'null'), '{}');
+    v_new_exact := coalesce(nullif(v_entry.exact_values -> 'new', 'null'), '{}');
+    if v_entry.is_first then
+      select * into v_draft from pg_temp.restore_draft where draft_id = v_entry.draft_id;
+      v_draft.fields := '{}';
+      v_draft.left_image := null;
+      v_draft.left_exact := '{}';
+      v_is_past := false;
+      v_firsts := '{}';
+      v_firsts_exact := '{}';
+    elsif (v_draft.left_image = 'null') <> (v_entry.action = 'INSERT')
+      or v_draft.left_image <> 'null' and exists (
+        select from jsonb_each(v_draft.left_image) f
+        where (v_entry.action <> 'UPDATE' or f.key = any (v_entry.changed_fields)) and f.value::text is distinct from (v_entry.old_values -> f.key)::text
+      )
+    then
+      v_draft.conflict := 'changed_since';
+    end if;
+    if not v_is_past and v_entry.action <> 'INSERT' then
+      v_columns := array(select c from unnest(v_entry.changed_fields) c where not v_firsts ? c);
+      v_firsts := v_firsts || audit.some_of_image(v_entry.old_values, v_columns);
+      v_firsts_exact := v_firsts_exact || audit.some_of_image(v_old_exact, v_columns);
+      v_draft.target := v_entry.old_values || v_firsts;
+      v_draft.exact := jsonb_strip_nulls(v_old_exact || v_firsts_exact);
+      v_draft.fields := v_draft.fields || v_columns;
+    end if;
+    if v_entry.action <> 'UPDATE' then
+      v_is_past := true;
+      v_draft.fields := null;
+    end if;
+    v_draft.left_exact := case
+      when v_entry.action = 'UPDATE' then v_draft.left_exact || audit.some_of_image(v_new_exact, v_entry.changed_fields)
+      else v_new_exact
+    end;
+    v_draft.left_image := audit.overlay_image(v_draft.left_image, coalesce(v_entry.new_values, 'null'));
+    if v_entry.is_last then
+      update pg_temp.restore_draft
+      set
+        target = v_draft.target, exact = nullif(v_draft.exact, '{}'), fields = v_draft.fields, conflict = v_draft.conflict,
+        left_image = v_draft.left_image, left_exact = nullif(jsonb_strip_nulls(v_draft.left_exact), '{}')
+      where draft_id = v_entry.draft_id;
+    end if;
+  end loop;
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.untrack(p_table regclass)
@@ -4305,8 +4866,9 @@ grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_worker;
-grant execute on function audit.check_access() to audit_worker;
+grant execute on function audit.check_access(oid[],timestamp with time zone) to audit_worker;
 grant execute on function audit.check_as_events(regclass,jsonb) to admin;
+grant execute on function audit.check_constraints() to audit_worker;
 grant execute on function audit.check_dependents() to audit_worker;
 grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
@@ -4340,7 +4902,11 @@ grant execute on function audit.field_sql(text,text) to admin;
 grant execute on function audit.field_sql(text,text) to audit_recorder;
 grant execute on function audit.field_sql(text,text) to audit_worker;
 grant execute on function audit.filter_draft(jsonb) to audit_worker;
+grant execute on function audit.filter_values(oid,text,jsonb) to audit_worker;
+grant execute on function audit.find_missing_parents(oid,text[],oid,text[]) to audit_worker;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
+grant execute on function audit.fit_images(oid) to audit_worker;
+grant execute on function audit.fitted_sql(oid,text[],text,text) to audit_worker;
 grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
 grant execute on function audit.forget_dropped() to admin;
 grant execute on function audit.forget_tracked(regclass) to admin;
@@ -4416,6 +4982,7 @@ grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_rows(oid[]) to audit_worker;
+grant execute on function audit.level_texts(oid) to audit_worker;
 grant execute on function audit.lock_restore_rows(text) to audit_worker;
 grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
@@ -4426,10 +4993,14 @@ grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
 grant execute on function audit.move_sequences() to audit_worker;
+grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
 grant execute on function audit.order_draft(integer) to audit_worker;
+grant execute on function audit.order_takers() to audit_worker;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
 grant execute on function audit.overlapping_restore(uuid) to audit_worker;
+grant execute on function audit.overlay_image(jsonb,jsonb) to audit_worker;
+grant execute on function audit.parent_key_sql(text[],text[],text[]) to audit_worker;
 grant execute on function audit.partitioned_tables() to admin;
 grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
@@ -4440,7 +5011,6 @@ grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
 grant execute on function audit.record_key_sql(oid,text) to audit_worker;
 grant execute on function audit.reference_sql(text,text[],text,text[]) to audit_worker;
 grant execute on function audit.relations_of(regclass) to admin;
-grant execute on function audit.replay_entries(oid,boolean) to audit_worker;
 grant execute on function audit.restore_columns(oid) to audit_worker;
 grant execute on function audit.restore_of_session() to audit_recorder;
 grant execute on function audit.roll_up_trails(integer) to audit_worker;
@@ -4451,16 +5021,19 @@ grant execute on function audit.same_value(oid,text,text) to admin;
 grant execute on function audit.same_value(oid,text,text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
 grant execute on function audit.snapshot_restore(uuid) to audit_worker;
+grant execute on function audit.some_of_image(jsonb,text[]) to audit_worker;
 grant execute on function audit.store_items(uuid,integer) to audit_worker;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_capture(boolean) to admin;
 grant execute on function audit.switch_membership_check(regclass,name,name) to admin;
 grant execute on function audit.touched_columns(uuid,oid) to audit_worker;
+grant execute on function audit.trace_back(text,text,timestamp with time zone) to audit_worker;
+grant execute on function audit.trace_records(oid) to audit_worker;
 grant execute on function audit.track(regclass,text[],text[],text[],text,jsonb) to admin;
 grant execute on function audit.truncated_by(oid) to audit_recorder;
-grant execute on function audit.try_casts(oid) to audit_worker;
 grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
+grant execute on function audit.undo_each(oid) to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.update_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.uuid_v7() to admin;
@@ -4726,11 +5299,12 @@ comment on function audit.capture_source(oid,text,boolean) is 'SQL for the FROM 
 comment on function audit.capture_sql(oid,text,text,boolean) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
-comment on function audit.check_access() is 'Notes tables that the worker may not restore, and times in which their history is not whole.';
+comment on function audit.check_access(oid[],timestamp with time zone) is 'Notes tables that the worker may not restore, and times in which their history is not whole.';
 comment on function audit.check_as_events(regclass,jsonb) is 'Refuses what track() cannot take as as_events, and says why.';
+comment on function audit.check_constraints() is 'Notes drafted rows that NOT NULL or a CHECK of today would refuse.';
 comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
-comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold.';
+comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
 comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
@@ -4758,7 +5332,11 @@ comment on function audit.exact_values_sql(oid,text,text,text) is 'SQL for exact
 comment on function audit.field_sql(text,text) is 'SQL for a column of a row.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
 comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows that a filter of columns and values finds.';
+comment on function audit.filter_values(oid,text,jsonb) is 'The values of a filter as texts of images; null where one does not fit the column''s type.';
+comment on function audit.find_missing_parents(oid,text[],oid,text[]) is 'Makes restore_missing: the drafted rows of a child whose parent is neither there nor drafted.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
+comment on function audit.fit_images(oid) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
+comment on function audit.fitted_sql(oid,text[],text,text) is 'SQL for the image that values of an image have in the types of today.';
 comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and to tables, with their columns in pairs.';
 comment on function audit.forget_dropped() is 'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
 comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit: notes when the tracking ended, so that the history is still found.';
@@ -4798,6 +5376,7 @@ comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true wher
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
+comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
 comment on function audit.lock_restore_rows(text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 comment on function audit.lost_rows_code(oid) is 'The lines of a partitioned table''s trigger function for an UPDATE that lost rows on their way to another partition.';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
@@ -4808,17 +5387,20 @@ comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts c
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
+comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
+comment on function audit.order_takers() is 'Orders the rows that hand unique values over to others; for check_unique().';
 comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';
+comment on function audit.overlay_image(jsonb,jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
+comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the record_ids of the parents in restore_missing, by a foreign key to their key.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
 comment on function audit.relations_of(regclass) is 'A table and all its partitions: each fires only its own triggers when it is written to directly.';
-comment on function audit.replay_entries(oid,boolean) is 'Follows the records of a table through changes of their keys; for draft_rows().';
 comment on function audit.restore_columns(oid) is 'The columns of a tracked table for a restore: which can be written, which the history hides, which an INSERT must name.';
 comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
@@ -4827,16 +5409,19 @@ comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole r
 comment on function audit.same_value(oid,text,text) is 'Whether two texts are the same value of a type; false where one is none.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
+comment on function audit.some_of_image(jsonb,text[]) is 'These columns of an image alone; null where it does not have one.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
 comment on function audit.touched_columns(uuid,oid) is 'The columns that get the time of the restore, as the configuration said when it was planned.';
+comment on function audit.trace_back(text,text,timestamp with time zone) is 'Finds the keys that the rows in restore_gone had at a time; for draft_children().';
+comment on function audit.trace_records(oid) is 'Says of each drafted entry of a record whose key changed which record it belongs to.';
 comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
-comment on function audit.try_casts(oid) is 'Notes columns whose drafted values do not fit their type of today, or come out of it changed.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
+comment on function audit.undo_each(oid) is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';

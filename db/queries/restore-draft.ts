@@ -42,6 +42,12 @@ export const draftOf = (tx: Db) => ({
   matchLive: () => value(tx, sql`audit.match_live_rows()`),
   children: (at: Date | null) => value<number>(tx, sql`audit.draft_children(${instantOf(at)})`),
   parents: (at: Date | null) => value<number>(tx, sql`audit.draft_parents(${instantOf(at)})`),
+  /** Whether these are all values of the column. */
+  fitsFilter: async (relation: number, column: string, values: (string | null)[]) =>
+    (await value(
+      tx,
+      sql`audit.filter_values(${relation}::oid, ${column}, ${JSON.stringify(values)}::jsonb)`,
+    )) !== null,
   filter: (where: { column: string; values: (string | null)[] }[]) =>
     value(tx, sql`audit.filter_draft(${JSON.stringify(where)}::jsonb)`),
   markChangedSince: () => value(tx, sql`audit.mark_changed_since()`),
@@ -51,7 +57,14 @@ export const draftOf = (tx: Db) => ({
   decide: (strict: boolean) => value<number>(tx, sql`audit.decide_actions(${strict})`),
   checkUnique: () => value(tx, sql`audit.check_unique()`),
   checkDependents: () => value(tx, sql`audit.check_dependents()`),
-  checkAccess: () => value(tx, sql`audit.check_access()`),
+  checkConstraints: () => value(tx, sql`audit.check_constraints()`),
+  /** Gaps of the history since a time concern also the tables in which nothing was found. */
+  checkAccess: (relations: number[], since: Date | null) =>
+    value(tx, sql`audit.check_access(${oidArray(relations)}, ${instantOf(since)})`),
+  relations: async () =>
+    (
+      await rows<{ relation: string }>(tx, sql`select distinct relation::text from pg_temp.restore_draft`)
+    ).map(({ relation }) => Number(relation)),
   count: () => value<number>(tx, sql`(select count(*)::int from pg_temp.restore_draft)`),
   order: (chunkRows: number) => value(tx, sql`audit.order_draft(${chunkRows}::int)`),
   store: (runId: string, chunkRows: number) =>
@@ -133,6 +146,18 @@ export async function plannedShape(
         (select count(*)::int from audit.restore_items i where i.run_id = ${runId}::uuid) as "itemCount"`,
   );
   return row as { tables: PlannedTable[]; chunkStarts: number[]; itemCount: number };
+}
+
+/** The columns of tables as they are now: what of them a plan rests on. */
+export async function shapesOf(tx: Db, relations: number[]): Promise<unknown[]> {
+  return rows(
+    tx,
+    sql`
+      select r.relation::text, c.name, c.type, c.is_writable, c.is_hidden, c.is_required
+      from unnest(${oidArray(relations)}) r (relation)
+      cross join lateral audit.restore_columns(r.relation) c
+      order by r.relation, c.name`,
+  );
 }
 
 export interface NamedTable {

@@ -81,9 +81,12 @@ begin
     from pg_catalog.pg_proc p
     where p.pronamespace = 'audit'::regnamespace and p.proname in (
       'begin_restore_draft', 'pin_restore_session', 'key_match_sql', 'restore_columns', 'draft_since', 'draft_transaction',
-      'draft_actor', 'draft_record', 'draft_rows', 'replay_entries', 'draft_rollback', 'match_live_rows', 'row_digest_sql',
-      'mark_changed_since', 'forgive_changes_of', 'foreign_keys_of', 'reference_sql', 'draft_children', 'draft_parents',
-      'map_columns', 'image_record_sql', 'image_value_sql', 'try_casts', 'check_unique', 'check_dependents', 'check_access',
+      'draft_actor', 'draft_record', 'draft_rows', 'trace_records', 'level_texts', 'undo_each', 'overlay_image', 'some_of_image',
+      'draft_rollback', 'match_live_rows', 'row_digest_sql',
+      'mark_changed_since', 'forgive_changes_of', 'foreign_keys_of', 'reference_sql', 'draft_children', 'trace_back', 'draft_parents',
+      'parent_key_sql', 'find_missing_parents',
+      'map_columns', 'image_record_sql', 'image_value_sql', 'fitted_sql', 'fit_images', 'check_unique', 'note_holders', 'order_takers',
+      'check_constraints', 'check_dependents', 'check_access', 'filter_values',
       'filter_draft', 'image_difference', 'decide_actions', 'order_draft', 'level_rows', 'store_items', 'items_digest',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',

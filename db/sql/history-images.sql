@@ -46,7 +46,7 @@ return (
     t.typtype in ('c', 'r', 'm') or t.typcategory in ('A', 'G', 'T') or t.typname = 'money'
     or audit.image_fidelity(t.oid) not in ('exact', 'jsonb')
     -- The same row must have the same record_id whoever writes it.
-    or t.oid in ('timestamptz'::regtype, 'bytea'::regtype) and a.attnum = any (k.key_columns)
+    or (t.typcategory = 'D' or t.typname = 'bytea') and a.attnum = any (k.key_columns)
   ) then $settings$set datestyle = 'ISO'
 set intervalstyle = 'postgres'
 set extra_float_digits = 1
@@ -216,7 +216,8 @@ return (
       c.name,
       f.field || '::text' as as_text,
       case c.fidelity
-        when 'text' then f.field || ' is not null'
+        -- A composite value with a null in it IS NOT NULL is not true of.
+        when 'text' then format('%s::text is not null', f.field)
         when 'jsonb' then format(case when a.atttypid = 'jsonb'::regtype then '%s = ''null''' else 'to_jsonb(%s) = ''null''' end, f.field)
         when 'float' then format('%s::text = ''-0''', f.field)
         else format('%s::text like ''[%%''', f.field)

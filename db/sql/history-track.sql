@@ -191,7 +191,7 @@ begin
   end if;
 
   -- TRUNCATE is recorded by reading the table before; a restore writes to it.
-  execute format('grant usage on schema %I to audit_recorder, audit_worker', v_class.relnamespace::regnamespace::name);
+  execute format('grant usage on schema %s to audit_recorder, audit_worker', v_class.relnamespace::regnamespace);
   for v_relation in
     select audit.note_tracked(p_table, v_key, exclude, redact, ignore, on_error, as_events)
   loop

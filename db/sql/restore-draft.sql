@@ -17,7 +17,9 @@ begin
     txid xid8 not null,
     old_values jsonb,
     new_values jsonb,
-    exact_values jsonb
+    exact_values jsonb,
+    -- The record's first entry here, where its key alone does not tell which record it is.
+    first_id bigint
   ) on commit drop;
   create temp table restore_draft (
     draft_id int generated always as identity primary key,
@@ -26,6 +28,8 @@ begin
     record_id text not null,
     live_record_id text not null,
     is_live boolean not null default true,
+    -- Whether several entries of it are to be undone.
+    is_several boolean not null default false,
     -- Whether there was a row at the point; its image.
     is_there boolean not null,
     entry_id bigint,
@@ -36,7 +40,9 @@ begin
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
     left_image jsonb,
-    removed_txid xid8,
+    left_exact jsonb,
+    -- The columns that the history did not keep.
+    hidden jsonb not null default '[]',
     origin text not null default 'target',
     is_matched boolean not null default false,
     is_expanded boolean not null default false,
@@ -44,13 +50,24 @@ begin
     action text,
     columns text[],
     is_early boolean not null default false,
-    rank int not null default 0,
     level int,
     is_cyclic boolean not null default false,
     conflict text
-  ) on commit drop;
+  ) with (fillfactor = 40) on commit drop;
   create unique index on pg_temp.restore_draft (relation, record_id) where is_there;
   create index on pg_temp.restore_draft (relation, live_record_id);
+  -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.
+  create temp table restore_removals (
+    draft_id int not null,
+    txid xid8 not null,
+    image jsonb
+  ) on commit drop;
+  -- Which table's rows come, or go, before which.
+  create temp table restore_ranks (
+    relation oid not null,
+    action text not null,
+    rank int not null
+  ) on commit drop;
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,
@@ -150,7 +167,9 @@ begin
   select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from audit.audit_logs l
+  -- A dropped table's history is not that of one which has its name by now.
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
   return v_count;
@@ -169,7 +188,9 @@ begin
   select l.id, l.created_at, t.relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from audit.audit_logs l
+  -- A dropped table's history is not that of one which has its name by now.
   join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.user_id = p_user_id and l.created_at >= p_from and l.created_at < p_to
     and (p_relations is null or t.relation = any (p_relations));
   get diagnostics v_count = row_count;
@@ -186,30 +207,49 @@ as $$
 declare
   v_table audit.tracked_tables;
   v_entry audit.audit_logs;
-  v_record_id text := p_record_id;
+  v_key text := p_record_id;
 begin
   select * into strict v_table from audit.tracked_tables where relation = p_relation;
-  select * into v_entry
-  from (
-    (select * from audit.audit_logs l
-     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = p_record_id
-       and (p_entry is null or l.id = p_entry) and (p_at is null or l.created_at > p_at)
-     order by case when p_at is null then -l.id else l.id end limit 1)
-    union all
-    (select * from audit.audit_logs l
-     where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = p_record_id
-       and p_at is null and (p_entry is null or l.id = p_entry)
-     order by l.id desc limit 1)
-  ) l
-  order by case when p_at is null then -l.id else l.id end
-  limit 1;
+  if p_at is null then
+    select l.* into v_entry
+    from (
+      (select * from audit.audit_logs l
+       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
+         and (p_entry is null or l.id = p_entry)
+       order by l.id desc limit 1)
+      union all
+      (select * from audit.audit_logs l
+       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
+         and (p_entry is null or l.id = p_entry)
+       order by l.id desc limit 1)
+    ) l
+    order by l.id desc
+    limit 1;
+  else
+    -- A row that came to this key after the time had another one then.
+    loop
+      select l.* into v_entry
+      from (
+        (select * from audit.audit_logs l
+         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
+         order by l.id limit 1)
+        union all
+        (select * from audit.audit_logs l
+         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
+         order by l.id limit 1)
+      ) l
+      order by l.id
+      limit 1;
+      exit when v_entry.id is null or v_entry.record_id = v_key;
+      v_key := v_entry.record_id;
+    end loop;
+  end if;
   if v_entry.id is null then
     return null;
   end if;
-  v_record_id := v_entry.record_id;
   insert into pg_temp.restore_entries
   with recursive keys (record_id) as (
-    select v_record_id
+    select v_entry.record_id
     union
     select l.new_record_id
     from keys k
@@ -221,138 +261,8 @@ begin
   from keys k
   join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
-  return v_record_id;
+  return v_entry.record_id;
 end
 $$;
 comment on function audit.draft_record(oid, text, bigint, timestamptz) is
   'Drafts to undo a record''s changes from a point on; returns its key at the point, null when the history has no such change.';
-
--- p_undo: only the columns that the entries changed go back, and what was changed since is a conflict.
-create or replace function audit.draft_rows(p_undo boolean) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_relation oid;
-begin
-  create index on pg_temp.restore_entries (relation, record_id, id);
-  analyze pg_temp.restore_entries;
-  for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
-    if exists (select from pg_temp.restore_entries where relation = v_relation and new_record_id is not null) then
-      perform audit.replay_entries(v_relation, p_undo);
-    else
-      insert into pg_temp.restore_draft (
-        relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, left_image, fields, removed_txid
-      )
-      select
-        v_relation, e.record_id, e.record_id, f.action <> 'INSERT', f.id, f.created_at, f.old_values,
-        nullif(f.exact_values -> 'old', 'null'),
-        case
-          when not p_undo then null
-          when l.action in ('DELETE', 'TRUNCATE') then 'null'
-          else coalesce(l.old_values, '{}') || l.new_values
-        end,
-        case when p_undo and e.is_update then e.fields end, e.removed_txid
-      from (
-        select
-          m.record_id, min(m.id) as first_id, max(m.id) as last_id, bool_and(m.action = 'UPDATE') as is_update,
-          array_agg(distinct c.field) filter (where c.field is not null) as fields,
-          (array_agg(m.txid order by m.id desc) filter (where m.action in ('DELETE', 'TRUNCATE')))[1] as removed_txid
-        from pg_temp.restore_entries m
-        left join lateral unnest(case when p_undo then m.changed_fields end) c (field) on true
-        where m.relation = v_relation
-        group by m.record_id
-      ) e
-      join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = e.record_id and f.id = e.first_id
-      join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = e.record_id and l.id = e.last_id;
-    end if;
-  end loop;
-  analyze pg_temp.restore_draft;
-end
-$$;
-comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries one row per record: its state before the first of them.';
-
--- Where keys change, a record is followed from one to the next; what is found is what the entries in their order made.
-create or replace function audit.replay_entries(p_relation oid, p_undo boolean) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_entry record;
-  v_draft int;
-begin
-  for v_entry in select * from pg_temp.restore_entries where relation = p_relation order by id loop
-    select draft_id into v_draft
-    from pg_temp.restore_draft
-    where relation = p_relation and live_record_id = v_entry.record_id and is_live;
-    if v_draft is null then
-      if v_entry.action = 'INSERT' then
-        -- The same key again after its row went: one record.
-        select draft_id into v_draft
-        from pg_temp.restore_draft
-        where relation = p_relation and record_id = v_entry.record_id and is_there and not is_live;
-      end if;
-      if v_draft is null then
-        insert into pg_temp.restore_draft (relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields)
-        values (
-          p_relation, v_entry.record_id, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.id, v_entry.created_at,
-          v_entry.old_values, nullif(v_entry.exact_values -> 'old', 'null'), case when p_undo then '{}'::text[] end
-        )
-        returning draft_id into v_draft;
-      end if;
-    end if;
-    update pg_temp.restore_draft
-    set
-      is_live = v_entry.action not in ('DELETE', 'TRUNCATE'),
-      live_record_id = coalesce(v_entry.new_record_id, v_entry.record_id),
-      left_image = case
-        when not p_undo then null
-        when v_entry.action in ('DELETE', 'TRUNCATE') then 'null'
-        else coalesce(v_entry.old_values, '{}') || v_entry.new_values
-      end,
-      removed_txid = case when v_entry.action in ('DELETE', 'TRUNCATE') then v_entry.txid else removed_txid end,
-      fields = case
-        when v_entry.action = 'UPDATE' and fields is not null
-        then array(select unnest(fields) union select unnest(v_entry.changed_fields))
-      end
-    where draft_id = v_draft;
-  end loop;
-  -- A row that is gone is looked for under the key it had; one that took its place meanwhile is that row's successor.
-  update pg_temp.restore_draft set live_record_id = record_id where relation = p_relation and not is_live;
-  delete from pg_temp.restore_draft d
-  where d.relation = p_relation and not d.is_there and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = p_relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
-  );
-end
-$$;
-comment on function audit.replay_entries(oid, boolean) is 'Follows the records of a table through changes of their keys; for draft_rows().';
-
--- What a restore did, the other way round: inserted rows go, others are as its snapshot has them.
-create or replace function audit.draft_rollback(p_run uuid) returns int
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_count int;
-begin
-  insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_there, target, exact, fields, left_image
-  )
-  select
-    i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
-    case when i.action <> 'delete' and s.position is not null then coalesce(i.columns, array(select jsonb_object_keys(i.target))) end,
-    case i.action
-      when 'insert' then i.target
-      when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
-      else 'null'
-    end
-  from audit.restore_items i
-  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
-  left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
-  where i.run_id = p_run;
-  get diagnostics v_count = row_count;
-  return v_count;
-end
-$$;
-comment on function audit.draft_rollback(uuid) is 'Drafts to undo what a restore applied, from its snapshot; returns how many rows.';

@@ -5,6 +5,7 @@ import {
   draftProblems,
   nameTables,
   plannedShape,
+  shapesOf,
   shownColumns,
   type Draft,
 } from "../../db/queries/restore-draft.ts";
@@ -80,7 +81,11 @@ async function planWithin({ worker: tx, config, principal }: Planning, input: Pl
   const problems = (await draftProblems(tx)).map(describeProblem);
   if (stay > 0) problems.push(staying(stay));
   const tables = shape.tables.map((table) => ({ ...table, touch: config.tables[table.name]?.touch ?? [] }));
-  const rests = { items: await draft.digest(id), target: input.target, options, tables, problems };
+  const shapes = await shapesOf(
+    tx,
+    tables.map(({ relation }) => relation),
+  );
+  const rests = { items: await draft.digest(id), target: input.target, options, tables, shapes, problems };
   return insertRun(tx, {
     id,
     rollbackOf: "rollbackOf" in input ? input.rollbackOf : null,
@@ -103,9 +108,7 @@ async function planWithin({ worker: tx, config, principal }: Planning, input: Pl
 async function draftRollback(draft: Draft, { rollbackOf }: RollbackPlan): Promise<number> {
   await draft.rollback(rollbackOf);
   await draft.matchLive();
-  await draft.markChangedSince();
-  await draft.forgive(rollbackOf);
-  return settle(draft, { strict: true, columns: null });
+  return settle(draft, { strict: true, columns: null, rollbackOf, relations: [], since: null });
 }
 
 /**
@@ -115,7 +118,7 @@ async function draftRollback(draft: Draft, { rollbackOf }: RollbackPlan): Promis
 async function draftTarget(tx: Db, draft: Draft, input: { target: RestoreTarget; options: RestoreOptions }) {
   const { target, options } = input;
   const at = pointOf(target);
-  const { record, where } = await draftEntries(tx, draft, target);
+  const { record, where, relations, since } = await draftEntries(tx, draft, target);
   const kind = kindOf(target);
   await draft.rows(kind === "transaction" || kind === "actor");
   if (record !== null) await draft.keep(record);
@@ -123,16 +126,31 @@ async function draftTarget(tx: Db, draft: Draft, input: { target: RestoreTarget;
   if (where.length > 0) await draft.filter(where);
   for (let round = 0; round < ROUNDS_MAX && (await draft.children(at)) > 0; round++) await draft.matchLive();
   for (let round = 0; round < ROUNDS_MAX && (await draft.parents(at)) > 0; round++) await draft.matchLive();
-  await draft.markChangedSince();
-  return settle(draft, { strict: options.strictDelete, columns: options.columns ?? null });
+  const columns = options.columns ?? null;
+  if (columns !== null) await requireOptionColumns(tx, draft, columns);
+  // Restoring columns deletes no row.
+  const strict = options.strictDelete && columns === null;
+  return settle(draft, { strict, columns, rollbackOf: null, relations, since });
 }
 
-async function settle(draft: Draft, { strict, columns }: { strict: boolean; columns: string[] | null }) {
+interface Settling {
+  strict: boolean;
+  columns: string[] | null;
+  rollbackOf: string | null;
+  relations: number[];
+  since: Date | null;
+}
+
+/** What a draft comes to with the tables as they are now; returns how many rows that came after the point stay. */
+async function settle(draft: Draft, { strict, columns, rollbackOf, relations, since }: Settling) {
   await draft.mapColumns(columns);
+  await draft.markChangedSince();
+  if (rollbackOf !== null) await draft.forgive(rollbackOf);
   const stay = await draft.decide(strict);
   await draft.checkUnique();
+  await draft.checkConstraints();
   await draft.checkDependents();
-  await draft.checkAccess();
+  await draft.checkAccess(relations, since);
   return stay;
 }
 
@@ -140,10 +158,13 @@ interface Drafted {
   /** The key of the one record that is asked for. */
   record: string | null;
   where: { column: string; values: (string | null)[] }[];
+  /** The tables that are asked for by name, and since when their history counts. */
+  relations: number[];
+  since: Date | null;
 }
 
 async function draftEntries(tx: Db, draft: Draft, target: RestoreTarget): Promise<Drafted> {
-  const none = { record: null, where: [] };
+  const none = { record: null, where: [], relations: [], since: null };
   if ("recordId" in target) return draftRecord(tx, draft, target);
   if ("transactionId" in target) {
     requireSome(
@@ -163,7 +184,7 @@ async function draftEntries(tx: Db, draft: Draft, target: RestoreTarget): Promis
       "change by this actor in this time",
       "body.target.actor",
     );
-    return none;
+    return { ...none, relations: relations ?? [], since: from };
   }
   const { at } = target;
   if (at.getTime() > Date.now()) throw invalidField("body.target.at", "in_future", "must be in the past");
@@ -181,10 +202,11 @@ async function draftEntries(tx: Db, draft: Draft, target: RestoreTarget): Promis
       where.map(({ column }) => column),
       "body.target.where",
     );
+    await requireValues(draft, relation, name, where);
     entries += await draft.since(relation, at);
     if (entries > ENTRIES_MAX) throw tooLarge(`${entries} changes to look at`, ENTRIES_MAX);
   }
-  return { record: null, where };
+  return { record: null, where, relations: tables.map(({ relation }) => relation), since: at };
 }
 
 async function draftRecord(tx: Db, draft: Draft, target: Extract<RestoreTarget, { recordId: string }>) {
@@ -192,7 +214,8 @@ async function draftRecord(tx: Db, draft: Draft, target: Extract<RestoreTarget, 
   const time = to && "time" in to ? to.time : null;
   const entryId = to && "entryId" in to ? to.entryId : null;
   const [table] = await trackedTables(tx, [target.table], time, "body.target.table");
-  const record = await draft.record((table as { relation: number }).relation, recordId, entryId, time);
+  const { relation } = table as { relation: number };
+  const record = await draft.record(relation, recordId, entryId, time);
   if (record === null) {
     const what =
       entryId !== null
@@ -202,7 +225,7 @@ async function draftRecord(tx: Db, draft: Draft, target: Extract<RestoreTarget, 
           : "record with a history";
     throw notFound(what, entryId !== null ? "body.target.to.entryId" : "body.target.recordId");
   }
-  return { record, where: [] };
+  return { record, where: [], relations: [relation], since: time };
 }
 
 function requireSome(count: number, what: string, path: string): void {
@@ -239,6 +262,33 @@ async function requireColumns(tx: Db, relation: number, table: string, columns: 
     `${path}.${unknown}`,
     "unknown_column",
     `is no column of ${table} that its history shows`,
+  );
+}
+
+async function requireValues(draft: Draft, relation: number, table: string, where: Drafted["where"]) {
+  for (const { column, values } of where) {
+    if (!(await draft.fitsFilter(relation, column, values))) {
+      throw invalidField(
+        `body.target.where.${column}`,
+        "wrong_type",
+        `holds what is no value of this column of ${table}`,
+      );
+    }
+  }
+}
+
+/** Each column must be one of some table of the plan, that its history shows. */
+async function requireOptionColumns(tx: Db, draft: Draft, columns: string[]) {
+  const shown = new Set<string>();
+  for (const relation of await draft.relations()) {
+    for (const column of await shownColumns(tx, relation)) shown.add(column);
+  }
+  const unknown = columns.findIndex((column) => !shown.has(column));
+  if (unknown < 0 || shown.size === 0) return;
+  throw invalidField(
+    `body.options.columns.${unknown}`,
+    "unknown_column",
+    "is no column of these tables that their history shows",
   );
 }
 

@@ -1,0 +1,203 @@
+-- The images of drafted rows become what can be written into the columns of today.
+
+-- The target images become what can be written today: columns that are gone are lost, hidden ones cannot be had.
+create or replace function audit.map_columns(p_only text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_relation oid;
+  v_today text[];
+  v_writable text[];
+  v_hidden text[];
+  v_required text[];
+begin
+  for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
+    select
+      array_agg(c.name), coalesce(array_agg(c.name) filter (where c.is_writable), '{}'), coalesce(array_agg(c.name) filter (where c.is_hidden), '{}'),
+      coalesce(array_agg(c.name) filter (where c.is_required), '{}')
+    into v_today, v_writable, v_hidden, v_required
+    from audit.restore_columns(v_relation) c;
+
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
+    from pg_temp.restore_draft d
+    cross join jsonb_object_keys(d.target - v_today) k
+    where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
+    group by k;
+    -- What is hidden from the history now, or was when the image was taken.
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select
+      case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
+      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
+    from pg_temp.restore_draft d
+    left join pg_temp.restore_live r on r.draft_id = d.draft_id
+    cross join lateral (
+      select unnest(v_hidden) as name
+      union
+      select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
+    ) h
+    where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+    group by h.name, r.draft_id is null, r.draft_id is not null;
+
+    update pg_temp.restore_draft d
+    set
+      hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
+      target = d.target - array(
+        select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
+      )
+    where d.relation = v_relation and d.is_there
+      and (d.target - v_writable <> '{}' or d.target::text like '%"[redacted]"%');
+
+    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    select
+      case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
+      v_relation, jsonb_build_object('column', c, 'rows', count(*))
+    from pg_temp.restore_draft d
+    left join pg_temp.restore_live r on r.draft_id = d.draft_id
+    cross join unnest(v_writable) c
+    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
+      and not (d.hidden ? c)
+    group by c;
+
+    if p_only is not null then
+      insert into pg_temp.restore_problems (severity, code, relation, record_id)
+      select 'blocking', 'row_missing', v_relation, d.record_id
+      from pg_temp.restore_draft d
+      where d.relation = v_relation and d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
+      update pg_temp.restore_draft
+      set fields = array(select c from unnest(p_only) c where fields is null or c = any (fields))
+      where relation = v_relation;
+    end if;
+    perform audit.fit_images(v_relation);
+  end loop;
+end
+$$;
+comment on function audit.map_columns(text[]) is
+  'Maps the images to the columns of today and notes what is lost; p_only restricts a restore to these columns of rows that are there.';
+
+-- jsonb_to_record() of an image as the row __r, and each column's value: its kept text where JSON lost something.
+create or replace function audit.image_record_sql(p_relation oid, p_columns text[]) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  -- What JSON cannot bring back may not even be read from it.
+  select '__r (' || string_agg(format('%I %s', c.name, case c.fidelity when 'text' then 'jsonb' else c.type end), ', ' order by c.name) || ')'
+  from audit.restore_columns(p_relation) c
+  where c.name = any (p_columns)
+);
+comment on function audit.image_record_sql(oid, text[]) is 'The column list that jsonb_to_record() needs for an image of a table.';
+
+create or replace function audit.image_value_sql(p_relation oid, p_column text, p_exact text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select case c.fidelity
+    when 'exact' then format('__r.%I', c.name)
+    when 'text' then format(
+      'case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s when jsonb_typeof(__r.%4$I) = ''string'' then (__r.%4$I #>> ''{}'')::%3$s '
+      'else (select __x.__v from jsonb_to_record(jsonb_build_object(''__v'', __r.%4$I)) as __x (__v %3$s)) end',
+      p_exact, c.name, c.type, c.name
+    )
+    else format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s else __r.%4$I end', p_exact, c.name, c.type, c.name)
+  end
+  from audit.restore_columns(p_relation) c
+  where c.name = p_column
+);
+comment on function audit.image_value_sql(oid, text, text) is 'SQL for the value of a column: from the record __r, or its exact text.';
+
+-- An image of a column's value, {} where there is none in p_image, as the column is today.
+create or replace function audit.fitted_sql(p_relation oid, p_columns text[], p_image text, p_exact text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select format(
+    '(select to_jsonb(__v) from jsonb_to_record(%s) as %s cross join lateral (select %s) __v)',
+    p_image, audit.image_record_sql(p_relation, p_columns),
+    string_agg(format('%s as %I', audit.image_value_sql(p_relation, c, p_exact), c), ', ')
+  )
+  from unnest(p_columns) c
+);
+comment on function audit.fitted_sql(oid, text[], text, text) is 'SQL for the image that values of an image have in the types of today.';
+
+-- The images become what the types of today make of them; what does not fit, or comes out changed, is noted. Nothing is done
+-- for columns that are as they were, which is the rule.
+create or replace function audit.fit_images(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_columns constant text[] := array(select c.name from audit.restore_columns(p_relation) c where c.is_writable);
+  v_column record;
+  v_changed bigint;
+begin
+  -- Texts kept for values that their column's type of today holds in JSON.
+  update pg_temp.restore_draft d
+  set
+    target = d.target || kept.texts,
+    exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
+  from pg_temp.restore_draft o
+  cross join lateral (
+    select jsonb_object_agg(c.name, o.exact -> c.name) as texts
+    from audit.restore_columns(p_relation) c
+    where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
+  ) kept
+  where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  begin
+    execute format(
+      'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
+      'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
+      '<> __d.target::text',
+      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
+      audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
+    ) into v_changed;
+    if v_changed = 0 and not exists (
+      select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
+    ) then
+      return;
+    end if;
+  exception
+    when others then
+      null;
+  end;
+  for v_column in
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted,
+      audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
+    from audit.restore_columns(p_relation) c
+    where c.is_writable
+  loop
+    begin
+      execute format(
+        'with fitted as (select __d.draft_id, __d.target as was, %1$s as image from pg_temp.restore_draft __d '
+        'where __d.relation = %2$s and __d.is_there and (__d.fields is null or %3$L = any (__d.fields)) and __d.target ? %3$L), '
+        'done as (update pg_temp.restore_draft d set target = d.target || f.image from fitted f '
+        'where d.draft_id = f.draft_id and (f.was -> %3$L)::text <> (f.image -> %3$L)::text '
+        'returning f.was -> %3$L as was, f.image -> %3$L as became, d.exact ->> %3$L as text) '
+        'select count(*) from done where was <> became and (was #>> ''{}'')%4$s is distinct from (became #>> ''{}'')%4$s',
+        v_column.fitted, p_relation, v_column.name,
+        -- One value may have several texts, by the settings of who wrote it.
+        case when v_column.type ~ '^(date$|timestamp)' then '::timestamptz' when v_column.type = 'bytea' then '::bytea' else '' end
+      ) into v_changed;
+      if v_changed > 0 then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'rows', v_changed));
+      end if;
+    exception
+      when others then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'sqlstate', sqlstate));
+    end;
+    begin
+      execute format(
+        'update pg_temp.restore_draft __d set left_image = __d.left_image || %s '
+        'where __d.relation = %s and __d.left_image ? %L',
+        v_column.left_fitted, p_relation, v_column.name
+      );
+    exception
+      when others then
+        null;
+    end;
+  end loop;
+end
+$$;
+comment on function audit.fit_images(oid) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';

@@ -1,0 +1,160 @@
+-- The order in which drafted rows are written, so that foreign keys hold after every statement.
+
+-- Parents before children where rows come, children before parents where they go.
+create or replace function audit.order_draft(p_chunk_rows int) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_coming constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'insert');
+  v_going constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'delete');
+  v_key record;
+  v_refers boolean;
+  v_left oid[] := v_coming;
+  v_next oid[];
+  v_rank int := 0;
+begin
+  create temp table restore_edges (child oid, parent oid) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(v_coming) where child = any (v_coming) and parent = any (v_coming) loop
+    -- Generated columns are not in the images.
+    v_refers := exists (
+      select from audit.restore_columns(v_key.child) c where not c.is_writable and c.name = any (v_key.child_columns)
+      union all
+      select from audit.restore_columns(v_key.parent) c where not c.is_writable and c.name = any (v_key.parent_columns)
+    );
+    if not v_refers then
+      execute format(
+        -- Counted, because the planner would look for a first pair with nested loops.
+        'select count(*) > 0 from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+        'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
+        audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+      ) into v_refers;
+    end if;
+    if v_refers then
+      insert into pg_temp.restore_edges values (v_key.child, v_key.parent);
+    end if;
+  end loop;
+  loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
+      )
+    );
+    exit when v_next = '{}';
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+  if v_left <> '{}' then
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_left) r;
+    perform audit.level_rows(v_left);
+  end if;
+  -- Within one statement the order of rows does not matter; over several chunks it does.
+  for v_key in
+    select distinct e.child
+    from pg_temp.restore_edges e
+    where e.child = e.parent and e.child <> all (v_left)
+      and (
+        p_chunk_rows < (select count(*) from pg_temp.restore_draft)
+        -- Images with other columns are other statements.
+        or 1 < (
+          select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
+        )
+      )
+  loop
+    perform audit.level_rows(array[v_key.child]);
+  end loop;
+  drop table pg_temp.restore_edges;
+  -- Keys that rows which come reference are set back before.
+  update pg_temp.restore_draft d
+  set is_early = true
+  where d.action = 'update' and exists (
+    select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
+  );
+  -- What references a row that goes early goes early, too.
+  loop
+    update pg_temp.restore_draft d
+    set is_early = true
+    where d.action = 'delete' and not d.is_early and exists (
+      select from audit.foreign_keys_of(v_going) k
+      join pg_temp.restore_draft p on p.relation = k.parent and p.action = 'delete' and p.is_early
+      where k.child = d.relation
+    );
+    exit when not found;
+  end loop;
+
+  v_left := v_going;
+  v_rank := 0;
+  while v_left <> '{}' loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
+      )
+    );
+    if v_next = '{}' then
+      v_next := v_left;
+    end if;
+    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+end
+$$;
+comment on function audit.order_draft(int) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
+
+-- Tables that reference each other, or themselves, row by row: a row's level is above its parents'. Rows in a circle share
+-- one level, in one table because one statement writes them, over several because deferred constraints allow it.
+create or replace function audit.level_rows(p_relations oid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+  v_level int := 0;
+  v_count int;
+  v_pass int;
+begin
+  create temp table restore_references (child int, parent int, name text, is_hard boolean) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
+    execute format(
+      'insert into pg_temp.restore_references select c.draft_id, p.draft_id, %L, %L '
+      'from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+      'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
+      format('%s on %s', v_key.name, v_key.child::regclass), not v_key.is_deferrable,
+      audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+    );
+  end loop;
+  create index on pg_temp.restore_references (child);
+  analyze pg_temp.restore_references;
+  -- First by all references; what is left is circles, which only the hard references order.
+  for v_pass in 1..2 loop
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level, is_cyclic = v_pass = 2
+      where d.relation = any (p_relations) and d.action = 'insert' and d.level is null and not exists (
+        select from pg_temp.restore_references e
+        join pg_temp.restore_draft p on p.draft_id = e.parent
+        where e.child = d.draft_id and p.level is null and (v_pass = 1 or e.is_hard)
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0;
+      v_level := v_level + 1;
+    end loop;
+  end loop;
+  if (select count(distinct relation) from pg_temp.restore_draft where relation = any (p_relations) and action = 'insert' and level is null) > 1 then
+    insert into pg_temp.restore_problems (severity, code, detail)
+    select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct e.name))
+    from pg_temp.restore_references e
+    join pg_temp.restore_draft c on c.draft_id = e.child
+    join pg_temp.restore_draft p on p.draft_id = e.parent
+    where e.is_hard and c.level is null and p.level is null;
+  end if;
+  update pg_temp.restore_draft
+  set level = v_level, is_cyclic = true
+  where relation = any (p_relations) and action = 'insert' and level is null;
+  drop table pg_temp.restore_references;
+end
+$$;
+comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';

@@ -1,0 +1,270 @@
+-- The entries that are to be undone become one drafted row per record.
+
+-- p_undo: only the columns that the entries changed go back, and what was changed since is a conflict.
+create or replace function audit.draft_rows(p_undo boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_relation oid;
+begin
+  create index on pg_temp.restore_entries (relation, record_id, id);
+  analyze pg_temp.restore_entries;
+  for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
+    perform audit.trace_records(v_relation);
+    if p_undo then
+      perform audit.level_texts(v_relation);
+    end if;
+    with record as (
+      select
+        min(e.id) as first_id, max(e.id) as last_id,
+        (array_agg(e.record_id order by e.id))[1] as first_key, (array_agg(e.record_id order by e.id desc))[1] as last_key
+      from pg_temp.restore_entries e
+      where e.relation = v_relation
+      group by coalesce(e.first_id::text, e.record_id), e.first_id is null
+    )
+    insert into pg_temp.restore_draft (
+      relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, is_several
+    )
+    select
+      v_relation, f.record_id,
+      -- A row that is gone is looked for under the key it had.
+      case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
+      l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'),
+      case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
+      case when p_undo then coalesce(l.new_values, 'null') end,
+      case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
+      f.id <> l.id
+    from record r
+    join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = r.first_key and f.id = r.first_id
+    join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = r.last_key and l.id = r.last_id;
+    if p_undo then
+      perform audit.undo_each(v_relation);
+    end if;
+    insert into pg_temp.restore_removals (draft_id, txid, image)
+    select d.draft_id, e.txid, case when e.id <> d.entry_id then e.old_values end
+    from pg_temp.restore_draft d
+    join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
+    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE')
+    union all
+    select d.draft_id, e.txid, e.old_values
+    from pg_temp.restore_draft d
+    join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
+    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE');
+  end loop;
+  -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
+  update pg_temp.restore_draft d
+  set is_matched = true
+  where not d.is_live and d.is_there and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+  );
+  -- By a row that was not there at the point: that is its successor.
+  delete from pg_temp.restore_draft d
+  where not d.is_there and d.is_live and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
+  );
+  analyze pg_temp.restore_draft;
+end
+$$;
+comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries one row per record: its state before the first of them.';
+
+-- Where keys change, a record is followed from one to the next, entry by entry.
+create or replace function audit.trace_records(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_entry record;
+  v_first bigint;
+begin
+  if not exists (select from pg_temp.restore_entries where relation = p_relation and new_record_id is not null) then
+    return;
+  end if;
+  create temp table restore_moves on commit drop as
+  select record_id as key from pg_temp.restore_entries where relation = p_relation and new_record_id is not null
+  union
+  select new_record_id from pg_temp.restore_entries where relation = p_relation and new_record_id is not null;
+  create temp table restore_traces (first_id bigint primary key, origin text not null, is_there boolean not null, key text not null, is_live boolean not null)
+  on commit drop;
+  create index on pg_temp.restore_traces (key);
+  create index on pg_temp.restore_traces (origin);
+  for v_entry in
+    select e.*
+    from pg_temp.restore_entries e
+    where e.relation = p_relation and e.record_id in (select m.key from pg_temp.restore_moves m)
+    order by e.id
+  loop
+    select first_id into v_first from pg_temp.restore_traces where key = v_entry.record_id and is_live;
+    if v_first is null then
+      -- The same key again after its row went: one record.
+      select first_id into v_first from pg_temp.restore_traces where origin = v_entry.record_id and is_there and not is_live;
+    end if;
+    if v_first is null then
+      v_first := v_entry.id;
+      insert into pg_temp.restore_traces values (v_first, v_entry.record_id, v_entry.action <> 'INSERT', v_entry.record_id, true);
+    end if;
+    update pg_temp.restore_traces
+    set key = coalesce(v_entry.new_record_id, v_entry.record_id), is_live = v_entry.action not in ('DELETE', 'TRUNCATE')
+    where first_id = v_first;
+    update pg_temp.restore_entries
+    set first_id = v_first
+    where relation = p_relation and record_id = v_entry.record_id and id = v_entry.id;
+  end loop;
+  drop table pg_temp.restore_moves, pg_temp.restore_traces;
+end
+$$;
+comment on function audit.trace_records(oid) is 'Says of each drafted entry of a record whose key changed which record it belongs to.';
+
+-- A time in an image has the zone of the session that wrote it, bytes its bytea_output: two texts of one value.
+create or replace function audit.level_texts(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_column record;
+  v_side text;
+begin
+  for v_column in
+    select c.name, c.type from audit.restore_columns(p_relation) c where c.type ~ '^(timestamp.* with time zone|bytea)$'
+  loop
+    foreach v_side in array array['old_values', 'new_values'] loop
+      begin
+        execute format(
+          'update pg_temp.restore_entries e set %1$I = e.%1$I || jsonb_build_object(%2$L, (e.%1$I ->> %2$L)::%3$s) '
+          'where e.relation = %4$s and e.%1$I ->> %2$L is not null and e.%1$I ->> %2$L not like all (array[''%%+00:00'', ''\\x%%''])',
+          v_side, v_column.name, v_column.type, p_relation
+        );
+      exception
+        -- It had another type then.
+        when data_exception then
+          null;
+      end;
+    end loop;
+  end loop;
+end
+$$;
+comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
+
+create or replace function audit.overlay_image(p_image jsonb, p_over jsonb) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return case when p_over is null then p_image when p_image is null or p_image = 'null' or p_over = 'null' then p_over else p_image || p_over end;
+comment on function audit.overlay_image(jsonb, jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
+
+create or replace function audit.some_of_image(p_image jsonb, p_columns text[]) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return (select coalesce(jsonb_object_agg(c, p_image -> c), '{}') from unnest(p_columns) c);
+comment on function audit.some_of_image(jsonb, text[]) is 'These columns of an image alone; null where it does not have one.';
+
+-- Records that the undone changes touched several times, with others' changes between them perhaps: each column goes back to
+-- what the first of them that changed it found. One that did not find what the one before it left is a conflict.
+create or replace function audit.undo_each(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_entry record;
+  v_draft record;
+  -- Before the first change of the whole row; which columns were changed until then, and what they held.
+  v_is_past boolean;
+  v_firsts jsonb;
+  v_firsts_exact jsonb;
+  v_old_exact jsonb;
+  v_new_exact jsonb;
+  v_columns text[];
+begin
+  for v_entry in
+    select e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
+    from (
+      select d.draft_id, e.*
+      from pg_temp.restore_draft d
+      join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
+      where d.relation = p_relation and d.is_several
+      union all
+      select d.draft_id, e.*
+      from pg_temp.restore_draft d
+      join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
+      where d.relation = p_relation and d.is_several
+    ) e
+    window w as (partition by e.draft_id order by e.id)
+    order by e.draft_id, e.id
+  loop
+    v_old_exact := coalesce(nullif(v_entry.exact_values -> 'old', 'null'), '{}');
+    v_new_exact := coalesce(nullif(v_entry.exact_values -> 'new', 'null'), '{}');
+    if v_entry.is_first then
+      select * into v_draft from pg_temp.restore_draft where draft_id = v_entry.draft_id;
+      v_draft.fields := '{}';
+      v_draft.left_image := null;
+      v_draft.left_exact := '{}';
+      v_is_past := false;
+      v_firsts := '{}';
+      v_firsts_exact := '{}';
+    elsif (v_draft.left_image = 'null') <> (v_entry.action = 'INSERT')
+      or v_draft.left_image <> 'null' and exists (
+        select from jsonb_each(v_draft.left_image) f
+        where (v_entry.action <> 'UPDATE' or f.key = any (v_entry.changed_fields)) and f.value::text is distinct from (v_entry.old_values -> f.key)::text
+      )
+    then
+      v_draft.conflict := 'changed_since';
+    end if;
+    if not v_is_past and v_entry.action <> 'INSERT' then
+      v_columns := array(select c from unnest(v_entry.changed_fields) c where not v_firsts ? c);
+      v_firsts := v_firsts || audit.some_of_image(v_entry.old_values, v_columns);
+      v_firsts_exact := v_firsts_exact || audit.some_of_image(v_old_exact, v_columns);
+      v_draft.target := v_entry.old_values || v_firsts;
+      v_draft.exact := jsonb_strip_nulls(v_old_exact || v_firsts_exact);
+      v_draft.fields := v_draft.fields || v_columns;
+    end if;
+    if v_entry.action <> 'UPDATE' then
+      v_is_past := true;
+      v_draft.fields := null;
+    end if;
+    v_draft.left_exact := case
+      when v_entry.action = 'UPDATE' then v_draft.left_exact || audit.some_of_image(v_new_exact, v_entry.changed_fields)
+      else v_new_exact
+    end;
+    v_draft.left_image := audit.overlay_image(v_draft.left_image, coalesce(v_entry.new_values, 'null'));
+    if v_entry.is_last then
+      update pg_temp.restore_draft
+      set
+        target = v_draft.target, exact = nullif(v_draft.exact, '{}'), fields = v_draft.fields, conflict = v_draft.conflict,
+        left_image = v_draft.left_image, left_exact = nullif(jsonb_strip_nulls(v_draft.left_exact), '{}')
+      where draft_id = v_entry.draft_id;
+    end if;
+  end loop;
+end
+$$;
+comment on function audit.undo_each(oid) is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
+
+-- What a restore did, the other way round: inserted rows go, others are as its snapshot has them.
+create or replace function audit.draft_rollback(p_run uuid) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_count int;
+begin
+  insert into pg_temp.restore_draft (
+    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact
+  )
+  select
+    i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
+    case when i.action <> 'delete' and s.position is not null then coalesce(i.columns, array(select jsonb_object_keys(i.target))) end,
+    case i.action
+      when 'insert' then i.target
+      when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
+      else 'null'
+    end,
+    i.target_exact
+  from audit.restore_items i
+  join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
+  left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
+  where i.run_id = p_run;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+comment on function audit.draft_rollback(uuid) is 'Drafts to undo what a restore applied, from its snapshot; returns how many rows.';
