@@ -2175,6 +2175,21 @@ begin
     where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
   ) kept
   where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  -- And the other way round: values whose column's type of today JSON does not hold.
+  for v_column in select c.* from audit.restore_columns(p_relation) c where c.fidelity = 'text' and c.is_writable loop
+    begin
+      execute format(
+        'update pg_temp.restore_draft __d set exact = coalesce(__d.exact, ''{}'') || jsonb_build_object(%1$L, '
+        '(select __r.%2$I::text from jsonb_to_record(__d.target) as %3$s)) '
+        'where __d.relation = %4$s and __d.is_there and __d.target ->> %1$L is not null and not coalesce(__d.exact ? %1$L, false)',
+        v_column.name, v_column.name, audit.image_record_sql(p_relation, array[v_column.name]), p_relation
+      );
+    exception
+      -- What does not fit is noted below.
+      when others then
+        null;
+    end;
+  end loop;
   begin
     execute format(
       'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
@@ -2595,15 +2610,7 @@ CREATE OR REPLACE FUNCTION audit.image_difference(p_target jsonb, p_exact jsonb,
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-AS $function$
-  select array(
-    select e.key
-    from jsonb_each(p_target) e
-    where (p_fields is null or e.key = any (p_fields))
-      and (e.value::text is distinct from (p_live -> e.key)::text or p_exact ->> e.key is distinct from p_live_exact ->> e.key)
-    order by e.key
-  )
-$function$;
+RETURN ARRAY(SELECT e.key FROM jsonb_each(image_difference.p_target) e(key, value) WHERE (((image_difference.p_fields IS NULL) OR (e.key = ANY (image_difference.p_fields))) AND (((e.value)::text IS DISTINCT FROM ((image_difference.p_live -> e.key))::text) OR ((image_difference.p_exact ->> e.key) IS DISTINCT FROM (image_difference.p_live_exact ->> e.key)))) ORDER BY e.key);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_fidelity(p_type oid)
@@ -4092,6 +4099,8 @@ begin
   if p_on is null then
     raise exception 'p_on is null, but must be true or false' using errcode = 'invalid_parameter_value';
   end if;
+  -- A table that was dropped must not keep the others from being switched.
+  perform audit.forget_dropped();
   for v_table in
     update audit.tracked_tables set is_on = p_on where is_on <> p_on returning *
   loop

@@ -12,6 +12,8 @@ begin
   if p_on is null then
     raise exception 'p_on is null, but must be true or false' using errcode = 'invalid_parameter_value';
   end if;
+  -- A table that was dropped must not keep the others from being switched.
+  perform audit.forget_dropped();
   for v_table in
     update audit.tracked_tables set is_on = p_on where is_on <> p_on returning *
   loop

@@ -143,6 +143,21 @@ begin
     where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
   ) kept
   where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  -- And the other way round: values whose column's type of today JSON does not hold.
+  for v_column in select c.* from audit.restore_columns(p_relation) c where c.fidelity = 'text' and c.is_writable loop
+    begin
+      execute format(
+        'update pg_temp.restore_draft __d set exact = coalesce(__d.exact, ''{}'') || jsonb_build_object(%1$L, '
+        '(select __r.%2$I::text from jsonb_to_record(__d.target) as %3$s)) '
+        'where __d.relation = %4$s and __d.is_there and __d.target ->> %1$L is not null and not coalesce(__d.exact ? %1$L, false)',
+        v_column.name, v_column.name, audit.image_record_sql(p_relation, array[v_column.name]), p_relation
+      );
+    exception
+      -- What does not fit is noted below.
+      when others then
+        null;
+    end;
+  end loop;
   begin
     execute format(
       'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '

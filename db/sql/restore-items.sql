@@ -53,15 +53,13 @@ comment on function audit.filter_values(oid, text, jsonb) is 'The values of a fi
 create or replace function audit.image_difference(p_target jsonb, p_exact jsonb, p_live jsonb, p_live_exact jsonb, p_fields text[])
 returns text[]
 language sql immutable
-as $$
-  select array(
-    select e.key
-    from jsonb_each(p_target) e
-    where (p_fields is null or e.key = any (p_fields))
-      and (e.value::text is distinct from (p_live -> e.key)::text or p_exact ->> e.key is distinct from p_live_exact ->> e.key)
-    order by e.key
-  )
-$$;
+return array(
+  select e.key
+  from jsonb_each(p_target) e
+  where (p_fields is null or e.key = any (p_fields))
+    and (e.value::text is distinct from (p_live -> e.key)::text or p_exact ->> e.key is distinct from p_live_exact ->> e.key)
+  order by e.key
+);
 comment on function audit.image_difference(jsonb, jsonb, jsonb, jsonb, text[]) is
   'The columns in which a row differs from what it is to be, to the last digit.';
 

@@ -77,7 +77,8 @@ describe("rolling a restore back", () => {
     await sql("alter table things add constraint small check (n < 100) not valid");
     await sql("insert into things values (50, 'x', 50); delete from things where id = 50");
     await sql(
-      "alter table things drop constraint small; alter table things add constraint tiny check (n < 10)",
+      `create function refuse_large() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+       create trigger refuse_large before insert on things for each row when (new.n >= 10) execute function refuse_large()`,
     );
     const failed = await stage.restore({ table: "public.things", recordId: "50" });
     expect(failed.status).toBe("failed");
@@ -91,11 +92,14 @@ describe("rolling a restore back", () => {
 
   test("that fails with nothing changed leaves the restore as it was, and can be tried again", async () => {
     const run = await undone();
-    await sql("alter table things add constraint no_bad check (name <> 'bad')");
+    await sql(
+      `create function refuse_bad() returns trigger language plpgsql as $$ begin raise exception 'no' using errcode = '23514', constraint = 'no_bad'; end $$;
+       create trigger refuse_bad before insert or update on things for each row when (new.name = 'bad') execute function refuse_bad()`,
+    );
     const back = await rollback(stage, run.id);
     expect(back).toMatchObject({ status: "failed", report: { stop: { constraint: "no_bad" } } });
     expect((await get(stage, run.id)).status).toBe("completed");
-    await sql("alter table things drop constraint no_bad");
+    await sql("drop trigger refuse_bad on things");
     expect(await rollback(stage, run.id)).toMatchObject({ status: "completed" });
   });
 
