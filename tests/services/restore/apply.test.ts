@@ -45,9 +45,10 @@ describe("what the application refuses", () => {
   const SECRET = "4711-secret";
   test.each([
     [
-      "an index over an expression",
-      "create unique index n_is_small on things ((n / 1000))",
-      { sqlstate: "23505", constraint: "n_is_small" },
+      "a deferred constraint trigger",
+      `create function refuse_late() returns trigger language plpgsql as $$ begin raise exception 'no %', new.name using errcode = '23514', constraint = 'n_is_small'; end $$;
+       create constraint trigger refuse_late after insert on things deferrable initially deferred for each row when (new.n = 3) execute function refuse_late()`,
+      { sqlstate: "23514", constraint: "n_is_small" },
     ],
     [
       "a trigger that raises",
