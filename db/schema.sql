@@ -605,7 +605,7 @@ begin
   select i.* from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last;
   create unique index on pg_temp.restore_chunk (position);
   analyze pg_temp.restore_chunk;
-  v_conflicts := audit.lock_restore_rows(v_mode);
+  v_conflicts := audit.lock_restore_rows(p_run, v_mode);
   if v_conflicts <> '{}' and v_mode = 'fail' then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
@@ -1047,6 +1047,14 @@ AS $function$
   from noted n
   order by n.attnum
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.changed_by_others(p_run uuid, p_positions integer[])
+ RETURNS integer[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(array_agg(i."position" ORDER BY i."position"), '{}'::integer[]) AS "coalesce" FROM (audit.restore_items i JOIN audit.tracked_tables t ON ((t.relation = i.relation))) WHERE ((i.run_id = changed_by_others.p_run) AND (i."position" = ANY (changed_by_others.p_positions)) AND ((i.conflict IS NOT NULL) OR (NOT (EXISTS (SELECT FROM audit.audit_logs l WHERE ((l.table_name = t.table_name) AND (l.table_schema = t.table_schema) AND (l.record_id = i.live_record_id) AND (l.restore_id = changed_by_others.p_run) AND (l.new_record_id IS NULL) AND (l.action = 'UPDATE'::text) AND (l.old_values = i.live) AND (COALESCE(NULLIF((l.exact_values -> 'old'::text), 'null'::jsonb), '{}'::jsonb) = COALESCE(i.live_exact, '{}'::jsonb)) AND (NOT (EXISTS (SELECT FROM audit.audit_logs o WHERE ((o.table_name = t.table_name) AND (o.table_schema = t.table_schema) AND (o.record_id = i.live_record_id) AND (o.id > l.id) AND (o.restore_id IS DISTINCT FROM changed_by_others.p_run))))))))))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.changed_keys(p_old jsonb, p_new jsonb)
@@ -2330,8 +2338,21 @@ begin
   set conflict = null
   from audit.tracked_tables t
   where d.conflict = 'changed_since' and t.relation = d.relation and p_run = (
-    select l.restore_id from audit.audit_logs l
-    where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.live_record_id
+    select l.restore_id
+    from (
+      (
+        select l.id, l.restore_id from audit.audit_logs l
+        where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.live_record_id
+        order by l.id desc limit 1
+      )
+      union all
+      -- A row whose key the restore set back stands in the history under the key that it had before.
+      (
+        select l.id, l.restore_id from audit.audit_logs l
+        where l.table_name = t.table_name and l.table_schema = t.table_schema and l.new_record_id = d.live_record_id
+        order by l.id desc limit 1
+      )
+    ) l
     order by l.id desc limit 1
   );
 end
@@ -3077,6 +3098,50 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.level_going_rows(p_relations oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_level int := 0;
+  v_count int;
+begin
+  create temp table restore_references (child int, parent int) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
+    execute format(
+      'insert into pg_temp.restore_references select c.draft_id, p.draft_id '
+      'from pg_temp.restore_draft c join pg_temp.restore_live cl on cl.draft_id = c.draft_id '
+      'join pg_temp.restore_live pl on %s join pg_temp.restore_draft p on p.draft_id = pl.draft_id '
+      'where c.relation = %s and p.relation = %s and c.action = ''delete'' and p.action = ''delete'' and c.draft_id <> p.draft_id',
+      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns), v_key.child, v_key.parent
+    );
+  end loop;
+  if exists (select from pg_temp.restore_references) then
+    create index on pg_temp.restore_references (parent);
+    analyze pg_temp.restore_references;
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level
+      where d.relation = any (p_relations) and d.action = 'delete' and d.level is null and not exists (
+        select from pg_temp.restore_references e
+        join pg_temp.restore_draft c on c.draft_id = e.child
+        where e.parent = d.draft_id and c.level is null
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0;
+      v_level := v_level + 1;
+    end loop;
+    update pg_temp.restore_draft
+    set level = v_level, is_cyclic = true
+    where relation = any (p_relations) and action = 'delete' and level is null;
+  end if;
+  drop table pg_temp.restore_references;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.level_rows(p_relations oid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3161,7 +3226,7 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_mode text)
+CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3188,6 +3253,9 @@ begin
       'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
     ) into v_some using p_mode;
+    if v_some <> '{}' then
+      v_some := audit.changed_by_others(p_run, v_some);
+    end if;
     v_all := v_all || v_some;
   end loop;
   return v_all;
@@ -3660,6 +3728,9 @@ begin
       v_next := v_left;
     end if;
     insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
+    if cardinality(v_next) > 1 or p_chunk_rows < (select count(*) from pg_temp.restore_draft) then
+      perform audit.level_going_rows(v_next);
+    end if;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
@@ -4871,6 +4942,7 @@ grant execute on function audit.capture_sql(oid,text,text,boolean) to audit_reco
 grant execute on function audit.captured_columns(oid) to admin;
 grant execute on function audit.captured_columns(oid) to audit_recorder;
 grant execute on function audit.captured_columns(oid) to audit_worker;
+grant execute on function audit.changed_by_others(uuid,integer[]) to audit_worker;
 grant execute on function audit.changed_keys(jsonb,jsonb) to admin;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_app;
 grant execute on function audit.changed_keys(jsonb,jsonb) to audit_keeper;
@@ -4990,9 +5062,10 @@ grant execute on function audit.items_digest(uuid) to audit_worker;
 grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.let_through_policies(oid) to admin;
+grant execute on function audit.level_going_rows(oid[]) to audit_worker;
 grant execute on function audit.level_rows(oid[]) to audit_worker;
 grant execute on function audit.level_texts(oid) to audit_worker;
-grant execute on function audit.lock_restore_rows(text) to audit_worker;
+grant execute on function audit.lock_restore_rows(uuid,text) to audit_worker;
 grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
 grant execute on function audit.mark_changed_since() to audit_worker;
@@ -5307,6 +5380,7 @@ comment on function audit.capture_row_code(oid) is 'The statements of plpgsql th
 comment on function audit.capture_source(oid,text,boolean) is 'SQL for the FROM of a statement that records: rows __o and __n, and their images __i and __j; by key, those rows alone that have, or for INSERT and DELETE lack, a partner.';
 comment on function audit.capture_sql(oid,text,text,boolean) is 'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 comment on function audit.captured_columns(oid) is 'The columns of a tracked table as they are called now, and what becomes of each.';
+comment on function audit.changed_by_others(uuid,integer[]) is 'Which of a restore''s items concern rows that somebody but the restore itself has changed.';
 comment on function audit.changed_keys(jsonb,jsonb) is 'Names of the top-level keys in which two JSON objects differ.';
 comment on function audit.check_access(oid[],timestamp with time zone) is 'Notes tables that the worker may not restore, and times in which their history is not whole.';
 comment on function audit.check_as_events(regclass,jsonb) is 'Refuses what track() cannot take as as_events, and says why.';
@@ -5384,9 +5458,10 @@ comment on function audit.keep_name(oid) is 'Notes the name under which the hist
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
+comment on function audit.level_going_rows(oid[]) is 'Orders rows that reference each other for their deletion; those in a circle go together.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
 comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
-comment on function audit.lock_restore_rows(text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
+comment on function audit.lock_restore_rows(uuid,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 comment on function audit.lost_rows_code(oid) is 'The lines of a partitioned table''s trigger function for an UPDATE that lost rows on their way to another partition.';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';

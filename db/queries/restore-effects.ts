@@ -132,6 +132,25 @@ export async function findEffects(
   return new Map(found.map((one) => [one.name, one]));
 }
 
+/** Keys that are noted and of which nobody noted that they are gone. */
+export async function openFlushes(
+  db: Db,
+  scope: Omit<EffectScope, "kind">,
+  limit: number,
+): Promise<NotedEffect[]> {
+  return db
+    .select(noted)
+    .from(e)
+    .where(
+      and(
+        within({ ...scope, kind: "flush" }),
+        eq(e.isDone, false),
+        sql`${e.detail} ->> 'type' is distinct from 'pattern'`,
+      ),
+    )
+    .limit(limit);
+}
+
 /** Notes effects; one that is noted already stays as it is. Returns the names that are new. */
 export async function noteEffects(
   db: Db,

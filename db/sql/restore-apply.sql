@@ -43,7 +43,7 @@ begin
   select i.* from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last;
   create unique index on pg_temp.restore_chunk (position);
   analyze pg_temp.restore_chunk;
-  v_conflicts := audit.lock_restore_rows(v_mode);
+  v_conflicts := audit.lock_restore_rows(p_run, v_mode);
   if v_conflicts <> '{}' and v_mode = 'fail' then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
@@ -104,7 +104,7 @@ comment on function audit.apply_restore_chunk(uuid, int, int) is
   'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
 
 -- Locks the rows of a chunk in the order of their keys and returns the positions of those that are not as they were planned.
-create or replace function audit.lock_restore_rows(p_mode text) returns int[]
+create or replace function audit.lock_restore_rows(p_run uuid, p_mode text) returns int[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -130,13 +130,41 @@ begin
       'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
     ) into v_some using p_mode;
+    if v_some <> '{}' then
+      v_some := audit.changed_by_others(p_run, v_some);
+    end if;
     v_all := v_all || v_some;
   end loop;
   return v_all;
 end
 $$;
-comment on function audit.lock_restore_rows(text) is
+comment on function audit.lock_restore_rows(uuid, text) is
   'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
+
+-- An earlier chunk changes rows of a later one by ON UPDATE CASCADE, or by the application's triggers. Such a row is as it was
+-- planned if the restore found it so when it first changed it, and nobody else has changed it since.
+create or replace function audit.changed_by_others(p_run uuid, p_positions int[]) returns int[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select coalesce(array_agg(i.position order by i.position), '{}')
+  from audit.restore_items i
+  join audit.tracked_tables t on t.relation = i.relation
+  where i.run_id = p_run and i.position = any (p_positions) and (
+    i.conflict is not null or not exists (
+      select from audit.audit_logs l
+      where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = i.live_record_id
+        and l.restore_id = p_run and l.new_record_id is null and l.action = 'UPDATE' and l.old_values = i.live
+        and coalesce(nullif(l.exact_values -> 'old', 'null'), '{}') = coalesce(i.live_exact, '{}')
+        and not exists (
+          select from audit.audit_logs o
+          where o.table_name = t.table_name and o.table_schema = t.table_schema and o.record_id = i.live_record_id
+            and o.id > l.id and o.restore_id is distinct from p_run
+        )
+    )
+  )
+);
+comment on function audit.changed_by_others(uuid, int[]) is 'Which of a restore''s items concern rows that somebody but the restore itself has changed.';
 
 -- The statements that write one batch and note its outcomes; of each $1 is the run, $2 and $3 the first and last position, $4
 -- the positions of rows that are not as planned. Those are left out, or, with p_overwrite, brought to their targets whatever

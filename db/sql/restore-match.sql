@@ -74,8 +74,21 @@ begin
   set conflict = null
   from audit.tracked_tables t
   where d.conflict = 'changed_since' and t.relation = d.relation and p_run = (
-    select l.restore_id from audit.audit_logs l
-    where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.live_record_id
+    select l.restore_id
+    from (
+      (
+        select l.id, l.restore_id from audit.audit_logs l
+        where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = d.live_record_id
+        order by l.id desc limit 1
+      )
+      union all
+      -- A row whose key the restore set back stands in the history under the key that it had before.
+      (
+        select l.id, l.restore_id from audit.audit_logs l
+        where l.table_name = t.table_name and l.table_schema = t.table_schema and l.new_record_id = d.live_record_id
+        order by l.id desc limit 1
+      )
+    ) l
     order by l.id desc limit 1
   );
 end

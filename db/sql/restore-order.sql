@@ -97,6 +97,9 @@ begin
       v_next := v_left;
     end if;
     insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
+    if cardinality(v_next) > 1 or p_chunk_rows < (select count(*) from pg_temp.restore_draft) then
+      perform audit.level_going_rows(v_next);
+    end if;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
@@ -158,3 +161,47 @@ begin
 end
 $$;
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
+
+-- The same for rows that go: a row's level is above those that reference it, so that none goes by a cascade before its turn.
+create or replace function audit.level_going_rows(p_relations oid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+  v_level int := 0;
+  v_count int;
+begin
+  create temp table restore_references (child int, parent int) on commit drop;
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
+    execute format(
+      'insert into pg_temp.restore_references select c.draft_id, p.draft_id '
+      'from pg_temp.restore_draft c join pg_temp.restore_live cl on cl.draft_id = c.draft_id '
+      'join pg_temp.restore_live pl on %s join pg_temp.restore_draft p on p.draft_id = pl.draft_id '
+      'where c.relation = %s and p.relation = %s and c.action = ''delete'' and p.action = ''delete'' and c.draft_id <> p.draft_id',
+      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns), v_key.child, v_key.parent
+    );
+  end loop;
+  if exists (select from pg_temp.restore_references) then
+    create index on pg_temp.restore_references (parent);
+    analyze pg_temp.restore_references;
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level
+      where d.relation = any (p_relations) and d.action = 'delete' and d.level is null and not exists (
+        select from pg_temp.restore_references e
+        join pg_temp.restore_draft c on c.draft_id = e.child
+        where e.parent = d.draft_id and c.level is null
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0;
+      v_level := v_level + 1;
+    end loop;
+    update pg_temp.restore_draft
+    set level = v_level, is_cyclic = true
+    where relation = any (p_relations) and action = 'delete' and level is null;
+  end if;
+  drop table pg_temp.restore_references;
+end
+$$;
+comment on function audit.level_going_rows(oid[]) is 'Orders rows that reference each other for their deletion; those in a circle go together.';

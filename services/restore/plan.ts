@@ -19,7 +19,7 @@ import { describeProblem, type Problem } from "./problems.ts";
 /** Rows that a restore may concern, and entries of the history that it may have to look at. */
 const ITEMS_MAX = 200_000;
 const ENTRIES_MAX = 1_000_000;
-/** Rows of one transaction. */
+/** Rows of one transaction, unless said otherwise. */
 export const CHUNK_ROWS = 5_000;
 const PLAN_HOURS = 24;
 const MS_PER_H = 3_600_000;
@@ -31,6 +31,8 @@ export interface Planning {
   worker: Db;
   config: Config;
   principal: Pick<Principal, "userId" | "keyId">;
+  /** Rows of one transaction. */
+  chunkRows?: number;
 }
 
 export interface RollbackPlan {
@@ -66,7 +68,8 @@ export async function digestOfToday(ctx: Planning, input: PlanInput): Promise<st
   return digest;
 }
 
-async function planWithin({ worker: tx, config, principal }: Planning, input: PlanInput): Promise<RunRow> {
+async function planWithin(ctx: Planning, input: PlanInput): Promise<RunRow> {
+  const { worker: tx, config, principal, chunkRows = CHUNK_ROWS } = ctx;
   const { options, reason, incident } = input;
   const draft = draftOf(tx);
   await draft.begin();
@@ -74,9 +77,9 @@ async function planWithin({ worker: tx, config, principal }: Planning, input: Pl
     "rollbackOf" in input ? await draftRollback(draft, input) : await draftTarget(tx, draft, input);
   const itemCount = await draft.count();
   if (itemCount > ITEMS_MAX) throw tooLarge(`${itemCount} rows`, ITEMS_MAX);
-  await draft.order(CHUNK_ROWS);
+  await draft.order(chunkRows);
   const id = await draft.newId();
-  await draft.store(id, CHUNK_ROWS);
+  await draft.store(id, chunkRows);
   const shape = await plannedShape(tx, id);
   const problems = (await draftProblems(tx)).map(describeProblem);
   if (stay > 0) problems.push(staying(stay));

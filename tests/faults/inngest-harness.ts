@@ -1,13 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { freePort } from "../../local/ports.ts";
 import { judge, type Verdict } from "./inngest-judge.ts";
+import { mulberry32 } from "./random.ts";
+import { Victim } from "./victim.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const READY_TIMEOUT_MS = 30_000;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 700;
@@ -17,7 +14,6 @@ const IMPATIENCE = 0.15;
 const ORDERS_OPEN_MAX = 12;
 const ORDER_PAUSE_MS = 250;
 const SENT_TWICE = 0.2;
-const LAST_WORDS_MAX = 2_000;
 const SEND_TIMEOUT_MS = 3_000;
 const SEND_RETRY_MS = 50;
 const SETTLE_TIMEOUT_MS = 90_000;
@@ -180,81 +176,4 @@ async function createTables(database: pg.Pool): Promise<void> {
     create table kill.ledger (applied bigint not null);
     insert into kill.ledger values (0);
   `);
-}
-
-/** A process that can be killed and started again. */
-class Victim {
-  #script: string;
-  #args: string[];
-  #env: Record<string, string>;
-  #child: ChildProcess | undefined;
-  #ready: Promise<void> | undefined;
-  #ending = false;
-  /** Times it ended without having been killed, and its last words. */
-  readonly crashes: string[] = [];
-
-  constructor(script: string, args: string[], env: Record<string, string> = {}) {
-    this.#script = path.join(ROOT, script);
-    this.#args = args;
-    this.#env = env;
-  }
-
-  /** Starts the process unless it runs. Resolves when it is ready or has ended on the way. */
-  start(): Promise<void> {
-    if (!this.#child) {
-      const child = spawn(process.execPath, ["--import", "tsx", this.#script, ...this.#args], {
-        cwd: ROOT,
-        env: { ...process.env, ...this.#env },
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      this.#child = child;
-      let lastWords = "";
-      child.stderr.on(
-        "data",
-        (text: Buffer) => (lastWords = (lastWords + text.toString()).slice(-LAST_WORDS_MAX)),
-      );
-      child.once("exit", (code, signal) => {
-        if (this.#child !== child || this.#ending) return;
-        this.#child = undefined;
-        this.crashes.push(`${path.basename(this.#script)} ended with ${code ?? signal}: ${lastWords}`);
-      });
-      this.#ready = Promise.race([once(child.stdout, "data"), once(child, "exit")]).then(() => {
-        child.stdout.resume();
-      });
-    }
-    return this.#ready ?? Promise.resolve();
-  }
-
-  /** kill -9. Returns false when there was nothing to kill. */
-  async kill(): Promise<boolean> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (!child || child.exitCode !== null) return false;
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    await gone;
-    return true;
-  }
-
-  async end(): Promise<void> {
-    this.#ending = true;
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return;
-    const gone = once(child, "exit");
-    child.kill("SIGTERM");
-    const force = setTimeout(() => child.kill("SIGKILL"), 8_000);
-    await gone;
-    clearTimeout(force);
-  }
-}
-
-/** A small seeded generator (Tommy Ettinger's mulberry32), so that a seed names a sequence of kills. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -3,11 +3,12 @@ import {
   findEffects,
   finishEffects,
   noteEffects,
+  openFlushes,
 } from "../../../db/queries/restore-effects.ts";
 import type { Redis } from "../../../lib/redis.ts";
 import type { RestoreContext } from "../context.ts";
 import { flushKeys } from "./flush-keys.ts";
-import { patternName } from "./names.ts";
+import { keyOf, patternName } from "./names.ts";
 import { scanKeys } from "./redis.ts";
 import { chunks, isPast, type EffectsOf, type Work } from "./rows.ts";
 import { escapeGlob, matches, toGlob, type KeyPattern } from "./templates.ts";
@@ -31,13 +32,23 @@ export async function flushPatterns(
   patterns: readonly KeyPattern[],
   deadline: number,
 ): Promise<Work> {
-  let count = 0;
-  for (const scan of await openScans(ctx, scope, patterns)) {
+  const scans = await openScans(ctx, scope, patterns);
+  let count = scans.length > 0 ? await flushLeftOver(ctx, scope) : 0;
+  for (const scan of scans) {
     const done = await follow(ctx, scope, scan, deadline);
     count += done.count;
     if (!done.isWhole) return { count, isWhole: false };
   }
   return { count, isWhole: true };
+}
+
+/** Keys that a call which was broken off has noted, and perhaps removed: then no scan finds them again. */
+async function flushLeftOver(ctx: RestoreContext & { redis: Redis }, scope: EffectsOf): Promise<number> {
+  for (let count = 0; ;) {
+    const open = await openFlushes(ctx.db, scope, NOTES_MAX);
+    if (open.length === 0) return count;
+    count += (await flushKeys(ctx, scope, open.map(keyOf), Infinity)).count;
+  }
 }
 
 async function openScans(

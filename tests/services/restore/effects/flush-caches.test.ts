@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { RestoreContext } from "../../../../services/restore/context.ts";
-import { effectTotals } from "../../../../db/queries/restore-effects.ts";
+import { effectTotals, noteEffects } from "../../../../db/queries/restore-effects.ts";
 import { findStaleKeys } from "../../../../services/restore/effects/find-stale-keys.ts";
 import { flushCaches } from "../../../../services/restore/effects/flush-caches.ts";
 import { realServer, withoutServer } from "../../../local/redis/support.ts";
@@ -144,6 +144,17 @@ describe.each([
       expect(await flushAll(context(["venue:{id}"]), runId)).toMatchObject({ flushed: 1 });
       expect(await contents(redis)).toEqual({});
       expect(await effects.notes(runId, "flush")).toMatchObject([{ is_done: true, detail: first?.detail }]);
+    });
+
+    test("one that died after it removed a pattern's key notes that it is gone when it is repeated", async () => {
+      const runId = await effects.run([{ table, target: { country: "de" } }]);
+      const ctx = context(["list:{country}:*"]);
+      // No scan finds it again.
+      await noteEffects(ctx.db, { runId, repeat: 0, kind: "flush" }, [
+        { name: "list:de:1", detail: { type: "string", digest: "of what it held" } },
+      ]);
+      expect(await flushAll(ctx, runId)).toMatchObject({ flushed: 1 });
+      expect((await effects.notes(runId, "flush")).filter((note) => !note.is_done)).toEqual([]);
     });
 
     test("a key of ten thousand rows is flushed once, page by page", async () => {
