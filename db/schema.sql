@@ -1296,6 +1296,24 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_lost_children()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into pg_temp.restore_problems (severity, code, relation, detail)
+  select
+    case k.on_delete when 'c' then 'loss' else 'note' end, 'unseen_children', k.parent,
+    jsonb_build_object('constraint', k.name, 'child', k.child::regclass::text)
+  from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+  where k.on_delete in ('c', 'n', 'd')
+    and k.parent in (select d.relation from pg_temp.restore_draft d where d.action = 'insert')
+    and not exists (select from audit.tracked_tables t where t.relation = k.child);
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.check_unique()
  RETURNS void
  LANGUAGE plpgsql
@@ -3250,7 +3268,10 @@ begin
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
       'from pg_temp.restore_chunk __i left join %s __t on %s '
       'where __i.relation = %s '
-      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
+      'and (__i.conflict is not null and $1 <> ''overwrite'' or case when __t.tableoid is not null then %s end is distinct from __i.live_digest '
+      -- Its key is held by a row that this chunk moves away before.
+      'and not (__i.action = ''insert'' and exists (select from pg_temp.restore_chunk __o '
+      'where __o.relation = __i.relation and __o.live_record_id = __i.record_id and __o.position < __i.position)))',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
     ) into v_some using p_mode;
     if v_some <> '{}' then
@@ -4096,6 +4117,41 @@ CREATE OR REPLACE FUNCTION audit.some_of_image(p_image jsonb, p_columns text[])
 RETURN (SELECT COALESCE(jsonb_object_agg(c.c, (some_of_image.p_image -> c.c)), '{}'::jsonb) AS "coalesce" FROM unnest(some_of_image.p_columns) c(c));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.spread_clashes()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_count int;
+  v_found boolean;
+begin
+  if not exists (select from pg_temp.restore_draft where action = 'insert' and conflict = 'unique_clash') then
+    return;
+  end if;
+  loop
+    v_found := false;
+    for v_key in
+      select k.* from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+    loop
+      execute format(
+        'update pg_temp.restore_draft c set conflict = ''parent_clash'' from pg_temp.restore_draft p '
+        'where c.relation = %s and c.action = ''insert'' and c.conflict is null '
+        'and p.relation = %s and p.action = ''insert'' and p.conflict in (''unique_clash'', ''parent_clash'') and %s',
+        v_key.child, v_key.parent, audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns)
+      );
+      get diagnostics v_count = row_count;
+      v_found := v_found or v_count > 0;
+    end loop;
+    exit when not v_found;
+  end loop;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id)
+  select 'conflict', 'parent_clash', relation, record_id from pg_temp.restore_draft where conflict = 'parent_clash';
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -4691,6 +4747,29 @@ RETURN (SELECT format('exception
 '::text, format('%I.%I'::text, t.table_schema, t.table_name), warning_code.p_relation, t.table_schema, t.table_name) AS format FROM audit.tracked_tables t WHERE (t.relation = warning_code.p_relation));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.widen_rollback(p_run uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  create temp table restore_left on commit drop as
+  select i.relation, i.record_id, o.digest
+  from audit.restore_items i
+  join lateral (
+    select o.digest from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position offset 0
+  ) o on true
+  where i.run_id = p_run and i.action = 'update';
+  analyze pg_temp.restore_left;
+  update pg_temp.restore_draft d
+  set fields = null
+  from pg_temp.restore_live l, pg_temp.restore_left r
+  where d.is_there and d.fields is not null and l.draft_id = d.draft_id
+    and r.relation = d.relation and r.record_id = d.live_record_id and r.digest = l.digest;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.write_capture_function(p_relation oid)
  RETURNS regprocedure
  LANGUAGE plpgsql
@@ -4951,6 +5030,7 @@ grant execute on function audit.check_access(oid[],timestamp with time zone) to 
 grant execute on function audit.check_as_events(regclass,jsonb) to admin;
 grant execute on function audit.check_constraints() to audit_worker;
 grant execute on function audit.check_dependents() to audit_worker;
+grant execute on function audit.check_lost_children() to audit_worker;
 grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
 grant execute on function audit.columns_of(oid) to audit_recorder;
@@ -5104,6 +5184,7 @@ grant execute on function audit.same_value(oid,text,text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
 grant execute on function audit.snapshot_restore(uuid) to audit_worker;
 grant execute on function audit.some_of_image(jsonb,text[]) to audit_worker;
+grant execute on function audit.spread_clashes() to audit_worker;
 grant execute on function audit.store_items(uuid,integer) to audit_worker;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_capture(boolean) to admin;
@@ -5125,6 +5206,7 @@ grant execute on function audit.uuid_v7() to audit_worker;
 grant execute on function audit.verified_columns(oid) to admin;
 grant execute on function audit.verified_columns(oid) to audit_worker;
 grant execute on function audit.verify_restore_rows(uuid,integer) to audit_worker;
+grant execute on function audit.widen_rollback(uuid) to audit_worker;
 grant execute on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) to audit_worker;
 grant usage on schema audit to admin;
 grant usage on schema audit to audit_app;
@@ -5387,6 +5469,7 @@ comment on function audit.check_as_events(regclass,jsonb) is 'Refuses what track
 comment on function audit.check_constraints() is 'Notes drafted rows that NOT NULL or a CHECK of today would refuse.';
 comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
+comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
@@ -5494,6 +5577,7 @@ comment on function audit.same_value(oid,text,text) is 'Whether two texts are th
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
 comment on function audit.some_of_image(jsonb,text[]) is 'These columns of an image alone; null where it does not have one.';
+comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
@@ -5512,6 +5596,7 @@ comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
 comment on function audit.verify_restore_rows(uuid,integer) is 'Applied items of a chunk whose rows are not what they were to be, with the cause, and those that the history does not show.';
 comment on function audit.warning_code(oid) is 'What a trigger function does under on_error = warn when it cannot record: the write goes through, the gap is noted.';
+comment on function audit.widen_rollback(uuid) is 'Lets a rollback set back whole rows that nobody has touched since the restore.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';
 comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';

@@ -56,6 +56,9 @@ export const draftOf = (tx: Db) => ({
   /** How many rows that came after the point stay. */
   decide: (strict: boolean) => value<number>(tx, sql`audit.decide_actions(${strict})`),
   checkUnique: () => value(tx, sql`audit.check_unique()`),
+  checkLostChildren: () => value(tx, sql`audit.check_lost_children()`),
+  spreadClashes: () => value(tx, sql`audit.spread_clashes()`),
+  widenRollback: (runId: string) => value(tx, sql`audit.widen_rollback(${runId}::uuid)`),
   checkDependents: () => value(tx, sql`audit.check_dependents()`),
   checkConstraints: () => value(tx, sql`audit.check_constraints()`),
   /** Gaps of the history since a time concern also the tables in which nothing was found. */

@@ -50,9 +50,12 @@ export async function appliedRows(db: Db, query: AppliedRowsQuery): Promise<Appl
         i.position,
         i.relation::bigint::float8 as relation,
         i.record_id as "recordId",
-        case when i.live is not null then ${byTable((names) => picked(names, live))} end as before,
+        case when i.live is not null or s.image is not null then ${byTable((names) => picked(names, live))} end as before,
         case when i.target is not null then ${byTable((names) => picked(names, restored))} end as after
       from audit.restore_items i
+      left join lateral (
+        select s.image, s.exact from audit.restore_snapshot_rows s where s.run_id = i.run_id and s.position = i.position offset 0
+      ) s on true
       where i.run_id = ${runId}::uuid and i.position > ${after}
         -- No join: a run's rows are so new that the planner, taking them for few, compares each with all outcomes.
         and (select o.outcome from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position) = 'applied'
@@ -68,7 +71,9 @@ export async function appliedRows(db: Db, query: AppliedRowsQuery): Promise<Appl
   return found.map(({ relation, ...row }) => ({ ...row, table: names.get(relation) ?? "" }));
 }
 
-const live = (column: string) => sql`coalesce(i.live_exact ->> ${column}::text, i.live ->> ${column}::text)`;
+/** As the snapshot has the row, which took up what was overwritten; else as it was planned. */
+const live = (column: string) =>
+  sql`coalesce(s.exact ->> ${column}::text, s.image ->> ${column}::text, i.live_exact ->> ${column}::text, i.live ->> ${column}::text)`;
 
 const restored = (column: string) => sql`
   case when i.action = 'insert' or i.columns is null or ${column}::text = any (i.columns)

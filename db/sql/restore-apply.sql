@@ -127,7 +127,10 @@ begin
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
       'from pg_temp.restore_chunk __i left join %s __t on %s '
       'where __i.relation = %s '
-      'and (case when __t.tableoid is not null then %s end is distinct from __i.live_digest or __i.conflict is not null and $1 <> ''overwrite'')',
+      'and (__i.conflict is not null and $1 <> ''overwrite'' or case when __t.tableoid is not null then %s end is distinct from __i.live_digest '
+      -- Its key is held by a row that this chunk moves away before.
+      'and not (__i.action = ''insert'' and exists (select from pg_temp.restore_chunk __o '
+      'where __o.relation = __i.relation and __o.live_record_id = __i.record_id and __o.position < __i.position)))',
       v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
     ) into v_some using p_mode;
     if v_some <> '{}' then

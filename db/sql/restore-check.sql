@@ -1,6 +1,59 @@
 -- What stands in the way of a drafted restore, noted in restore_problems: blocking, loss (somebody has to see it first) or note.
 
 -- Rows that reference a row which is to go, and do not go themselves: a cascade would take rows that no plan shows.
+-- Children that went with a row by a cascade and have no history: nobody can say which they were.
+create or replace function audit.check_lost_children() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into pg_temp.restore_problems (severity, code, relation, detail)
+  select
+    case k.on_delete when 'c' then 'loss' else 'note' end, 'unseen_children', k.parent,
+    jsonb_build_object('constraint', k.name, 'child', k.child::regclass::text)
+  from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+  where k.on_delete in ('c', 'n', 'd')
+    and k.parent in (select d.relation from pg_temp.restore_draft d where d.action = 'insert')
+    and not exists (select from audit.tracked_tables t where t.relation = k.child);
+end
+$$;
+comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
+
+-- Children of a row that a clash keeps away can come back no more than it can.
+create or replace function audit.spread_clashes() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+  v_count int;
+  v_found boolean;
+begin
+  if not exists (select from pg_temp.restore_draft where action = 'insert' and conflict = 'unique_clash') then
+    return;
+  end if;
+  loop
+    v_found := false;
+    for v_key in
+      select k.* from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+    loop
+      execute format(
+        'update pg_temp.restore_draft c set conflict = ''parent_clash'' from pg_temp.restore_draft p '
+        'where c.relation = %s and c.action = ''insert'' and c.conflict is null '
+        'and p.relation = %s and p.action = ''insert'' and p.conflict in (''unique_clash'', ''parent_clash'') and %s',
+        v_key.child, v_key.parent, audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns)
+      );
+      get diagnostics v_count = row_count;
+      v_found := v_found or v_count > 0;
+    end loop;
+    exit when not v_found;
+  end loop;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id)
+  select 'conflict', 'parent_clash', relation, record_id from pg_temp.restore_draft where conflict = 'parent_clash';
+end
+$$;
+comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
+
 create or replace function audit.check_dependents() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

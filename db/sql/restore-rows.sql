@@ -268,3 +268,26 @@ begin
 end
 $$;
 comment on function audit.draft_rollback(uuid) is 'Drafts to undo what a restore applied, from its snapshot; returns how many rows.';
+
+-- Where a row is still exactly as the restore left it, all of it goes back, what the application's triggers changed included.
+create or replace function audit.widen_rollback(p_run uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  create temp table restore_left on commit drop as
+  select i.relation, i.record_id, o.digest
+  from audit.restore_items i
+  join lateral (
+    select o.digest from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position offset 0
+  ) o on true
+  where i.run_id = p_run and i.action = 'update';
+  analyze pg_temp.restore_left;
+  update pg_temp.restore_draft d
+  set fields = null
+  from pg_temp.restore_live l, pg_temp.restore_left r
+  where d.is_there and d.fields is not null and l.draft_id = d.draft_id
+    and r.relation = d.relation and r.record_id = d.live_record_id and r.digest = l.digest;
+end
+$$;
+comment on function audit.widen_rollback(uuid) is 'Lets a rollback set back whole rows that nobody has touched since the restore.';

@@ -12,7 +12,7 @@ import {
 import { insertRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import type { Config } from "../../lib/config.ts";
 import type { Principal } from "../context.ts";
-import { invalidField, notFound, ServiceError } from "../errors.ts";
+import { invalidField, ServiceError } from "../errors.ts";
 import { kindOf, type PlanRequest, type RestoreOptions, type RestoreTarget } from "./target.ts";
 import { describeProblem, type Problem } from "./problems.ts";
 
@@ -111,6 +111,7 @@ async function planWithin(ctx: Planning, input: PlanInput): Promise<RunRow> {
 async function draftRollback(draft: Draft, { rollbackOf }: RollbackPlan): Promise<number> {
   await draft.rollback(rollbackOf);
   await draft.matchLive();
+  await draft.widenRollback(rollbackOf);
   return settle(draft, { strict: true, columns: null, rollbackOf, relations: [], since: null });
 }
 
@@ -151,8 +152,10 @@ async function settle(draft: Draft, { strict, columns, rollbackOf, relations, si
   if (rollbackOf !== null) await draft.forgive(rollbackOf);
   const stay = await draft.decide(strict);
   await draft.checkUnique();
+  await draft.spreadClashes();
   await draft.checkConstraints();
   await draft.checkDependents();
+  if (rollbackOf === null) await draft.checkLostChildren();
   await draft.checkAccess(relations, since);
   return stay;
 }
@@ -226,20 +229,30 @@ async function draftRecord(tx: Db, draft: Draft, target: Extract<RestoreTarget, 
         : time !== null
           ? "change of this record since then"
           : "record with a history";
-    throw notFound(what, entryId !== null ? "body.target.to.entryId" : "body.target.recordId");
+    throw nothingKnown(what, entryId !== null ? "body.target.to.entryId" : "body.target.recordId");
   }
   return { record, where: [], relations: [relation], since: time };
 }
 
+const nothingKnown = (what: string, path: string) => {
+  const message = `The history of the tracked tables has no ${what}.`;
+  return new ServiceError("not_found", message, { errors: [{ path, code: "not_found", message }] });
+};
+
 function requireSome(count: number, what: string, path: string): void {
-  if (count === 0) throw notFound(what, path);
+  if (count === 0) throw nothingKnown(what, path);
   if (count > ENTRIES_MAX) throw tooLarge(`${count} changes to look at`, ENTRIES_MAX);
 }
 
 async function trackedTables(tx: Db, names: string[], at: Date | null, path: string) {
   const tables = await nameTables(tx, [...new Set(names)]);
   return tables.map(({ name, relation, trackedAt, exists }) => {
-    if (!exists) throw notFound(`table ${name}`, path);
+    if (!exists) {
+      const message = "names no table of this database. Write it as schema.name, unquoted.";
+      throw new ServiceError("not_found", `${path}: ${name} ${message}`, {
+        errors: [{ path, code: "not_found", message }],
+      });
+    }
     if (relation === null || trackedAt === null) {
       throw new ServiceError(
         "conflict",

@@ -28,57 +28,64 @@ export function blockers(problems: Problem[], { onConflict }: Pick<RestoreOption
     ({ severity, code }) =>
       severity === "blocking" ||
       (severity === "conflict" &&
-        (onConflict === "fail" || (onConflict === "overwrite" && code === "unique_clash"))),
+        (onConflict === "fail" ||
+          (onConflict === "overwrite" && (code === "unique_clash" || code === "parent_clash")))),
   );
 }
+
+const rowsOf = (count: number) => (count === 1 ? "1 row" : `${count} rows`);
 
 function messageOf({ code, table, count, detail }: DraftProblem): string {
   const of = `${table ?? "the tables"}`;
   const column = `${of}.${String(detail.column)}`;
   switch (code) {
     case "changed_since":
-      return `${count} rows of ${of} were changed after the changes that are to be undone. Look at their history; onConflict skip leaves them, overwrite restores them all the same.`;
+      return `${rowsOf(count)} of ${of} were changed after the changes that are to be undone. Look at their history; onConflict skip leaves them, overwrite restores them all the same.`;
     case "unique_clash":
-      return `${count} rows of ${of} would have the value of another row under ${String(detail.index)}. Change that row first; onConflict skip leaves them.`;
+      return `${rowsOf(count)} of ${of} would have the value of another row under ${String(detail.index)}. Change that row first; onConflict skip leaves them.`;
     case "unique_circle":
-      return `${count} rows of ${of} would hand values under ${String(detail.index)} round in a circle, which it refuses. Make its constraint DEFERRABLE, or change one of the rows first.`;
+      return `${rowsOf(count)} of ${of} would hand values under ${String(detail.index)} round in a circle, which it refuses. Make its constraint DEFERRABLE, or change one of the rows first.`;
     case "reference_changed":
       return `What ${of} references by ${String(detail.constraint)} has another type now, so it cannot be told whether ${String(detail.parent)} has it. Change the type back.`;
     case "unseen_parent":
       return `${String(detail.parent)}, which ${of} references (${String(detail.constraint)}), is not tracked: whether its rows are there shows when the restore is applied.`;
     case "missing_parent":
-      return `${count} rows of ${of} reference rows of ${String(detail.parent)} that are gone (${String(detail.constraint)}) and ${detail.isTracked === true ? "that its history does not know" : "whose table is not tracked"}. Make these rows first.`;
+      return `${rowsOf(count)} of ${of} reference rows of ${String(detail.parent)} that are gone (${String(detail.constraint)}) and ${detail.isTracked === true ? "that its history does not know" : "whose table is not tracked"}. Make these rows first.`;
     case "column_dropped":
-      return `${column} no longer exists; its values in ${String(detail.rows)} rows are lost.`;
+      return `${column} no longer exists; its values in ${rowsOf(Number(detail.rows))} are lost.`;
     case "column_hidden":
       if (detail.isThere === true) {
-        return `${column} is kept out of the history: it stays as it is in ${String(detail.rows)} rows.`;
+        return `${column} is kept out of the history: it stays as it is in ${rowsOf(Number(detail.rows))}.`;
       }
       return detail.isRequired === true
-        ? `${column} is kept out of the history, has no default and may not be null, so ${String(detail.rows)} rows cannot be inserted. Give it a default for the time of the restore.`
-        : `${column} is kept out of the history: ${String(detail.rows)} rows come back with its default.`;
+        ? `${column} is kept out of the history, has no default and may not be null, so ${rowsOf(Number(detail.rows))} cannot be inserted. Give it a default for the time of the restore.`
+        : `${column} is kept out of the history: ${rowsOf(Number(detail.rows))} come back with its default.`;
     case "column_added":
-      return `${column} was not in the history then; ${String(detail.rows)} rows come back with its default.`;
+      return `${column} was not in the history then; ${rowsOf(Number(detail.rows))} come back with its default.`;
     case "null_refused":
-      return `${count} rows of ${of} had no ${String(detail.column)}, which may not be null now. Allow nulls for the time of the restore, or restore without it by columns.`;
+      return `${rowsOf(count)} of ${of} had no ${String(detail.column)}, which may not be null now. Allow nulls for the time of the restore, or restore without it by columns.`;
     case "check_refused":
-      return `${String(detail.rows)} rows of ${of} do not meet ${String(detail.constraint)} of today. Drop that check for the time of the restore.`;
+      return `${rowsOf(Number(detail.rows))} of ${of} do not meet ${String(detail.constraint)} of today. Drop that check for the time of the restore.`;
     case "key_changed":
       return `The key of ${of} has another type or other columns than its history (${String(detail.sqlstate)}), so its rows cannot be found. Give it its former key back.`;
     case "column_required":
-      return `${column} was added since, has no default and may not be null, so ${String(detail.rows)} rows cannot be inserted. Give it a default for the time of the restore.`;
+      return `${column} was added since, has no default and may not be null, so ${rowsOf(Number(detail.rows))} cannot be inserted. Give it a default for the time of the restore.`;
     case "column_retyped":
       return "sqlstate" in detail
         ? `Values of ${column} do not fit its type of today (${String(detail.sqlstate)}). Change the type back, or restore without it by columns.`
         : `${String(detail.rows)} values of ${column} come out changed by its type of today.`;
     case "row_missing":
-      return `${count} rows of ${of} are gone, and columns restores rows that are there. Leave columns out.`;
+      return `${rowsOf(count)} of ${of} are gone, and columns restores rows that are there. Leave columns out.`;
     case "identity_changed":
-      return `${count} rows of ${of} had another ${String(detail.column)}, which is GENERATED ALWAYS and cannot be set back in a row that is there.`;
+      return `${rowsOf(count)} of ${of} had another ${String(detail.column)}, which is GENERATED ALWAYS and cannot be set back in a row that is there.`;
     case "dependents":
-      return `${String(detail.rows)} rows of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). Restore that table, too, or leave strictDelete out.`;
+      return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). Restore that table, too, or leave strictDelete out.`;
     case "key_dependents":
-      return `${String(detail.rows)} rows of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
+      return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
+    case "unseen_children":
+      return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked: what it lost together with these rows cannot come back.`;
+    case "parent_clash":
+      return `${rowsOf(count)} of ${of} reference rows that cannot come back, because another row has their value; onConflict skip leaves them.`;
     case "unseen_dependents":
       return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked, so what would go with a deleted row cannot be seen. Track it, or leave strictDelete out.`;
     case "cycle":

@@ -42,7 +42,10 @@ const tablesTarget = z.strictObject({ tables, at: time, where: where.optional() 
 
 /** What to bring back. */
 export const restoreTarget = z
-  .union([recordTarget, transactionTarget, actorTarget, tablesTarget])
+  .union([recordTarget, transactionTarget, actorTarget, tablesTarget], {
+    error:
+      "must be { table, recordId, to? }, { transactionId }, { actor, from, to, tables? } or { tables, at, where? }",
+  })
   .meta({ id: "RestoreTarget" });
 export type RestoreTarget = z.output<typeof restoreTarget>;
 
