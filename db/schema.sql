@@ -771,9 +771,8 @@ begin
     hidden jsonb not null default '[]',
     origin text not null default 'target',
     is_matched boolean not null default false,
-    is_expanded boolean not null default false,
     -- What to do, in which order.
-    action text,
+    action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,
     level int,
@@ -794,6 +793,8 @@ begin
     action text not null,
     rank int not null
   ) on commit drop;
+  create temp table restore_progress (expanded_to int not null) on commit drop;
+  insert into pg_temp.restore_progress values (0);
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,
@@ -1480,22 +1481,20 @@ begin
     delete from pg_temp.restore_draft d where not d.is_there and not p_strict returning 1
   )
   select count(*) into v_stay from gone;
+  -- A drafted row is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
   set
-    action = case when not d.is_there then 'delete' when r.draft_id is null then 'insert' else 'update' end,
-    columns = case
-      when d.is_there and r.draft_id is not null
-      then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields)
-    end
-  from pg_temp.restore_draft o
-  left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id;
+    action = case when d.is_there then 'update' else 'delete' end,
+    columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
+  from pg_temp.restore_live r
+  where r.draft_id = d.draft_id;
   delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
   insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
   select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
-  from pg_temp.restore_draft d
-  join lateral audit.restore_columns(d.relation) c on c.is_fixed_identity and c.name = any (d.columns)
-  where d.action = 'update' and d.columns is not null;
+  from (select distinct relation from pg_temp.restore_draft) r
+  cross join lateral audit.restore_columns(r.relation) c
+  join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
+  where c.is_fixed_identity and d.action = 'update';
   analyze pg_temp.restore_draft;
   return v_stay;
 end
@@ -1620,18 +1619,21 @@ declare
   v_transactions xid8[];
   v_added int;
   v_count int := 0;
+  -- Rows are drafted in the order of their numbers, and looked at once.
+  v_from constant int := (select expanded_to from pg_temp.restore_progress);
+  v_to constant int := (select coalesce(max(draft_id), 0) from pg_temp.restore_draft where is_matched);
 begin
   for v_key in
     select k.*, t.table_schema, t.table_name
     from audit.foreign_keys_of(array(
-      select distinct d.relation from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id where not d.is_expanded
+      select distinct d.relation from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id where d.draft_id > v_from
     )) k
     join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
     where k.on_delete in ('c', 'n', 'd')
   loop
     v_transactions := array(
       select distinct m.txid from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id
-      where d.relation = v_key.parent and d.is_there and not d.is_expanded
+      where d.relation = v_key.parent and d.is_there and d.draft_id > v_from
     );
     -- Read once: statistics of a history that grows by the second mislead.
     create temp table restore_gone on commit drop as
@@ -1654,7 +1656,7 @@ begin
     select m.txid, (select jsonb_agg(coalesce(m.image, d.target) -> c order by o) from unnest(v_key.parent_columns) with ordinality u (c, o)) as reference
     from pg_temp.restore_draft d
     join pg_temp.restore_removals m on m.draft_id = d.draft_id
-    where d.relation = v_key.parent and d.is_there and not d.is_expanded;
+    where d.relation = v_key.parent and d.is_there and d.draft_id > v_from;
     delete from pg_temp.restore_referenced where reference @> '[null]';
     analyze pg_temp.restore_referenced;
     execute format(
@@ -1710,7 +1712,7 @@ $sql$,
     drop table pg_temp.restore_gone, pg_temp.restore_referenced;
     v_count := v_count + v_added;
   end loop;
-  update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;
+  update pg_temp.restore_progress set expanded_to = v_to;
   return v_count;
 end
 $function$;
@@ -3248,6 +3250,7 @@ CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_relation oid;
@@ -3259,23 +3262,25 @@ begin
     select distinct relation from pg_temp.restore_chunk order by 1
   loop
     v_match := audit.key_match_sql(v_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
-    execute format(
-      'select count(*) from (select from pg_temp.restore_chunk __i join %s __t on %s '
-      'where __i.relation = %s order by __i.record_id for update of __t) x',
-      v_relation::regclass, v_match, v_relation
-    );
+    -- A subquery per row, which no join can stand for: statistics of a table whose rows have just gone or come mislead by
+    -- orders of magnitude, and its key has an index.
     execute format(
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
-      'from pg_temp.restore_chunk __i left join %s __t on %s '
-      'where __i.relation = %s '
-      'and (__i.conflict is not null and $1 <> ''overwrite'' or case when __t.tableoid is not null then %s end is distinct from __i.live_digest '
-      -- Its key is held by a row that this chunk moves away before.
-      'and not (__i.action = ''insert'' and exists (select from pg_temp.restore_chunk __o '
-      'where __o.relation = __i.relation and __o.live_record_id = __i.record_id and __o.position < __i.position)))',
-      v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
+      'from (select * from pg_temp.restore_chunk where relation = %s order by record_id offset 0) __i '
+      'left join lateral (select %s as digest from %s __t where %s offset 0 for update) __l on true '
+      'where __i.conflict is not null and $1 <> ''overwrite'' or __l.digest is distinct from __i.live_digest',
+      v_relation, audit.row_digest_sql('__t'), v_relation::regclass, v_match
     ) into v_some using p_mode;
     if v_some <> '{}' then
-      v_some := audit.changed_by_others(p_run, v_some);
+      -- A key that a row holds which this chunk moves away before is free.
+      v_some := audit.changed_by_others(p_run, array(
+        select i.position
+        from pg_temp.restore_chunk i
+        where i.position = any (v_some) and not (i.action = 'insert' and i.conflict is null and exists (
+          select from pg_temp.restore_chunk o
+          where o.relation = i.relation and o.live_record_id = i.record_id and o.position < i.position
+        ))
+      ));
     end if;
     v_all := v_all || v_some;
   end loop;
@@ -3339,6 +3344,7 @@ declare
   v_writable text[];
   v_hidden text[];
   v_required text[];
+  v_hides boolean;
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
     select
@@ -3354,6 +3360,9 @@ begin
     where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
     group by k;
     -- What is hidden from the history now, or was when the image was taken.
+    v_hides := v_hidden <> '{}' or exists (
+      select from pg_temp.restore_draft d where d.relation = v_relation and d.is_there and d.target::text like '%"[redacted]"%'
+    );
     insert into pg_temp.restore_problems (severity, code, relation, detail)
     select
       case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
@@ -3365,7 +3374,7 @@ begin
       union
       select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
     ) h
-    where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+    where v_hides and d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
     group by h.name, r.draft_id is null, r.draft_id is not null;
 
     update pg_temp.restore_draft d
@@ -3375,7 +3384,7 @@ begin
         select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
       )
     where d.relation = v_relation and d.is_there
-      and (d.target - v_writable <> '{}' or d.target::text like '%"[redacted]"%');
+      and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
 
     insert into pg_temp.restore_problems (severity, code, relation, detail)
     select
@@ -4667,14 +4676,14 @@ with read as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
-      when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
-      when __t.tableoid is null then '{}'::text[]
+      when __i.action = 'delete' then case when __l.image is not null then '{}'::text[] end
+      when __l.image is null then '{}'::text[]
       else nullif(
-        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
+        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, __l.image, __l.exact, __i.columns), '{}'
       )
     end as columns
   from pg_temp.restore_read __i
-  left join %4$s __t on %5$s
+  left join lateral (select %2$s as image, %3$s as exact from %4$s __t where %5$s offset 0) __l on true
   where __i.relation = %6$s
 )
 select

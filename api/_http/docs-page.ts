@@ -12,6 +12,7 @@ interface Schema {
   items?: Schema;
   enum?: unknown[];
   anyOf?: Schema[];
+  additionalProperties?: boolean | Schema;
   format?: string;
   minimum?: number;
   maximum?: number;
@@ -89,20 +90,12 @@ const anchor = (method: string, path: string) => `${method}${path.replaceAll(/[^
 
 function section(path: string, method: string, operation: Operation, schemas: Record<string, Schema>) {
   const content = Object.values(operation.requestBody?.content ?? {})[0];
-  const body = content ? resolve(content.schema, schemas) : undefined;
   return html`<section id="${anchor(method, path)}">
     <h3><b>${method}</b> ${path}</h3>
     <p>${operation.summary}. <span class="quiet">${prose(operation.description)}</span></p>
     <table>
       ${(operation.parameters ?? []).map((one) => field(`${one.in} ${one.name}`, one.schema, one.required ?? false, one.description))}
-      ${Object.entries(body?.properties ?? {}).map(([name, schema]) =>
-        field(
-          `body ${name}`,
-          resolve(schema, schemas),
-          body?.required?.includes(name) ?? false,
-          schema.description,
-        ),
-      )}
+      ${content ? fieldsWithin("body ", content.schema, schemas) : ""}
       ${Object.entries(operation.responses)
         .filter(([status]) => !status.endsWith("XX"))
         .map(
@@ -124,6 +117,31 @@ function field(name: string, schema: Schema | undefined, isRequired: boolean, de
   </tr>`;
 }
 
+/** Rows for the fields of an object and of the objects in it; where it is one of several, for those of each. */
+function fieldsWithin(
+  prefix: string,
+  given: Schema,
+  schemas: Record<string, Schema>,
+): ReturnType<typeof html>[] {
+  const schema = resolve(given, schemas);
+  const objects = (schema.anyOf ?? []).map((one) => resolve(one, schemas)).filter((one) => one.properties);
+  if (objects.length > 1) {
+    return objects.flatMap((one, i) => [
+      html`<tr>
+        <td colspan="3" class="quiet">
+          ${i === 0 ? "Either" : "Or"} <code>${prefix.replace(/\.$/, "").trim()}</code> is ${typeName(one)}:
+        </td>
+      </tr>`,
+      ...fieldsWithin(prefix, one, schemas),
+    ]);
+  }
+  const { properties = {}, required = [] } = objects[0] ?? schema;
+  return Object.entries(properties).flatMap(([name, inner]) => [
+    field(prefix + name, resolve(inner, schemas), required.includes(name), inner.description),
+    ...fieldsWithin(`${prefix}${name}.`, inner, schemas),
+  ]);
+}
+
 function resolve(schema: Schema, schemas: Record<string, Schema>): Schema {
   return schema.$ref ? (schemas[schema.$ref.split("/").at(-1) ?? ""] ?? schema) : schema;
 }
@@ -133,9 +151,23 @@ function typeName(schema: Schema | undefined): string {
   if (schema.$ref) return schema.$ref.split("/").at(-1) ?? "";
   if (schema.enum) return schema.enum.join(" | ");
   if (schema.anyOf) return schema.anyOf.map(typeName).join(" | ");
-  if (schema.items) return `${typeName(schema.items)}[]`;
+  if (schema.items)
+    return schema.items.anyOf ? `(${typeName(schema.items)})[]` : `${typeName(schema.items)}[]`;
+  if (schema.properties) {
+    const isNullable = [schema.type].flat().includes("null");
+    return shape(schema.properties, schema.required) + (isNullable ? " | null" : "");
+  }
+  if (typeof schema.additionalProperties === "object") {
+    return `object of ${typeName(schema.additionalProperties)} by name`;
+  }
   return [schema.type ?? "any"].flat().join(" | ") + (schema.format ? ` (${schema.format})` : "");
 }
+
+/** `{ table, recordId, to? }` */
+const shape = (properties: Record<string, Schema>, required: string[] = []) =>
+  `{ ${Object.keys(properties)
+    .map((name) => (required.includes(name) ? name : `${name}?`))
+    .join(", ")} }`;
 
 function bounds(schema: Schema = {}): string[] {
   const { minimum, maximum, maxLength, maxItems } = schema;
@@ -143,7 +175,9 @@ function bounds(schema: Schema = {}): string[] {
     minimum !== undefined && maximum !== undefined ? `${minimum} to ${maximum}` : "",
     maxLength === undefined ? "" : `up to ${maxLength} characters`,
     maxItems === undefined ? "" : `up to ${maxItems}`,
-    schema.default === undefined ? "" : `default ${String(schema.default)}`,
+    schema.default === undefined
+      ? ""
+      : `default ${typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default)}`,
   ].filter(Boolean);
 }
 

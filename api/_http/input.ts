@@ -51,6 +51,11 @@ function parse(schema: z.ZodType | undefined, value: unknown, place: string): un
 }
 
 function fieldErrors(issue: z.core.$ZodIssue, place: string): FieldError[] {
+  if (issue.code === "invalid_union") {
+    const within = fieldPath(place, issue.path);
+    const meant = meantAlternative(issue.errors);
+    if (meant) return meant.flatMap((one) => fieldErrors(one, within));
+  }
   if (issue.code !== "unrecognized_keys") {
     return [{ path: fieldPath(place, issue.path), code: issue.code ?? "invalid", message: issue.message }];
   }
@@ -59,6 +64,16 @@ function fieldErrors(issue: z.core.$ZodIssue, place: string): FieldError[] {
     code: issue.code,
     message: "There is no such field.",
   }));
+}
+
+/** Of what may stand in one place: the faults of the one alternative that knows more of the given fields than any other. */
+function meantAlternative(alternatives: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
+  const strangers = (issues: z.core.$ZodIssue[]) =>
+    issues.flatMap((one) => (one.code === "unrecognized_keys" && one.path.length === 0 ? one.keys : []))
+      .length;
+  const fewest = Math.min(...alternatives.map(strangers));
+  const nearest = alternatives.filter((one) => strangers(one) === fewest);
+  return nearest.length === 1 ? nearest[0] : undefined;
 }
 
 function fieldPath(place: string, path: PropertyKey[]): string {

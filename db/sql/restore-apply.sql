@@ -107,6 +107,7 @@ comment on function audit.apply_restore_chunk(uuid, int, int) is
 create or replace function audit.lock_restore_rows(p_run uuid, p_mode text) returns int[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 declare
   v_relation oid;
@@ -118,23 +119,25 @@ begin
     select distinct relation from pg_temp.restore_chunk order by 1
   loop
     v_match := audit.key_match_sql(v_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)');
-    execute format(
-      'select count(*) from (select from pg_temp.restore_chunk __i join %s __t on %s '
-      'where __i.relation = %s order by __i.record_id for update of __t) x',
-      v_relation::regclass, v_match, v_relation
-    );
+    -- A subquery per row, which no join can stand for: statistics of a table whose rows have just gone or come mislead by
+    -- orders of magnitude, and its key has an index.
     execute format(
       'select coalesce(array_agg(__i.position order by __i.position), ''{}'') '
-      'from pg_temp.restore_chunk __i left join %s __t on %s '
-      'where __i.relation = %s '
-      'and (__i.conflict is not null and $1 <> ''overwrite'' or case when __t.tableoid is not null then %s end is distinct from __i.live_digest '
-      -- Its key is held by a row that this chunk moves away before.
-      'and not (__i.action = ''insert'' and exists (select from pg_temp.restore_chunk __o '
-      'where __o.relation = __i.relation and __o.live_record_id = __i.record_id and __o.position < __i.position)))',
-      v_relation::regclass, v_match, v_relation, audit.row_digest_sql('__t')
+      'from (select * from pg_temp.restore_chunk where relation = %s order by record_id offset 0) __i '
+      'left join lateral (select %s as digest from %s __t where %s offset 0 for update) __l on true '
+      'where __i.conflict is not null and $1 <> ''overwrite'' or __l.digest is distinct from __i.live_digest',
+      v_relation, audit.row_digest_sql('__t'), v_relation::regclass, v_match
     ) into v_some using p_mode;
     if v_some <> '{}' then
-      v_some := audit.changed_by_others(p_run, v_some);
+      -- A key that a row holds which this chunk moves away before is free.
+      v_some := audit.changed_by_others(p_run, array(
+        select i.position
+        from pg_temp.restore_chunk i
+        where i.position = any (v_some) and not (i.action = 'insert' and i.conflict is null and exists (
+          select from pg_temp.restore_chunk o
+          where o.relation = i.relation and o.live_record_id = i.record_id and o.position < i.position
+        ))
+      ));
     end if;
     v_all := v_all || v_some;
   end loop;

@@ -1,6 +1,5 @@
 -- What stands in the way of a drafted restore, noted in restore_problems: blocking, loss (somebody has to see it first) or note.
 
--- Rows that reference a row which is to go, and do not go themselves: a cascade would take rows that no plan shows.
 -- Children that went with a row by a cascade and have no history: nobody can say which they were.
 create or replace function audit.check_lost_children() returns void
 language plpgsql
@@ -54,6 +53,7 @@ end
 $$;
 comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
 
+-- Rows that reference a row which is to go, and do not go themselves: a cascade would take rows that no plan shows.
 create or replace function audit.check_dependents() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

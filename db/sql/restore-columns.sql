@@ -11,6 +11,7 @@ declare
   v_writable text[];
   v_hidden text[];
   v_required text[];
+  v_hides boolean;
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
     select
@@ -26,6 +27,9 @@ begin
     where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
     group by k;
     -- What is hidden from the history now, or was when the image was taken.
+    v_hides := v_hidden <> '{}' or exists (
+      select from pg_temp.restore_draft d where d.relation = v_relation and d.is_there and d.target::text like '%"[redacted]"%'
+    );
     insert into pg_temp.restore_problems (severity, code, relation, detail)
     select
       case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
@@ -37,7 +41,7 @@ begin
       union
       select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
     ) h
-    where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+    where v_hides and d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
     group by h.name, r.draft_id is null, r.draft_id is not null;
 
     update pg_temp.restore_draft d
@@ -47,7 +51,7 @@ begin
         select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
       )
     where d.relation = v_relation and d.is_there
-      and (d.target - v_writable <> '{}' or d.target::text like '%"[redacted]"%');
+      and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
 
     insert into pg_temp.restore_problems (severity, code, relation, detail)
     select

@@ -45,9 +45,8 @@ begin
     hidden jsonb not null default '[]',
     origin text not null default 'target',
     is_matched boolean not null default false,
-    is_expanded boolean not null default false,
     -- What to do, in which order.
-    action text,
+    action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,
     level int,
@@ -68,6 +67,8 @@ begin
     action text not null,
     rank int not null
   ) on commit drop;
+  create temp table restore_progress (expanded_to int not null) on commit drop;
+  insert into pg_temp.restore_progress values (0);
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,

@@ -78,22 +78,20 @@ begin
     delete from pg_temp.restore_draft d where not d.is_there and not p_strict returning 1
   )
   select count(*) into v_stay from gone;
+  -- A drafted row is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
   set
-    action = case when not d.is_there then 'delete' when r.draft_id is null then 'insert' else 'update' end,
-    columns = case
-      when d.is_there and r.draft_id is not null
-      then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields)
-    end
-  from pg_temp.restore_draft o
-  left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id;
+    action = case when d.is_there then 'update' else 'delete' end,
+    columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
+  from pg_temp.restore_live r
+  where r.draft_id = d.draft_id;
   delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
   insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
   select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
-  from pg_temp.restore_draft d
-  join lateral audit.restore_columns(d.relation) c on c.is_fixed_identity and c.name = any (d.columns)
-  where d.action = 'update' and d.columns is not null;
+  from (select distinct relation from pg_temp.restore_draft) r
+  cross join lateral audit.restore_columns(r.relation) c
+  join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
+  where c.is_fixed_identity and d.action = 'update';
   analyze pg_temp.restore_draft;
   return v_stay;
 end

@@ -36,18 +36,21 @@ declare
   v_transactions xid8[];
   v_added int;
   v_count int := 0;
+  -- Rows are drafted in the order of their numbers, and looked at once.
+  v_from constant int := (select expanded_to from pg_temp.restore_progress);
+  v_to constant int := (select coalesce(max(draft_id), 0) from pg_temp.restore_draft where is_matched);
 begin
   for v_key in
     select k.*, t.table_schema, t.table_name
     from audit.foreign_keys_of(array(
-      select distinct d.relation from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id where not d.is_expanded
+      select distinct d.relation from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id where d.draft_id > v_from
     )) k
     join audit.tracked_tables t on t.relation = k.child and t.relation = t.root
     where k.on_delete in ('c', 'n', 'd')
   loop
     v_transactions := array(
       select distinct m.txid from pg_temp.restore_draft d join pg_temp.restore_removals m on m.draft_id = d.draft_id
-      where d.relation = v_key.parent and d.is_there and not d.is_expanded
+      where d.relation = v_key.parent and d.is_there and d.draft_id > v_from
     );
     -- Read once: statistics of a history that grows by the second mislead.
     create temp table restore_gone on commit drop as
@@ -70,7 +73,7 @@ begin
     select m.txid, (select jsonb_agg(coalesce(m.image, d.target) -> c order by o) from unnest(v_key.parent_columns) with ordinality u (c, o)) as reference
     from pg_temp.restore_draft d
     join pg_temp.restore_removals m on m.draft_id = d.draft_id
-    where d.relation = v_key.parent and d.is_there and not d.is_expanded;
+    where d.relation = v_key.parent and d.is_there and d.draft_id > v_from;
     delete from pg_temp.restore_referenced where reference @> '[null]';
     analyze pg_temp.restore_referenced;
     execute format(
@@ -126,7 +129,7 @@ $sql$,
     drop table pg_temp.restore_gone, pg_temp.restore_referenced;
     v_count := v_count + v_added;
   end loop;
-  update pg_temp.restore_draft set is_expanded = true where not is_expanded and is_matched;
+  update pg_temp.restore_progress set expanded_to = v_to;
   return v_count;
 end
 $$;

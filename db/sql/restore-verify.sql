@@ -50,14 +50,14 @@ with read as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
-      when __i.action = 'delete' then case when __t.tableoid is not null then '{}'::text[] end
-      when __t.tableoid is null then '{}'::text[]
+      when __i.action = 'delete' then case when __l.image is not null then '{}'::text[] end
+      when __l.image is null then '{}'::text[]
       else nullif(
-        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, %2$s, %3$s, __i.columns), '{}'
+        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, __l.image, __l.exact, __i.columns), '{}'
       )
     end as columns
   from pg_temp.restore_read __i
-  left join %4$s __t on %5$s
+  left join lateral (select %2$s as image, %3$s as exact from %4$s __t where %5$s offset 0) __l on true
   where __i.relation = %6$s
 )
 select

@@ -95,10 +95,10 @@ export type PlanRequest = z.output<typeof planRequest>;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /** A plan that somebody previewed, or a target to plan anew. */
-export const startRequest = z.union([
-  z.strictObject({ planId: uuid, digest: z.string().regex(DIGEST) }),
-  planRequest,
-]);
+export const startRequest = z.union(
+  [z.strictObject({ planId: uuid, digest: z.string().regex(DIGEST) }), planRequest],
+  { error: "must be { planId, digest } or { target, options?, reason, incident? }" },
+);
 export type StartRequest = z.output<typeof startRequest>;
 
 export const rollbackRequest = z.strictObject({ reason, incident, onConflict: onConflict.default("fail") });

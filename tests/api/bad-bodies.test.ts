@@ -1,4 +1,6 @@
-import { expect, describe, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { restoresOf } from "../attack/restores.ts";
+import { trackedTable } from "../attack/world.ts";
 import { complete } from "../services/trails/support.ts";
 import { newId, useApi } from "../support/api.ts";
 import { callRaw, expectProblem, inPieces, newEvent, operations, rowsHolding } from "./support.ts";
@@ -7,6 +9,16 @@ const api = useApi();
 const JSON_TYPE = { "content-type": "application/json" };
 const KEY_ID = "01890000-0000-7000-8000-000000000000";
 const MIB = 1024 * 1024;
+
+/** A tracked table whose row 1 can be restored, and restores that wait for an approval or have ended. */
+let restorable: { table: string; waiting: string[]; ended: string };
+beforeAll(async () => {
+  const query = (text: string, values?: unknown[]) => api.db.rows("superuser", text, values);
+  const table = await trackedTable(query);
+  const ids = (await restoresOf(query, table))["/api/restores/{id}"] ?? [];
+  restorable = { table, waiting: ids.slice(0, 2), ended: ids.at(-1) ?? "" };
+});
+const restoreRequest = (reason: string) => ({ target: { table: restorable.table, recordId: "1" }, reason });
 
 interface Route {
   route: string;
@@ -54,6 +66,31 @@ const routes: Route[] = [
     body: () => ({ overlapSeconds: 1 }),
     maxBytes: MIB / 16,
   },
+  {
+    route: "POST /restores/preview",
+    path: () => "/restores/preview",
+    body: restoreRequest,
+    maxBytes: MIB / 16,
+  },
+  { route: "POST /restores", path: () => "/restores", body: restoreRequest, maxBytes: MIB / 16 },
+  {
+    route: "POST /restores/{id}/approve",
+    path: () => `/restores/${restorable.waiting[0]}/approve`,
+    body: (tenant) => ({ note: tenant }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /restores/{id}/reject",
+    path: () => `/restores/${restorable.waiting[1]}/reject`,
+    body: (tenant) => ({ note: tenant }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /restores/{id}/rollback",
+    path: () => `/restores/${restorable.ended}/rollback`,
+    body: (tenant) => ({ reason: tenant }),
+    maxBytes: MIB / 16,
+  },
 ];
 
 const text = (body: Record<string, unknown>, more: string) => `${JSON.stringify(body).slice(0, -1)},${more}}`;
@@ -94,15 +131,38 @@ test("every route that takes a body is tried here", async () => {
   );
 });
 
-test.each(routes.filter((one) => /log|PUT|keys$/.test(one.route)))(
+test.each(routes.filter((one) => /log|PUT|keys$|restores/.test(one.route)))(
   "$route would accept and write what is spoiled below",
   async ({ route, path, body }) => {
     const tenant = newId("good");
     const [method = ""] = route.split(" ");
     const sent = JSON.stringify(body(tenant));
     const { status } = await callRaw(api, method, path(tenant), { headers: JSON_TYPE, body: sent });
-    expect([200, 201]).toContain(status);
+    expect([200, 201, 202]).toContain(status);
     expect(await rowsHolding(api.db, tenant)).not.toEqual({});
+  },
+);
+
+test.each<[object, place: string]>([
+  [{ table: "public.t", recordId: 1 }, "body.target.recordId"],
+  [{ table: "public.t", recordId: "1", surprise: 1 }, "body.target.surprise"],
+  [{ table: "public.t", recordId: "1", to: { entryId: "first" } }, "body.target.to.entryId"],
+  [{ tables: ["public.t"], at: "yesterday" }, "body.target.at"],
+  [{ tables: ["public.t"] }, "body.target"],
+  [{}, "body.target"],
+])(
+  "of the targets of a restore, %j is held against the one that it comes nearest to",
+  async (target, place) => {
+    const reason = newId("bad");
+    for (const path of ["/restores", "/restores/preview"]) {
+      expectProblem(
+        await api.call("POST", path, { body: { target, reason } }),
+        400,
+        "invalid_request",
+        place,
+      );
+    }
+    expect(await rowsHolding(api.db, reason)).toEqual({});
   },
 );
 

@@ -52,9 +52,12 @@ async function call(method: string, path: string, body?: unknown): Promise<Answe
 const VALID_BODIES: Record<string, unknown> = {
   "/audit/log": newEvent("ws-away"),
   "/audit/log/batch": { events: [newEvent("ws-away")] },
-  "/trails/x": { projectId: "proj-away", model: "m", contextLayers: 1 },
-  "/projects/x/retention": { trailRetentionDays: 9 },
+  "/trails/{messageId}": { projectId: "proj-away", model: "m", contextLayers: 1 },
+  "/projects/{projectId}/retention": { trailRetentionDays: 9 },
   "/keys": { name: "k", scopes: ["events:read"] },
+  "/restores/preview": { target: { transactionId: "1" }, reason: "away" },
+  "/restores": { target: { transactionId: "1" }, reason: "away" },
+  "/restores/{id}/rollback": { reason: "away" },
 };
 
 async function everyRoute(): Promise<[method: string, path: string, body: unknown][]> {
@@ -70,7 +73,7 @@ async function everyRoute(): Promise<[method: string, path: string, body: unknow
       : at.endsWith("/at")
         ? "?time=2026-01-01T00:00:00Z"
         : "";
-    const body = method === "PATCH" ? { model: "m" } : (VALID_BODIES[at] ?? {});
+    const body = method === "PATCH" ? { model: "m" } : (VALID_BODIES[path] ?? {});
     return [method, at + query, hasBody ? body : undefined];
   });
 }

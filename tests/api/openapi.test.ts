@@ -51,6 +51,12 @@ beforeAll(async () => {
   );
 });
 
+/** A schema, or what may stand in its place. */
+const alternativesOf = (schema: Schema): Schema[] => {
+  const { anyOf, ...one } = resolve(schema);
+  return anyOf ? anyOf.flatMap(alternativesOf) : [one];
+};
+
 const resolve = (schema: Schema): Schema =>
   schema.$ref
     ? (document.components.schemas[schema.$ref.replace("#/components/schemas/", "")] as Schema)
@@ -133,16 +139,26 @@ describe("the OpenAPI document", () => {
     const bodies = all.filter((one) => one.operation.requestBody);
     expect(bodies.length).toBeGreaterThan(5);
     for (const { name, operation } of bodies) {
-      const schema = resolve(operation.requestBody?.content["application/json"]?.schema as Schema);
-      expect([name, schema.type, Object.keys(schema.properties ?? {}).length > 0]).toEqual([
-        name,
-        "object",
-        true,
-      ]);
-      for (const [field, inner] of Object.entries(schema.properties ?? {})) {
-        expect([name, field, Object.keys(inner).length > 0]).toEqual([name, field, true]);
+      const body = operation.requestBody?.content["application/json"]?.schema as Schema;
+      for (const schema of alternativesOf(body)) {
+        const { type, properties = {} } = schema;
+        expect([name, type, Object.keys(properties).length > 0]).toEqual([name, "object", true]);
+        for (const [field, inner] of Object.entries(properties)) {
+          const empty = alternativesOf(inner).filter((one) => Object.keys(one).length === 0);
+          expect([name, field, empty]).toEqual([name, field, []]);
+        }
       }
     }
+    const start = document.paths["/api/restores"]?.post?.requestBody?.content["application/json"]?.schema;
+    const fieldsOf = (schema: Schema = {}) =>
+      alternativesOf(schema).map((one) => Object.keys(one.properties ?? {}).join());
+    expect(fieldsOf(start)).toEqual(["planId,digest", "target,options,reason,incident"]);
+    expect(fieldsOf(start?.anyOf?.[1]?.properties?.target)).toEqual([
+      "table,recordId,to",
+      "transactionId",
+      "actor,from,to,tables",
+      "tables,at,where",
+    ]);
     const event = document.components.schemas.NewEvent as Schema;
     expect(event.required?.toSorted()).toEqual([
       "actionType",
@@ -208,5 +224,16 @@ describe("the page of documentation", () => {
     expect(links.filter((link) => !ids.includes(link))).toEqual([]);
     expect(body).not.toContain("undefined");
     expect(body).not.toContain("[object Object]");
+  });
+
+  test("shows of a body that is one of several the fields of each", async () => {
+    const { body } = await api.call("GET", "/docs", { key: null });
+    const [section = ""] = /<section id="post-api-restores">.*?<\/section>/s.exec(body as string) ?? [];
+    for (const field of ["planId", "target", "target.to.entryId", "target.transactionId", "target.where"]) {
+      expect(section).toContain(`<code>body ${field}</code>`);
+    }
+    expect(section).toContain("{ table, recordId, to? } | { transactionId }");
+    expect(section).toContain("options.onConflict");
+    expect(body).toContain("{ prompt, completion, total? } | null");
   });
 });

@@ -99,7 +99,7 @@ export async function createWorld(app: App, query: Query): Promise<World> {
 }
 
 /** A table of the application whose row 1 has a history. */
-async function trackedTable(query: Query): Promise<string> {
+export async function trackedTable(query: Query): Promise<string> {
   const name = `attacked_${randomBytes(4).toString("hex")}`;
   await query(`create table public.${name} (id int primary key, name text)`);
   await query(`select audit.track('public.${name}')`);
