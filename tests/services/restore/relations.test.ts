@@ -284,8 +284,37 @@ describe("rows that are to go", () => {
     await sql("insert into app.a values (2, 'm')");
     await sql("insert into app.b values (2, 2)");
     const target = { tables: ["app.a", "app.b"], at };
-    expect(await stage.problems(target)).toEqual(["conflict unique_clash", "note rows_stay"]);
+    expect(await stage.problems(target)).toEqual([
+      "conflict parent_clash",
+      "conflict unique_clash",
+      "note rows_stay",
+    ]);
     await stage.restored(target, { strictDelete: true });
     expect(await state("a", "b")).toEqual(before);
   });
+});
+
+test("children that no history knows are named before a parent comes back without them", async () => {
+  await sql(`
+    create table app.a (id int primary key); create table app.b (id int primary key, a int references app.a on delete cascade);
+    select audit.track('app.a'); insert into app.a values (1); insert into app.b values (1, 1); delete from app.a;`);
+  expect(await stage.problems({ table: "app.a", recordId: "1" })).toEqual(["loss unseen_children"]);
+});
+
+test("what a clash keeps away keeps its children, where conflicts are skipped", async () => {
+  await sql(`
+    create table app.a (id int primary key, mail text unique);
+    create table app.b (id int primary key, a int references app.a on delete cascade);
+    select audit.track('app.a'), audit.track('app.b');
+    insert into app.a values (1, 'm'), (2, 'n'); insert into app.b values (1, 1), (2, 2);`);
+  const at = await stage.moment();
+  await sql("delete from app.a; insert into app.a values (3, 'm')");
+  const run = await stage.restore({ tables: ["app.a"], at }, { onConflict: "skip" });
+  expect(run).toMatchObject({ status: "completed", appliedCount: 2, skippedCount: 2 });
+  expect(await sql("select a.id, b.id as child from app.a left join app.b on b.a = a.id order by 1")).toEqual(
+    [
+      { id: 2, child: 2 },
+      { id: 3, child: null },
+    ],
+  );
 });

@@ -280,3 +280,15 @@ test("lists show restores newest first, by status and page by page; items come i
   expect([...first.items, ...second.items]).toEqual(whole);
   expect(second.nextCursor).toBeNull();
 });
+
+test("a rollback also takes back what the application's triggers changed during the restore", async () => {
+  await sql("update things set name = 'bad' where id = 1");
+  await sql(`
+    create or replace function stamp() returns trigger language plpgsql as $$ begin new.n := 99; return new; end $$;
+    create trigger stamp before update on things for each row when (new.name like 'old%') execute function stamp()`);
+  const before = await things();
+  const run = await stage.restore({ table: "public.things", recordId: "1" });
+  expect((await things())[0]).toMatchObject({ name: "old1", n: 99 });
+  expect(await rollback(stage, run.id)).toMatchObject({ status: "completed" });
+  expect(await things()).toEqual(before);
+});
