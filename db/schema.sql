@@ -571,6 +571,7 @@ declare
   v_done audit.restore_chunks;
   v_batch record;
   v_conflicts int[];
+  v_kept int[];
   v_mode text;
   v_statement text;
   v_first int;
@@ -606,7 +607,12 @@ begin
   create unique index on pg_temp.restore_chunk (position);
   analyze pg_temp.restore_chunk;
   v_conflicts := audit.lock_restore_rows(p_run, v_mode);
-  if v_conflicts <> '{}' and v_mode = 'fail' then
+  -- What is overwritten goes whatever it is by now; what else references a row that goes is nobody's to overwrite.
+  v_kept := audit.keep_parents(case when v_mode = 'overwrite' then '{}' else v_conflicts end);
+  if v_mode <> 'overwrite' or v_kept <> '{}' then
+    v_conflicts := v_kept;
+  end if;
+  if v_conflicts <> '{}' and (v_mode = 'fail' or v_mode = 'overwrite' and v_kept <> '{}') then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
@@ -1820,12 +1826,12 @@ begin
     select l.* into v_entry
     from (
       (select * from audit.audit_logs l
-       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
+       where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
          and (p_entry is null or l.id = p_entry)
        order by l.id desc limit 1)
       union all
       (select * from audit.audit_logs l
-       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
+       where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
          and (p_entry is null or l.id = p_entry)
        order by l.id desc limit 1)
     ) l
@@ -1837,11 +1843,11 @@ begin
       select l.* into v_entry
       from (
         (select * from audit.audit_logs l
-         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
+         where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
          order by l.id limit 1)
         union all
         (select * from audit.audit_logs l
-         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
+         where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
          order by l.id limit 1)
       ) l
       order by l.id
@@ -1859,13 +1865,13 @@ begin
     union
     select l.new_record_id
     from keys k
-    join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+    join audit.audit_logs l on l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
       and l.record_id = k.record_id and l.id >= v_entry.id and l.new_record_id is not null
   )
   select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from keys k
-  join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+  join audit.audit_logs l on l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
   return v_entry.record_id;
 end
@@ -3082,6 +3088,56 @@ AS $function$
   on conflict (relation) do update set
     table_schema = excluded.table_schema, table_name = excluded.table_name,
     tracked_at = least(u.tracked_at, excluded.tracked_at), untracked_at = excluded.untracked_at
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keep_parents(p_conflicts integer[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_going constant oid[] := array(select distinct relation from pg_temp.restore_chunk where action = 'delete');
+  v_all int[] := p_conflicts;
+  v_some int[];
+  v_key record;
+  v_before int;
+begin
+  loop
+    v_before := cardinality(v_all);
+    for v_key in
+      select k.*, t.relation is not null as is_tracked
+      from audit.foreign_keys_of(v_going) k
+      left join audit.tracked_tables t on t.relation = k.child
+      where k.on_delete in ('c', 'n', 'd') and k.parent = any (v_going)
+        and has_schema_privilege((select relnamespace from pg_class where oid = k.child), 'usage') and has_table_privilege(k.child, 'select')
+    loop
+      execute format(
+        'select coalesce(array_agg(distinct __i.position), ''{}'') '
+        'from pg_temp.restore_chunk __i join %s __t on %s '
+        'where __i.relation = %s and __i.action = ''delete'' and __i.position <> all ($1) and not (%s)',
+        v_key.child::regclass,
+        (
+          select string_agg(format('__t.%I = (__i.live ->> %L)::%s', k.c, k.p, format_type(a.atttypid, a.atttypmod)), ' and ')
+          from unnest(v_key.child_columns, v_key.parent_columns) k (c, p)
+          join pg_attribute a on a.attrelid = v_key.child and a.attname = k.c
+        ),
+        v_key.parent,
+        case when v_key.is_tracked
+          then format(
+            'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.action = ''delete'' '
+            'and __o.live_record_id = %s and __o.position <> all ($1))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t')
+          )
+          else 'false'
+        end
+      ) into v_some using v_all;
+      v_all := v_all || v_some;
+    end loop;
+    exit when cardinality(v_all) = v_before;
+  end loop;
+  return v_all;
+end
 $function$;
 
 -- owner: audit_owner
@@ -4641,6 +4697,14 @@ declare
     select from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
     where not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'audit'::regnamespace
+      and t.tgrelid in (
+        select p.relid from audit.restore_runs r
+        cross join jsonb_array_elements(r.tables) x
+        cross join lateral pg_partition_tree((x ->> 'relation')::oid::regclass) p
+        where r.id = p_run
+        union all
+        select (x ->> 'relation')::oid from audit.restore_runs r cross join jsonb_array_elements(r.tables) x where r.id = p_run
+      )
   );
 begin
   perform audit.pin_restore_session();
@@ -5148,6 +5212,7 @@ grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
 grant execute on function audit.items_digest(uuid) to audit_worker;
+grant execute on function audit.keep_parents(integer[]) to audit_worker;
 grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.let_through_policies(oid) to admin;
@@ -5547,6 +5612,7 @@ comment on function audit.is_branch() is 'Whether this is a Neon branch or resto
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
+comment on function audit.keep_parents(integer[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';

@@ -156,3 +156,16 @@ export async function countEffectsUp(db: Db, id: string): Promise<number> {
     .returning({ repeat: r.effectsRepeat });
   return (row as { repeat: number }).repeat;
 }
+
+/** Whether a rollback of a run has taken rows back, all or some. */
+export async function wasPartlyRolledBack(db: Db, id: string): Promise<boolean> {
+  const [row] = await rows<{ found: boolean }>(
+    db,
+    sql`
+      select exists (
+        select from audit.restore_runs b join audit.restore_chunks c on c.run_id = b.id
+        where b.rollback_of = ${id}::uuid and c.applied_count > 0
+      ) as found`,
+  );
+  return row?.found ?? true;
+}

@@ -89,7 +89,7 @@ begin
       'check_constraints', 'check_dependents', 'check_lost_children', 'spread_clashes', 'widen_rollback', 'check_access', 'filter_values',
       'filter_draft', 'image_difference', 'decide_actions', 'order_draft', 'level_rows', 'level_going_rows', 'store_items', 'items_digest',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
-      'changed_by_others', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
+      'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
       'captured_columns', 'image_fidelity', 'record_key_sql', 'image_sql', 'exact_sql'
     )
   loop

@@ -9,6 +9,7 @@ declare
   v_done audit.restore_chunks;
   v_batch record;
   v_conflicts int[];
+  v_kept int[];
   v_mode text;
   v_statement text;
   v_first int;
@@ -44,7 +45,12 @@ begin
   create unique index on pg_temp.restore_chunk (position);
   analyze pg_temp.restore_chunk;
   v_conflicts := audit.lock_restore_rows(p_run, v_mode);
-  if v_conflicts <> '{}' and v_mode = 'fail' then
+  -- What is overwritten goes whatever it is by now; what else references a row that goes is nobody's to overwrite.
+  v_kept := audit.keep_parents(case when v_mode = 'overwrite' then '{}' else v_conflicts end);
+  if v_mode <> 'overwrite' or v_kept <> '{}' then
+    v_conflicts := v_kept;
+  end if;
+  if v_conflicts <> '{}' and (v_mode = 'fail' or v_mode = 'overwrite' and v_kept <> '{}') then
     return pg_catalog.jsonb_build_object(
       'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
       'items', (
@@ -171,6 +177,57 @@ return (
   )
 );
 comment on function audit.changed_by_others(uuid, int[]) is 'Which of a restore''s items concern rows that somebody but the restore itself has changed.';
+
+-- A row does not go while one references it that stays, because it came after the plan or is left as it is: a cascade would
+-- take it unseen, or clear its reference. The parents are locked, so no other can come. Adds the positions of such rows.
+create or replace function audit.keep_parents(p_conflicts int[]) returns int[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_going constant oid[] := array(select distinct relation from pg_temp.restore_chunk where action = 'delete');
+  v_all int[] := p_conflicts;
+  v_some int[];
+  v_key record;
+  v_before int;
+begin
+  loop
+    v_before := cardinality(v_all);
+    for v_key in
+      select k.*, t.relation is not null as is_tracked
+      from audit.foreign_keys_of(v_going) k
+      left join audit.tracked_tables t on t.relation = k.child
+      where k.on_delete in ('c', 'n', 'd') and k.parent = any (v_going)
+        and has_schema_privilege((select relnamespace from pg_class where oid = k.child), 'usage') and has_table_privilege(k.child, 'select')
+    loop
+      execute format(
+        'select coalesce(array_agg(distinct __i.position), ''{}'') '
+        'from pg_temp.restore_chunk __i join %s __t on %s '
+        'where __i.relation = %s and __i.action = ''delete'' and __i.position <> all ($1) and not (%s)',
+        v_key.child::regclass,
+        (
+          select string_agg(format('__t.%I = (__i.live ->> %L)::%s', k.c, k.p, format_type(a.atttypid, a.atttypmod)), ' and ')
+          from unnest(v_key.child_columns, v_key.parent_columns) k (c, p)
+          join pg_attribute a on a.attrelid = v_key.child and a.attname = k.c
+        ),
+        v_key.parent,
+        case when v_key.is_tracked
+          then format(
+            'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.action = ''delete'' '
+            'and __o.live_record_id = %s and __o.position <> all ($1))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t')
+          )
+          else 'false'
+        end
+      ) into v_some using v_all;
+      v_all := v_all || v_some;
+    end loop;
+    exit when cardinality(v_all) = v_before;
+  end loop;
+  return v_all;
+end
+$$;
+comment on function audit.keep_parents(int[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
 
 -- The statements that write one batch and note its outcomes; of each $1 is the run, $2 and $3 the first and last position, $4
 -- the positions of rows that are not as planned. Those are left out, or, with p_overwrite, brought to their targets whatever

@@ -215,12 +215,12 @@ begin
     select l.* into v_entry
     from (
       (select * from audit.audit_logs l
-       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
+       where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key
          and (p_entry is null or l.id = p_entry)
        order by l.id desc limit 1)
       union all
       (select * from audit.audit_logs l
-       where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
+       where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key
          and (p_entry is null or l.id = p_entry)
        order by l.id desc limit 1)
     ) l
@@ -232,11 +232,11 @@ begin
       select l.* into v_entry
       from (
         (select * from audit.audit_logs l
-         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
+         where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.record_id = v_key and l.created_at > p_at
          order by l.id limit 1)
         union all
         (select * from audit.audit_logs l
-         where l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
+         where l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema and l.new_record_id = v_key and l.created_at > p_at
          order by l.id limit 1)
       ) l
       order by l.id
@@ -254,13 +254,13 @@ begin
     union
     select l.new_record_id
     from keys k
-    join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+    join audit.audit_logs l on l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
       and l.record_id = k.record_id and l.id >= v_entry.id and l.new_record_id is not null
   )
   select l.id, l.created_at, p_relation, l.record_id, l.new_record_id, l.action, l.changed_fields, l.txid, l.old_values,
     l.new_values, l.exact_values
   from keys k
-  join audit.audit_logs l on l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
+  join audit.audit_logs l on l.created_at >= v_table.tracked_at and l.table_name = v_table.table_name and l.table_schema = v_table.table_schema
     and l.record_id = k.record_id and l.id >= v_entry.id;
   return v_entry.record_id;
 end

@@ -15,6 +15,14 @@ declare
     select from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
     where not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'audit'::regnamespace
+      and t.tgrelid in (
+        select p.relid from audit.restore_runs r
+        cross join jsonb_array_elements(r.tables) x
+        cross join lateral pg_partition_tree((x ->> 'relation')::oid::regclass) p
+        where r.id = p_run
+        union all
+        select (x ->> 'relation')::oid from audit.restore_runs r cross join jsonb_array_elements(r.tables) x where r.id = p_run
+      )
   );
 begin
   perform audit.pin_restore_session();

@@ -73,4 +73,11 @@ async function requireAnotherPerson(ctx: Context, run: RunRow): Promise<void> {
       "This key comes from the person who asked for the restore: they made it, or a key of the person who made it. Use one that an operator made at the terminal.",
     );
   }
+  // Who made the key that asked may have asked with it.
+  if (await isKeyFrom(ctx.db, run.requestedByKeyId, userId)) {
+    throw new ServiceError(
+      "forbidden",
+      "The key that asked for this restore comes from you, so it may have been you who asked. Another person has to approve it.",
+    );
+  }
 }

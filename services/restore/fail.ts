@@ -1,6 +1,6 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { notePickedUp } from "../../db/queries/requests.ts";
-import { findRun, updateRun } from "../../db/queries/restore-runs.ts";
+import { findRun, lockRun, updateRun } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import { inTransaction, type WorkerContext } from "../context.ts";
@@ -17,11 +17,13 @@ export async function failRestore(
   if (requestId !== null) await notePickedUp(ctx.db, requestId);
   const run = await findRun(ctx.db, restoreId);
   if (!run || run.epoch !== epoch || (run.status !== "running" && run.status !== "awaiting_approval")) return;
-  const counts = await countOutcomes(ctx.db, restoreId);
-  const { applied } = counts;
-  const status = applied === 0 ? "failed" : "needs_attention";
-  const error = `A step failed after all its retries; steps shows which. Mend the cause, then POST /api/restores/${restoreId}/resume${applied === 0 ? "." : " or /rollback."}`;
   await inTransaction(ctx, async (inner) => {
+    // A chunk that is being written commits first, and counts.
+    if (!(await lockRun(inner.db, restoreId))) return;
+    const counts = await countOutcomes(inner.db, restoreId);
+    const { applied } = counts;
+    const status = applied === 0 ? "failed" : "needs_attention";
+    const error = `A step failed after all its retries; steps shows which. Mend the cause, then POST /api/restores/${restoreId}/resume${applied === 0 ? "." : " or /rollback."}`;
     const report = { ...counts, status, error };
     const row = await updateRun(inner.db, restoreId, [run.status], {
       status,

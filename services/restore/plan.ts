@@ -83,7 +83,10 @@ async function planWithin(ctx: Planning, input: PlanInput): Promise<RunRow> {
   const shape = await plannedShape(tx, id);
   const problems = (await draftProblems(tx)).map(describeProblem);
   if (stay > 0) problems.push(staying(stay));
-  const tables = shape.tables.map((table) => ({ ...table, touch: config.tables[table.name]?.touch ?? [] }));
+  const tables = shape.tables.map((table) => ({
+    ...table,
+    touch: "rollbackOf" in input ? [] : (config.tables[table.name]?.touch ?? []),
+  }));
   const shapes = await shapesOf(
     tx,
     tables.map(({ relation }) => relation),

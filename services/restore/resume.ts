@@ -1,5 +1,13 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
-import { findRun, lockRun, lockStarts, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
+import { wasStepDone } from "../../db/queries/restore-steps.ts";
+import {
+  findRun,
+  lockRun,
+  lockStarts,
+  updateRun,
+  type RunRow,
+  wasPartlyRolledBack,
+} from "../../db/queries/restore-runs.ts";
 import { resolveAlert } from "../alerts/raise.ts";
 import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
@@ -60,8 +68,9 @@ async function requireResumable(ctx: Context, run: RunRow): Promise<void> {
     );
   }
   const { chunksDone } = await countOutcomes(ctx.db, run.id);
-  const canGoOn =
-    (run.status === "failed" || run.status === "needs_attention") && chunksDone < run.chunkStarts.length;
-  if (canGoOn) return;
+  // What comes after the last chunk can be left to do, too.
+  const isLeft = chunksDone < run.chunkStarts.length || !(await wasStepDone(ctx.db, run.id, "complete"));
+  const hasStopped = run.status === "failed" || run.status === "needs_attention";
+  if (hasStopped && isLeft && !(await wasPartlyRolledBack(ctx.db, run.id))) return;
   throw new ServiceError("conflict", `This restore has nothing left to do: it is ${run.status}.`);
 }

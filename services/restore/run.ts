@@ -134,10 +134,17 @@ export const toStep = (row: StepRow) => ({
 const BEFORE_APPLY = ["plan", "await-approval", "snapshot", "log-intent"];
 const AFTER_APPLY = ["flush-caches", "reenqueue-jobs", "verify", "complete"];
 
+const HAS_DONE_ALL: ReadonlySet<string> = new Set([
+  "completed",
+  "needs_attention",
+  "rolling_back",
+  "rolled_back",
+]);
+
 /** How far a run is, in percent: a share for each step, the chunks being steps of their own. */
 export function progressOf(row: RunRow, done: ReadonlySet<string>): number {
   if (row.status === "planned" || row.status === "awaiting_approval") return 0;
-  if (row.endedAt !== null) return 100;
+  if (HAS_DONE_ALL.has(row.status)) return 100;
   const steps = [
     ...BEFORE_APPLY.filter((step) => step !== "await-approval" || row.approvalNeeded !== null),
     ...row.chunkStarts.map((_, i) => `apply-${i + 1}`),

@@ -86,7 +86,7 @@ describe("a restore that needs approval", () => {
   test("that is rejected writes nothing and cannot be resumed", async () => {
     const id = await started();
     expect(await act(stage, id, "reject", bob)).toMatchObject({ status: 200, body: { status: "rejected" } });
-    expect(await get(stage, id)).toMatchObject({ status: "rejected", progressPercent: 100 });
+    expect(await get(stage, id)).toMatchObject({ status: "rejected", progressPercent: 0 });
     expect((await act(stage, id, "approve", bob)).status).toBe(409);
     expect((await act(stage, id, "resume", alice)).status).toBe(409);
     expect((await act(stage, id, "rollback", alice)).status).toBe(409);

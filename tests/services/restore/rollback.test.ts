@@ -292,3 +292,20 @@ test("a rollback also takes back what the application's triggers changed during 
   expect(await rollback(stage, run.id)).toMatchObject({ status: "completed" });
   expect(await things()).toEqual(before);
 });
+
+test("a row that stays keeps the row that it references, where conflicts are skipped", async () => {
+  await sql(`
+    drop table if exists parts; create table parts (id int primary key, thing int references things on delete cascade, v text);
+    select audit.track('parts'); insert into parts values (1, 1, 'a'), (2, 2, 'b')`);
+  await sql("delete from things where id in (1, 2)");
+  const { transactionId } = (await stage.call("GET", "/history/public.things/1?limit=1")).body.items[0];
+  const run = await stage.restore({ transactionId });
+  expect(run).toMatchObject({ status: "completed", appliedCount: 4 });
+  await sql("update parts set v = 'mine' where id = 1");
+  const back = await rollback(stage, run.id, { onConflict: "skip" });
+  expect(back).toMatchObject({ status: "completed", appliedCount: 2, skippedCount: 2 });
+  expect(await sql("select t.id, p.v from things t join parts p on p.thing = t.id")).toEqual([
+    { id: 1, v: "mine" },
+  ]);
+  await sql("drop table parts");
+});
