@@ -39,13 +39,3 @@ export async function endStep(
 export async function listSteps(db: Db, runId: string): Promise<StepRow[]> {
   return db.select().from(s).where(eq(s.runId, runId)).orderBy(asc(s.startedAt), asc(s.attempt)).limit(2_000);
 }
-
-/** Whether an attempt of a step came to its end. */
-export async function wasStepDone(db: Db, runId: string, step: string): Promise<boolean> {
-  const found = await db
-    .select({ attempt: s.attempt })
-    .from(s)
-    .where(and(eq(s.runId, runId), eq(s.step, step), eq(s.outcome, "done")))
-    .limit(1);
-  return found.length > 0;
-}

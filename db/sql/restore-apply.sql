@@ -213,9 +213,11 @@ begin
         v_key.parent,
         case when v_key.is_tracked
           then format(
-            'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.action = ''delete'' '
-            'and __o.live_record_id = %s and __o.position <> all ($1))',
-            v_key.child, audit.record_key_sql(v_key.child, '__t')
+            'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.live_record_id = %s and __o.position <> all ($1) '
+            -- It goes as well, or references another row by then.
+            'and (__o.action = ''delete'' or __o.action = ''update'' and __o.position < __i.position and __o.columns && %L::text[] and not (%s)))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t'), v_key.child_columns,
+            audit.reference_sql('__o.target', v_key.child_columns, '__i.live', v_key.parent_columns)
           )
           else 'false'
         end

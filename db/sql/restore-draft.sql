@@ -152,6 +152,19 @@ begin
   join audit.audit_logs l on l.table_name = t.table_name and l.table_schema = t.table_schema
   where t.relation = p_relation and l.created_at > p_at;
   get diagnostics v_count = row_count;
+  -- A transaction that was under way at that time would be undone by half.
+  insert into pg_temp.restore_problems (severity, code, relation, detail)
+  select 'loss', 'transaction_split', p_relation, jsonb_build_object('transactionId', s.txid::text, 'until', s.until)
+  from (
+    select e.txid, max(e.created_at) as until
+    from pg_temp.restore_entries e
+    where e.relation = p_relation and e.created_at < p_at + interval '1 hour'
+    group by e.txid
+    order by min(e.created_at)
+    limit 1000
+  ) s
+  where exists (select from audit.audit_logs l where l.txid = s.txid and l.created_at <= p_at)
+  limit 20;
   return v_count;
 end
 $$;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
+import { withActor } from "../../client/with-actor.ts";
 
 type Query = <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<Row[]>;
 
@@ -12,10 +13,7 @@ export async function changeAs<T>(
   const client = await db.connect();
   try {
     await client.query("begin");
-    await client.query("select set_config('app.user_id', $1, true), set_config('app.request_id', $2, true)", [
-      userId,
-      randomUUID(),
-    ]);
+    await withActor(client, { userId, requestId: randomUUID() });
     const done = await act(async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => {
       const { rows } = await client.query<Row>(text, values);
       return rows;

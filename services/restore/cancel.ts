@@ -1,7 +1,7 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { findRun, lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
-import { resolveAlert } from "../alerts/raise.ts";
+import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
@@ -24,7 +24,7 @@ export async function cancelRestore(ctx: Context, id: string): Promise<Restore> 
     }
     const isNow = run.status === "awaiting_approval" || isSilent(run);
     const counts = await countOutcomes(tx, id);
-    const end = { status: "cancelled", error: "It was cancelled while nobody worked on it." } as const;
+    const end = endOf(id, counts.applied);
     const row = await updateRun(tx, id, [run.status], {
       cancelRequestedAt: sqlNow,
       cancelRequestedByUserId: ctx.principal.userId,
@@ -33,9 +33,28 @@ export async function cancelRestore(ctx: Context, id: string): Promise<Restore> 
     });
     if (isNow) {
       await resolveAlert(inner, "restore.silent", id);
-      await settleOriginal(tx, run, { status: "cancelled", applied: counts.applied });
+      await settleOriginal(tx, run, { status: end.status, applied: counts.applied });
+      if (end.status === "needs_attention") await alarm(inner, run, end.error);
     }
     await logServiceEvent(inner, "CANCEL_RESTORE", "restore", id, { newValues: { atOnce: isNow } });
     return toRestore(row as RunRow);
   });
 }
+
+/** What an abandoned restore leaves behind: nothing, or rows that nobody has looked at. */
+function endOf(id: string, applied: number): { status: "cancelled" | "needs_attention"; error: string } {
+  if (applied === 0) return { status: "cancelled", error: "It was cancelled while nobody worked on it." };
+  return {
+    status: "needs_attention",
+    error: `It was abandoned after ${applied} rows were restored; no cache was flushed for all of them and nothing was verified. POST /api/restores/${id}/rollback puts everything back as it was; /side-effects flushes and enqueues.`,
+  };
+}
+
+const alarm = (ctx: Context, run: RunRow, message: string) =>
+  raiseAlert(ctx, {
+    code: "restore.needs-attention",
+    subject: run.id,
+    severity: "critical",
+    message,
+    details: { restoreId: run.id, incident: run.incident, status: "needs_attention" },
+  });

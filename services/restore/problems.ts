@@ -82,6 +82,8 @@ function messageOf({ code, table, count, detail }: DraftProblem): string {
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). Restore that table, too, or leave strictDelete out.`;
     case "key_dependents":
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
+    case "transaction_split":
+      return `Transaction ${String(detail.transactionId)} was under way at that time and changed ${of} until ${String(detail.until)}: what it did after that time is undone, what it did before stays. Take a time before or after it.`;
     case "unseen_children":
       return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked: what it lost together with these rows cannot come back.`;
     case "parent_clash":

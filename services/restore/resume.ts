@@ -1,5 +1,4 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
-import { wasStepDone } from "../../db/queries/restore-steps.ts";
 import {
   findRun,
   lockRun,
@@ -69,8 +68,12 @@ async function requireResumable(ctx: Context, run: RunRow): Promise<void> {
   }
   const { chunksDone } = await countOutcomes(ctx.db, run.id);
   // What comes after the last chunk can be left to do, too.
-  const isLeft = chunksDone < run.chunkStarts.length || !(await wasStepDone(ctx.db, run.id, "complete"));
+  const isLeft = chunksDone < run.chunkStarts.length || !cameToItsEnd(run);
   const hasStopped = run.status === "failed" || run.status === "needs_attention";
   if (hasStopped && isLeft && !(await wasPartlyRolledBack(ctx.db, run.id))) return;
   throw new ServiceError("conflict", `This restore has nothing left to do: it is ${run.status}.`);
 }
+
+/** Whether its last step was done, which alone reports a verification. */
+const cameToItsEnd = (run: RunRow): boolean =>
+  run.report !== null && "verification" in (run.report as object);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { freePort } from "../../local/ports.ts";
 import { judge, type Verdict } from "./inngest-judge.ts";
-import { mulberry32 } from "./random.ts";
+import { randomFrom } from "./random.ts";
 import { Victim } from "./victim.ts";
 
 const READY_TIMEOUT_MS = 30_000;
@@ -32,7 +32,7 @@ export interface KillOptions {
  * compares what the host did with what the engine had stored.
  */
 export async function runKills(options: KillOptions): Promise<Verdict & { crashes: string[] }> {
-  const random = mulberry32(options.seed);
+  const random = randomFrom(options.seed);
   const database = new pg.Pool({ connectionString: options.databaseUrl, max: 4 });
   database.on("error", () => {});
   await createTables(database);
@@ -115,7 +115,7 @@ async function sendOrders(
   seed: number,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const random = mulberry32(seed + 1);
+  const random = randomFrom(seed + 1);
   const keys: string[] = [];
   while (!signal.aborted) {
     const { rows } = await database.query<{ open: number }>(

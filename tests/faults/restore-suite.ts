@@ -1,4 +1,4 @@
-import { mulberry32, pick } from "./random.ts";
+import { randomFrom, pick } from "./random.ts";
 import { nameOf, pickScenario, type Scenario } from "./restore-data.ts";
 import { Faults, pickFault } from "./restore-faults.ts";
 import { compare } from "./restore-outcome.ts";
@@ -79,7 +79,7 @@ export async function faultRestores({ runs, seed, only }: FaultOptions): Promise
 
 /** The same for a seed and a number, whatever else runs. */
 function planOf(seed: number, number: number): Planned {
-  const random = mulberry32(seed * RUNS_MAX + number);
+  const random = randomFrom(seed * RUNS_MAX + number);
   return { number, scenario: pickScenario(random), random };
 }
 

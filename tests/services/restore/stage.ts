@@ -10,7 +10,7 @@ export interface PlanStage extends RestoreStage {
   as(user: string, statements: string): Promise<string>;
   /** The rows of a table as text, by key. */
   table(name: string): Promise<string[]>;
-  /** Restores, and expects that it goes through and that what was previewed is what the tables hold then. */
+  /** Starts what it previews, and expects that all of it is applied and verified; `items` are the preview's. */
   restored(target: unknown, options?: unknown): Promise<Row>;
   /** The codes of a preview's problems, with their severity. */
   problems(target: unknown, options?: unknown): Promise<string[]>;
@@ -52,11 +52,7 @@ export function usePlans(): PlanStage {
     });
     expect(started.body).toMatchObject({ id: preview.body.id });
     const run = await stage.ended(preview.body.id);
-    expect({ status: run.status, error: run.error, report: run.report?.verification?.differences }).toEqual({
-      status: "completed",
-      error: null,
-      report: run.report?.verification?.differences,
-    });
+    expect(run, JSON.stringify(run.report)).toMatchObject({ status: "completed", error: null });
     expect(run.appliedCount).toBe(preview.body.itemCount);
     return { ...run, items };
   };
