@@ -760,14 +760,16 @@ begin
     record_id text not null,
     live_record_id text not null,
     is_live boolean not null default true,
-    -- Whether several entries of it are to be undone.
-    is_several boolean not null default false,
+    -- Another row has its key by now, which moves away: not looked up.
+    is_anew boolean not null default false,
     -- Whether there was a row at the point; its image.
     is_there boolean not null,
     entry_id bigint,
     entry_at timestamptz,
     target jsonb,
     exact jsonb,
+    -- The transaction that took the row away with that entry.
+    removed_by xid8,
     -- The columns to set back; null is the whole row.
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
@@ -776,7 +778,6 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    is_matched boolean not null default false,
     -- What to do, in which order.
     action text not null default 'insert',
     columns text[],
@@ -784,14 +785,18 @@ begin
     level int,
     is_cyclic boolean not null default false,
     conflict text
-  ) with (fillfactor = 40) on commit drop;
-  create unique index on pg_temp.restore_draft (relation, record_id) where is_there;
-  create index on pg_temp.restore_draft (relation, live_record_id);
+  ) on commit drop;
   -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.
   create temp table restore_removals (
     draft_id int not null,
     txid xid8 not null,
     image jsonb
+  ) on commit drop;
+  -- What is to be done with how many rows of which table.
+  create temp table restore_actions (
+    relation oid not null,
+    action text not null,
+    row_count int not null
   ) on commit drop;
   -- Which table's rows come, or go, before which.
   create temp table restore_ranks (
@@ -799,8 +804,9 @@ begin
     action text not null,
     rank int not null
   ) on commit drop;
-  create temp table restore_progress (expanded_to int not null) on commit drop;
-  insert into pg_temp.restore_progress values (0);
+  -- The last drafted row whose live row was looked up, and whose children were; the transaction that is undone as a whole.
+  create temp table restore_progress (matched_to int not null, expanded_to int not null, txid xid8) on commit drop;
+  insert into pg_temp.restore_progress values (0, 0, null);
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,
@@ -1079,7 +1085,7 @@ AS $function$
 begin
   insert into pg_temp.restore_problems (severity, code, relation)
   select 'blocking', 'no_access', r.relation
-  from (select distinct relation from pg_temp.restore_draft) r
+  from (select distinct relation from pg_temp.restore_actions) r
   join pg_class c on c.oid = r.relation
   where not (
       has_table_privilege(r.relation, 'select') and has_table_privilege(r.relation, 'insert')
@@ -1092,7 +1098,7 @@ begin
   select 'loss', 'history_gap', g.relation, jsonb_build_object('from', g.began_at, 'to', g.ended_at, 'reason', g.reason)
   from audit.capture_gaps g
   join audit.tracked_tables t on t.relation = g.relation
-  where (t.root = any (p_relations) or t.root in (select relation from pg_temp.restore_draft))
+  where (t.root = any (p_relations) or t.root in (select relation from pg_temp.restore_actions))
     and coalesce(g.ended_at, 'infinity')
       > coalesce(least(p_since, (select min(entry_at) from pg_temp.restore_draft where relation = t.root)), '-infinity');
 end
@@ -1146,20 +1152,31 @@ CREATE OR REPLACE FUNCTION audit.check_constraints()
 AS $function$
 declare
   v_check record;
+  v_is_some boolean;
   v_count bigint;
 begin
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select 'blocking', 'null_refused', d.relation, d.record_id, jsonb_build_object('column', a.attname)
-  from pg_temp.restore_draft d
-  join pg_attribute a on a.attrelid = d.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
-  where d.target -> a.attname = 'null' and (d.action = 'insert' or d.action = 'update' and a.attname = any (d.columns));
+  for v_check in
+    select r.relation, string_agg(format('target -> %L = ''null''', a.attname), ' or ') as finds_some
+    from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
+    join pg_attribute a on a.attrelid = r.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
+    group by r.relation
+  loop
+    execute format('select bool_or(%s) from pg_temp.restore_draft where relation = %s', v_check.finds_some, v_check.relation) into v_is_some;
+    continue when v_is_some is not true;
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select 'blocking', 'null_refused', d.relation, d.record_id, jsonb_build_object('column', a.attname)
+    from pg_temp.restore_draft d
+    join pg_attribute a on a.attrelid = d.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
+    where d.relation = v_check.relation and d.target -> a.attname = 'null'
+      and (d.action = 'insert' or d.action = 'update' and a.attname = any (d.columns));
+  end loop;
   for v_check in
     select c.conrelid as relation, c.conname::text as name, pg_get_expr(c.conbin, c.conrelid) as expression, k.columns
     from pg_constraint c
     cross join lateral (
       select array_agg(a.attname::text) as columns from unnest(c.conkey) n join pg_attribute a on a.attrelid = c.conrelid and a.attnum = n
     ) k
-    where c.contype = 'c' and c.conrelid in (select relation from pg_temp.restore_draft where action in ('insert', 'update'))
+    where c.contype = 'c' and c.conrelid in (select relation from pg_temp.restore_actions where action in ('insert', 'update'))
       and (select count(*) from audit.restore_columns(c.conrelid) w where w.is_writable and w.name = any (k.columns)) = cardinality(k.columns)
     order by 1, 2
   loop
@@ -1204,7 +1221,7 @@ declare
 begin
   for v_key in
     select k.*
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action <> 'insert')) k
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_actions where action <> 'insert')) k
     where exists (
       select from pg_temp.restore_draft d
       where d.relation = k.parent and (d.action = 'delete' or d.action = 'update' and d.columns && k.parent_columns)
@@ -1313,9 +1330,9 @@ begin
   select
     case k.on_delete when 'c' then 'loss' else 'note' end, 'unseen_children', k.parent,
     jsonb_build_object('constraint', k.name, 'child', k.child::regclass::text)
-  from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+  from audit.foreign_keys_of(array(select relation from pg_temp.restore_actions where action = 'insert')) k
   where k.on_delete in ('c', 'n', 'd')
-    and k.parent in (select d.relation from pg_temp.restore_draft d where d.action = 'insert')
+    and k.parent in (select a.relation from pg_temp.restore_actions a where a.action = 'insert')
     and not exists (select from audit.tracked_tables t where t.relation = k.child);
 end
 $function$;
@@ -1332,7 +1349,7 @@ begin
   create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   for v_index in
     select i.indrelid as relation, i.indexrelid::regclass::text as name, i.indimmediate as is_hard, i.indnullsnotdistinct as is_null_equal, c.columns
-    from (select distinct relation from pg_temp.restore_draft where action in ('insert', 'update')) r
+    from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
     join pg_index i on i.indrelid = r.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
     cross join lateral (
       select array_agg(a.attname::text order by k.o) as columns
@@ -1343,6 +1360,7 @@ begin
       select from pg_temp.restore_problems p where p.relation = i.indrelid and p.code = 'column_retyped' and p.severity = 'blocking'
     )
     and (select count(*) from audit.restore_columns(i.indrelid) w where w.is_writable and w.name = any (c.columns)) = cardinality(c.columns)
+    and not audit.keys_are_known_free(i.indrelid, c.columns)
     order by 1, 2
   loop
     perform audit.note_holders(v_index.relation, v_index.name, v_index.columns, v_index.is_hard, v_index.is_null_equal);
@@ -1479,14 +1497,14 @@ CREATE OR REPLACE FUNCTION audit.decide_actions(p_strict boolean)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_stay int;
+  v_stay int := 0;
 begin
-  delete from pg_temp.restore_draft d
-  where not d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
-  with gone as (
-    delete from pg_temp.restore_draft d where not d.is_there and not p_strict returning 1
-  )
-  select count(*) into v_stay from gone;
+  if exists (select from pg_temp.restore_draft where not is_there) then
+    delete from pg_temp.restore_draft d
+    where not d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
+    delete from pg_temp.restore_draft d where not d.is_there and not p_strict;
+    get diagnostics v_stay = row_count;
+  end if;
   -- A drafted row is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
   set
@@ -1494,14 +1512,17 @@ begin
     columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
   from pg_temp.restore_live r
   where r.draft_id = d.draft_id;
-  delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
-  from (select distinct relation from pg_temp.restore_draft) r
-  cross join lateral audit.restore_columns(r.relation) c
-  join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
-  where c.is_fixed_identity and d.action = 'update';
-  analyze pg_temp.restore_draft;
+  if found then
+    delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
+    from (select distinct relation from pg_temp.restore_draft where action = 'update') r
+    cross join lateral audit.restore_columns(r.relation) c
+    join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
+    where c.is_fixed_identity and d.action = 'update';
+  end if;
+  insert into pg_temp.restore_actions select relation, action, count(*) from pg_temp.restore_draft group by relation, action;
+  analyze pg_temp.restore_draft (draft_id, relation, record_id, live_record_id, action);
   return v_stay;
 end
 $function$;
@@ -1627,8 +1648,15 @@ declare
   v_count int := 0;
   -- Rows are drafted in the order of their numbers, and looked at once.
   v_from constant int := (select expanded_to from pg_temp.restore_progress);
-  v_to constant int := (select coalesce(max(draft_id), 0) from pg_temp.restore_draft where is_matched);
+  v_to constant int := (select matched_to from pg_temp.restore_progress);
+  v_whole constant xid8 := (select txid from pg_temp.restore_progress);
 begin
+  update pg_temp.restore_progress set expanded_to = v_to;
+  -- All that a transaction did is drafted when it is undone as a whole.
+  if not exists (select from pg_temp.restore_removals m where m.txid is distinct from v_whole) then
+    return 0;
+  end if;
+  create unique index if not exists restore_draft_key on pg_temp.restore_draft (relation, record_id) where is_there;
   for v_key in
     select k.*, t.table_schema, t.table_name
     from audit.foreign_keys_of(array(
@@ -1711,14 +1739,13 @@ $sql$,
         else 'on conflict (relation, record_id) where is_there do update set '
           'target = c.target || audit.some_of_image(excluded.target, excluded.fields), '
           'fields = array(select unnest(c.fields) union select unnest(excluded.fields)), '
-          'left_image = audit.overlay_image(c.left_image, excluded.left_image), '
-          'is_matched = c.is_matched where c.fields is not null and not c.fields @> excluded.fields'
+          'left_image = audit.overlay_image(c.left_image, excluded.left_image) '
+          'where c.fields is not null and not c.fields @> excluded.fields'
       end
     ) into v_added using p_at;
     drop table pg_temp.restore_gone, pg_temp.restore_referenced;
     v_count := v_count + v_added;
   end loop;
-  update pg_temp.restore_progress set expanded_to = v_to;
   return v_count;
 end
 $function$;
@@ -1731,6 +1758,7 @@ CREATE OR REPLACE FUNCTION audit.draft_parents(p_at timestamp with time zone)
 AS $function$
 declare
   v_key record;
+  v_children constant oid[] := array(select distinct relation from pg_temp.restore_draft where is_there);
   v_added int;
   v_count int := 0;
 begin
@@ -1738,9 +1766,9 @@ begin
   for v_key in
     select k.*, t.table_schema, t.table_name, t.relation as tracked, t.tracked_at,
       array(select c.name from audit.captured_columns(k.parent) c where c.key_position is not null order by c.key_position) as key_columns
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where is_there)) k
+    from audit.foreign_keys_of(v_children) k
     left join audit.tracked_tables t on t.relation = k.parent and t.relation = t.root
-    where k.child in (select relation from pg_temp.restore_draft where is_there)
+    where k.child = any (v_children)
   loop
     if not (
       has_schema_privilege((select relnamespace from pg_class where oid = v_key.parent), 'usage') and has_table_privilege(v_key.parent, 'select')
@@ -1775,8 +1803,7 @@ cross join lateral (
 where f.action <> 'INSERT' and not exists (
   select from audit.audit_logs l
   where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = f.record_id and l.new_record_id is not null and l.id >= f.id
-)
-on conflict (relation, record_id) where is_there do nothing
+) and not exists (select from pg_temp.restore_draft o where o.relation = %1$s and o.record_id = f.record_id and o.is_there)
 $sql$,
         v_key.parent,
         case
@@ -1915,65 +1942,97 @@ CREATE OR REPLACE FUNCTION audit.draft_rows(p_undo boolean)
 AS $function$
 declare
   v_relation oid;
+  v_moved oid[];
+  v_written oid[];
 begin
-  create index on pg_temp.restore_entries (relation, record_id, id);
-  analyze pg_temp.restore_entries;
-  for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
+  select coalesce(array_agg(t.relation) filter (where t.has_moves), '{}'), coalesce(array_agg(t.relation) filter (where t.has_writes), '{}')
+  into v_moved, v_written
+  from (
+    select e.relation, bool_or(e.new_record_id is not null) as has_moves, bool_or(e.new_values is not null) as has_writes
+    from pg_temp.restore_entries e
+    group by e.relation
+  ) t;
+  foreach v_relation in array v_moved loop
     perform audit.trace_records(v_relation);
-    if p_undo then
-      perform audit.level_texts(v_relation);
-    end if;
-    with record as (
-      select
-        min(e.id) as first_id, max(e.id) as last_id,
-        (array_agg(e.record_id order by e.id))[1] as first_key, (array_agg(e.record_id order by e.id desc))[1] as last_key
-      from pg_temp.restore_entries e
-      where e.relation = v_relation
-      group by coalesce(e.first_id::text, e.record_id), e.first_id is null
-    )
-    insert into pg_temp.restore_draft (
-      relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, is_several
-    )
-    select
-      v_relation, f.record_id,
-      -- A row that is gone is looked for under the key it had.
-      case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
-      l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'),
-      case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
-      case when p_undo then coalesce(l.new_values, 'null') end,
-      case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
-      f.id <> l.id
-    from record r
-    join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = r.first_key and f.id = r.first_id
-    join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = r.last_key and l.id = r.last_id;
-    if p_undo then
-      perform audit.undo_each(v_relation);
-    end if;
-    insert into pg_temp.restore_removals (draft_id, txid, image)
-    select d.draft_id, e.txid, case when e.id <> d.entry_id then e.old_values end
-    from pg_temp.restore_draft d
-    join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
-    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE')
-    union all
-    select d.draft_id, e.txid, e.old_values
-    from pg_temp.restore_draft d
-    join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
-    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE');
   end loop;
-  -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
-  update pg_temp.restore_draft d
-  set is_matched = true
-  where not d.is_live and d.is_there and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+  -- What is compared is what changes left.
+  if p_undo then
+    foreach v_relation in array v_written loop
+      perform audit.level_texts(v_relation);
+    end loop;
+  end if;
+  -- Records of which several entries are to be undone; by far the most have one.
+  create temp table restore_several on commit drop as
+  select e.relation, coalesce(e.first_id::text, e.record_id) as key, e.first_id is null as is_by_key, min(e.id) as first_id, max(e.id) as last_id
+  from pg_temp.restore_entries e
+  group by 1, 2, 3
+  having count(*) > 1;
+  analyze pg_temp.restore_several;
+  insert into pg_temp.restore_draft (
+    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact
+  )
+  select
+    f.relation, f.record_id,
+    -- A row that is gone is looked for under the key it had.
+    case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
+    l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at,
+    case when f.action in ('DELETE', 'TRUNCATE') then f.txid end, f.old_values, nullif(f.exact_values -> 'old', 'null'),
+    case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
+    case when p_undo then coalesce(l.new_values, 'null') end,
+    case when p_undo then nullif(l.exact_values -> 'new', 'null') end
+  from pg_temp.restore_several s
+  join pg_temp.restore_entries f on f.id = s.first_id
+  join pg_temp.restore_entries l on l.id = s.last_id
+  union all
+  select
+    e.relation, e.record_id,
+    case when e.action in ('DELETE', 'TRUNCATE') then e.record_id else coalesce(e.new_record_id, e.record_id) end,
+    e.action not in ('DELETE', 'TRUNCATE'), e.action <> 'INSERT', e.id, e.created_at,
+    case when e.action in ('DELETE', 'TRUNCATE') then e.txid end, e.old_values, nullif(e.exact_values -> 'old', 'null'),
+    case when p_undo and e.action = 'UPDATE' then e.changed_fields end,
+    case when p_undo then coalesce(e.new_values, 'null') end,
+    case when p_undo then nullif(e.exact_values -> 'new', 'null') end
+  from pg_temp.restore_entries e
+  where not exists (
+    select from pg_temp.restore_several s
+    where s.relation = e.relation and s.key = coalesce(e.first_id::text, e.record_id) and s.is_by_key = (e.first_id is null)
   );
-  -- By a row that was not there at the point: that is its successor.
-  delete from pg_temp.restore_draft d
-  where not d.is_there and d.is_live and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
-  );
-  analyze pg_temp.restore_draft;
+  analyze pg_temp.restore_draft (draft_id, relation, record_id, live_record_id, is_there, is_live, entry_id);
+  insert into pg_temp.restore_removals (draft_id, txid)
+  select draft_id, removed_by from pg_temp.restore_draft where removed_by is not null;
+  if exists (select from pg_temp.restore_several) then
+    create temp table restore_parts on commit drop as
+    select d.draft_id, s.relation, e.id
+    from pg_temp.restore_several s
+    join pg_temp.restore_draft d on d.entry_id = s.first_id
+    join pg_temp.restore_entries e on e.relation = s.relation and coalesce(e.first_id::text, e.record_id) = s.key and (e.first_id is null) = s.is_by_key;
+    analyze pg_temp.restore_parts;
+    insert into pg_temp.restore_removals (draft_id, txid, image)
+    select p.draft_id, e.txid, e.old_values
+    from pg_temp.restore_parts p
+    join pg_temp.restore_draft d on d.draft_id = p.draft_id and d.is_there and d.entry_id <> p.id
+    join pg_temp.restore_entries e on e.id = p.id and e.action in ('DELETE', 'TRUNCATE');
+    if p_undo then
+      perform audit.undo_each();
+    end if;
+    drop table pg_temp.restore_parts;
+  end if;
+  drop table pg_temp.restore_several;
+  if exists (select from pg_temp.restore_draft where is_live) then
+    -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
+    update pg_temp.restore_draft d
+    set is_anew = true
+    where not d.is_live and d.is_there and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+    );
+    -- By a row that was not there at the point: that is its successor.
+    delete from pg_temp.restore_draft d
+    where not d.is_there and d.is_live and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
+    );
+  end if;
 end
 $function$;
 
@@ -2028,6 +2087,7 @@ begin
     and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
+  update pg_temp.restore_progress set txid = p_txid;
   return v_count;
 end
 $function$;
@@ -2200,7 +2260,7 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.fit_images(p_relation oid)
+CREATE OR REPLACE FUNCTION audit.fit_images(p_relation oid, p_is_plain boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2209,19 +2269,23 @@ declare
   v_columns constant text[] := array(select c.name from audit.restore_columns(p_relation) c where c.is_writable);
   v_column record;
   v_changed bigint;
+  v_is_plain constant boolean := p_is_plain
+    and not exists (select from audit.restore_columns(p_relation) c where c.is_writable and c.fidelity = 'text');
 begin
   -- Texts kept for values that their column's type of today holds in JSON.
-  update pg_temp.restore_draft d
-  set
-    target = d.target || kept.texts,
-    exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
-  from pg_temp.restore_draft o
-  cross join lateral (
-    select jsonb_object_agg(c.name, o.exact -> c.name) as texts
-    from audit.restore_columns(p_relation) c
-    where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
-  ) kept
-  where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  if not v_is_plain then
+    update pg_temp.restore_draft d
+    set
+      target = d.target || kept.texts,
+      exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
+    from pg_temp.restore_draft o
+    cross join lateral (
+      select jsonb_object_agg(c.name, o.exact -> c.name) as texts
+      from audit.restore_columns(p_relation) c
+      where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
+    ) kept
+    where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  end if;
   -- And the other way round: values whose column's type of today JSON does not hold.
   for v_column in select c.* from audit.restore_columns(p_relation) c where c.fidelity = 'text' and c.is_writable loop
     begin
@@ -2238,13 +2302,21 @@ begin
     end;
   end loop;
   begin
-    execute format(
-      'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
-      'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
-      '<> __d.target::text',
-      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
-      audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
-    ) into v_changed;
+    if v_is_plain then
+      execute format(
+        'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
+        'where __d.relation = %s and __d.is_there and to_jsonb(__r)::text <> __d.target::text',
+        audit.image_record_sql(p_relation, v_columns), p_relation
+      ) into v_changed;
+    else
+      execute format(
+        'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
+        'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
+        '<> __d.target::text',
+        p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
+        audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
+      ) into v_changed;
+    end if;
     if v_changed = 0 and not exists (
       select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
     ) then
@@ -3156,6 +3228,40 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keep_true_edges(p_relations oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_refers boolean;
+begin
+  delete from pg_temp.restore_edges where child = any (p_relations) and parent = any (p_relations);
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
+    -- Generated columns are not in the images.
+    v_refers := exists (
+      select from audit.restore_columns(v_key.child) c where not c.is_writable and c.name = any (v_key.child_columns)
+      union all
+      select from audit.restore_columns(v_key.parent) c where not c.is_writable and c.name = any (v_key.parent_columns)
+    );
+    if not v_refers then
+      execute format(
+        -- Counted, because the planner would look for a first pair with nested loops.
+        'select count(*) > 0 from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
+        'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
+        audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
+      ) into v_refers;
+    end if;
+    if v_refers then
+      insert into pg_temp.restore_edges select v_key.child, v_key.parent
+      where not exists (select from pg_temp.restore_edges e where e.child = v_key.child and e.parent = v_key.parent);
+    end if;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.key_match_sql(p_relation oid, p_row text, p_key text)
  RETURNS text
  LANGUAGE sql
@@ -3170,6 +3276,31 @@ CREATE OR REPLACE FUNCTION audit.key_of(p_table regclass)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT array_agg((a.attname)::text ORDER BY k."position") AS array_agg FROM (((SELECT i_1.indexrelid, i_1.indrelid, i_1.indkey, i_1.indnkeyatts FROM pg_index i_1 WHERE ((i_1.indrelid = (key_of.p_table)::oid) AND i_1.indisunique AND i_1.indisvalid AND i_1.indimmediate AND (i_1.indpred IS NULL) AND (i_1.indexprs IS NULL) AND (NOT (EXISTS (SELECT FROM (unnest(i_1.indkey[0:(i_1.indnkeyatts - 1)]) n(n) JOIN pg_attribute a_1 ON (((a_1.attrelid = i_1.indrelid) AND (a_1.attnum = n.n)))) WHERE (NOT a_1.attnotnull))))) ORDER BY i_1.indisprimary DESC, i_1.indisreplident DESC, i_1.indnkeyatts, i_1.indexrelid LIMIT 1) i CROSS JOIN LATERAL unnest(i.indkey[0:(i.indnkeyatts - 1)]) WITH ORDINALITY k(number, "position")) JOIN pg_attribute a ON (((a.attrelid = i.indrelid) AND (a.attnum = k.number)))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keys_are_known_free(p_relation oid, p_columns text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select array_agg(c.name) @> p_columns and array_agg(c.name) <@ p_columns
+      and bool_and(
+        a.atttypid = any ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
+        and not exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
+      )
+    from audit.restore_columns(p_relation) c
+    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
+    where c.key_position is not null
+  ) and not exists (
+    select from pg_temp.restore_draft d
+    where d.relation = p_relation and d.is_there
+      and (d.record_id <> d.live_record_id or d.is_anew or d.action = 'update' and d.columns && p_columns)
+  );
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.let_through_policies(p_relation oid)
@@ -3254,6 +3385,10 @@ begin
       audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
     );
   end loop;
+  if not exists (select from pg_temp.restore_references) then
+    drop table pg_temp.restore_references;
+    return;
+  end if;
   create index on pg_temp.restore_references (child);
   analyze pg_temp.restore_references;
   -- First by all references; what is left is circles, which only the hard references order.
@@ -3293,18 +3428,27 @@ CREATE OR REPLACE FUNCTION audit.level_texts(p_relation oid)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_sides constant text[] := array['old_values', 'new_values'];
   v_column record;
-  v_side text;
+  v_are_others boolean[];
+  v_side int;
 begin
   for v_column in
     select c.name, c.type from audit.restore_columns(p_relation) c where c.type ~ '^(timestamp.* with time zone|bytea)$'
   loop
-    foreach v_side in array array['old_values', 'new_values'] loop
+    -- Both sides in one look: most entries have nothing of the kind.
+    execute format(
+      'select array[bool_or(old_values ->> %1$L not like all (%2$L::text[])), bool_or(new_values ->> %1$L not like all (%2$L::text[]))] '
+      'from pg_temp.restore_entries where relation = %3$s',
+      v_column.name, array['%+00:00', '\\x%'], p_relation
+    ) into v_are_others;
+    for v_side in 1..2 loop
+      continue when v_are_others[v_side] is not true;
       begin
         execute format(
           'update pg_temp.restore_entries e set %1$I = e.%1$I || jsonb_build_object(%2$L, (e.%1$I ->> %2$L)::%3$s) '
-          'where e.relation = %4$s and e.%1$I ->> %2$L is not null and e.%1$I ->> %2$L not like all (array[''%%+00:00'', ''\\x%%''])',
-          v_side, v_column.name, v_column.type, p_relation
+          'where e.relation = %4$s and e.%1$I ->> %2$L not like all (%5$L::text[])',
+          v_sides[v_side], v_column.name, v_column.type, p_relation, array['%+00:00', '\\x%']
         );
       exception
         -- It had another type then.
@@ -3415,7 +3559,10 @@ declare
   v_writable text[];
   v_hidden text[];
   v_required text[];
+  v_has_others boolean;
+  v_lacks boolean;
   v_hides boolean;
+  v_has_exact boolean;
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
     select
@@ -3424,49 +3571,61 @@ begin
     into v_today, v_writable, v_hidden, v_required
     from audit.restore_columns(v_relation) c;
 
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
-    select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
-    from pg_temp.restore_draft d
-    cross join jsonb_object_keys(d.target - v_today) k
-    where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
-    group by k;
-    -- What is hidden from the history now, or was when the image was taken.
-    v_hides := v_hidden <> '{}' or exists (
-      select from pg_temp.restore_draft d where d.relation = v_relation and d.is_there and d.target::text like '%"[redacted]"%'
-    );
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    -- One look says what is to be done at all: images mostly have the columns of today, and nothing redacted.
     select
-      case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
-      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
+      coalesce(bool_or(d.target - v_writable <> '{}'), false), coalesce(bool_or(not d.target ?& v_writable), false),
+      -- Hidden from the history now, or when the image was taken.
+      v_hidden <> '{}' or coalesce(bool_or(d.target @? '$.* ? (@ == "[redacted]")'), false),
+      coalesce(bool_or(d.exact is not null), false)
+    into v_has_others, v_lacks, v_hides, v_has_exact
     from pg_temp.restore_draft d
-    left join pg_temp.restore_live r on r.draft_id = d.draft_id
-    cross join lateral (
-      select unnest(v_hidden) as name
-      union
-      select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
-    ) h
-    where v_hides and d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
-    group by h.name, r.draft_id is null, r.draft_id is not null;
+    where d.relation = v_relation and d.is_there;
 
-    update pg_temp.restore_draft d
-    set
-      hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
-      target = d.target - array(
-        select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
-      )
-    where d.relation = v_relation and d.is_there
-      and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
-
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
-    select
-      case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
-      v_relation, jsonb_build_object('column', c, 'rows', count(*))
-    from pg_temp.restore_draft d
-    left join pg_temp.restore_live r on r.draft_id = d.draft_id
-    cross join unnest(v_writable) c
-    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
-      and not (d.hidden ? c)
-    group by c;
+    if v_has_others then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
+      from pg_temp.restore_draft d
+      cross join jsonb_object_keys(d.target - v_today) k
+      where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
+      group by k;
+    end if;
+    if v_hides then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select
+        case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
+        jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
+      from pg_temp.restore_draft d
+      left join pg_temp.restore_live r on r.draft_id = d.draft_id
+      cross join lateral (
+        select unnest(v_hidden) as name
+        union
+        select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
+      ) h
+      where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+      group by h.name, r.draft_id is null, r.draft_id is not null;
+    end if;
+    if v_has_others or v_hides then
+      update pg_temp.restore_draft d
+      set
+        hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
+        target = d.target - array(
+          select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
+        )
+      where d.relation = v_relation and d.is_there
+        and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
+    end if;
+    if v_lacks or v_hides then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select
+        case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
+        v_relation, jsonb_build_object('column', c, 'rows', count(*))
+      from pg_temp.restore_draft d
+      left join pg_temp.restore_live r on r.draft_id = d.draft_id
+      cross join unnest(v_writable) c
+      where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
+        and not (d.hidden ? c)
+      group by c;
+    end if;
 
     if p_only is not null then
       insert into pg_temp.restore_problems (severity, code, relation, record_id)
@@ -3477,7 +3636,7 @@ begin
       set fields = array(select c from unnest(p_only) c where fields is null or c = any (fields))
       where relation = v_relation;
     end if;
-    perform audit.fit_images(v_relation);
+    perform audit.fit_images(v_relation, not (v_lacks or v_hides or v_has_exact));
   end loop;
 end
 $function$;
@@ -3491,17 +3650,19 @@ AS $function$
 begin
   update pg_temp.restore_draft d
   set conflict = 'changed_since'
-  from pg_temp.restore_draft o
-  left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id and d.conflict is null and d.left_image is not null and case
-      when d.left_image = 'null' then r.draft_id is not null
-      when r.draft_id is null then d.is_there
+  from pg_temp.restore_live r
+  where r.draft_id = d.draft_id and d.conflict is null and d.left_image is not null and case
+      when d.left_image = 'null' then true
       else exists (
         select from jsonb_each(d.left_image) f
         where (d.fields is null or f.key = any (d.fields)) and r.image ? f.key
           and (f.value::text is distinct from (r.image -> f.key)::text or d.left_exact ->> f.key is distinct from r.exact ->> f.key)
       )
     end;
+  update pg_temp.restore_draft d
+  set conflict = 'changed_since'
+  where d.is_there and d.conflict is null and d.left_image <> 'null'
+    and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
 end
 $function$;
 
@@ -3525,8 +3686,9 @@ CREATE OR REPLACE FUNCTION audit.match_live_rows()
 AS $function$
 declare
   v_relation oid;
+  v_from constant int := (select matched_to from pg_temp.restore_progress);
 begin
-  for v_relation in select distinct relation from pg_temp.restore_draft where not is_matched order by 1 loop
+  for v_relation in select distinct relation from pg_temp.restore_draft where draft_id > v_from order by 1 loop
     begin
       if audit.key_match_sql(v_relation, '__t', '__d.live_record_id') is null then
         raise exception 'The key is gone' using errcode = 'undefined_column';
@@ -3535,22 +3697,21 @@ begin
         'insert into pg_temp.restore_live (draft_id, record_id, image, exact, digest) '
         'select __d.draft_id, %s, %s, %s, %s '
         'from pg_temp.restore_draft __d join %s __t on %s '
-        'where __d.relation = %s and not __d.is_matched',
+        'where __d.relation = %s and __d.draft_id > $1 and not __d.is_anew',
         audit.record_key_sql(v_relation, '__t'), audit.image_sql(v_relation, '__t'),
         coalesce(audit.exact_sql(v_relation, '__t'), 'null'), audit.row_digest_sql('__t'),
         v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__d.live_record_id'), v_relation
-      );
+      ) using v_from;
     exception
       -- The keys of the history are no keys of today: another type, or other columns.
       when data_exception or undefined_column then
         insert into pg_temp.restore_problems (severity, code, relation, detail)
         values ('blocking', 'key_changed', v_relation, jsonb_build_object('sqlstate', sqlstate));
-        delete from pg_temp.restore_draft where relation = v_relation and not is_matched;
+        delete from pg_temp.restore_draft where relation = v_relation and draft_id > v_from;
     end;
   end loop;
-  update pg_temp.restore_draft set is_matched = true where not is_matched;
-  analyze pg_temp.restore_draft;
-  analyze pg_temp.restore_live;
+  update pg_temp.restore_progress set matched_to = (select coalesce(max(draft_id), 0) from pg_temp.restore_draft);
+  analyze pg_temp.restore_live (draft_id, record_id);
 end
 $function$;
 
@@ -3655,7 +3816,7 @@ $sql$,
   -- Of two rows that are to have the same, one must not.
   execute format(
     'insert into pg_temp.restore_holders select a.__draft, a.__key, b.__key from pg_temp.restore_values a '
-    'join pg_temp.restore_values b on b.__draft < a.__draft and %s',
+    'join pg_temp.restore_values b on b.__key < a.__key and %s',
     (
       select string_agg(format(case when p_is_null_equal then 'a.%1$I is not distinct from b.%1$I' else 'a.%1$I = b.%1$I' end, c), ' and ')
       from unnest(p_columns) c
@@ -3738,74 +3899,54 @@ CREATE OR REPLACE FUNCTION audit.order_draft(p_chunk_rows integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_coming constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'insert');
-  v_going constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'delete');
-  v_key record;
-  v_refers boolean;
-  v_left oid[] := v_coming;
+  v_coming constant oid[] := array(select relation from pg_temp.restore_actions where action = 'insert' order by 1);
+  v_going constant oid[] := array(select relation from pg_temp.restore_actions where action = 'delete' order by 1);
+  v_is_several_chunks constant boolean := p_chunk_rows < (select sum(row_count) from pg_temp.restore_actions);
+  v_relation oid;
+  v_left oid[];
   v_next oid[];
   v_rank int := 0;
 begin
   create temp table restore_edges (child oid, parent oid) on commit drop;
-  for v_key in select * from audit.foreign_keys_of(v_coming) where child = any (v_coming) and parent = any (v_coming) loop
-    -- Generated columns are not in the images.
-    v_refers := exists (
-      select from audit.restore_columns(v_key.child) c where not c.is_writable and c.name = any (v_key.child_columns)
-      union all
-      select from audit.restore_columns(v_key.parent) c where not c.is_writable and c.name = any (v_key.parent_columns)
-    );
-    if not v_refers then
-      execute format(
-        -- Counted, because the planner would look for a first pair with nested loops.
-        'select count(*) > 0 from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
-        'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
-        audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
-      ) into v_refers;
-    end if;
-    if v_refers then
-      insert into pg_temp.restore_edges values (v_key.child, v_key.parent);
-    end if;
-  end loop;
-  loop
-    v_next := array(
-      select r from unnest(v_left) r
-      where not exists (
-        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
-      )
-    );
-    exit when v_next = '{}';
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
-    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
-    v_rank := v_rank + 1;
-  end loop;
+  insert into pg_temp.restore_edges
+  select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
+  v_left := audit.rank_coming(v_coming);
   if v_left <> '{}' then
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_left) r;
+    -- Tables that reference each other in a circle; the rows themselves may not.
+    perform audit.keep_true_edges(v_left);
+    delete from pg_temp.restore_ranks;
+    v_left := audit.rank_coming(v_coming);
+  end if;
+  if v_left <> '{}' then
+    insert into pg_temp.restore_ranks select r, 'insert', (select count(*) from pg_temp.restore_ranks) from unnest(v_left) r;
     perform audit.level_rows(v_left);
   end if;
   -- Within one statement the order of rows does not matter; over several chunks it does.
-  for v_key in
-    select distinct e.child
+  for v_relation in
+    select e.child
     from pg_temp.restore_edges e
     where e.child = e.parent and e.child <> all (v_left)
       and (
-        p_chunk_rows < (select count(*) from pg_temp.restore_draft)
+        v_is_several_chunks
         -- Images with other columns are other statements.
         or 1 < (
           select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
         )
       )
   loop
-    perform audit.level_rows(array[v_key.child]);
+    perform audit.level_rows(array[v_relation]);
   end loop;
   drop table pg_temp.restore_edges;
   -- Keys that rows which come reference are set back before.
-  update pg_temp.restore_draft d
-  set is_early = true
-  where d.action = 'update' and exists (
-    select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
-  );
+  if exists (select from pg_temp.restore_actions where action = 'update') then
+    update pg_temp.restore_draft d
+    set is_early = true
+    where d.action = 'update' and exists (
+      select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
+    );
+  end if;
   -- What references a row that goes early goes early, too.
-  loop
+  while v_going <> '{}' loop
     update pg_temp.restore_draft d
     set is_early = true
     where d.action = 'delete' and not d.is_early and exists (
@@ -3817,7 +3958,6 @@ begin
   end loop;
 
   v_left := v_going;
-  v_rank := 0;
   while v_left <> '{}' loop
     v_next := array(
       select r from unnest(v_left) r
@@ -3829,7 +3969,7 @@ begin
       v_next := v_left;
     end if;
     insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
-    if cardinality(v_next) > 1 or p_chunk_rows < (select count(*) from pg_temp.restore_draft) then
+    if cardinality(v_next) > 1 or v_is_several_chunks then
       perform audit.level_going_rows(v_next);
     end if;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
@@ -3943,9 +4083,38 @@ AS $function$
   select
     set_config('datestyle', 'ISO', true), set_config('intervalstyle', 'postgres', true), set_config('timezone', 'UTC', true),
     set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), set_config('lc_monetary', 'C', true),
-    set_config('xmloption', 'content', true), set_config('work_mem', '64MB', true),
+    set_config('xmloption', 'content', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+    -- Temporary tables are analyzed for the numbers of their rows, not to the last value.
+    set_config('default_statistics_target', '10', true),
     -- Rows are found by their keys, on disks where that is cheap.
     set_config('random_page_cost', '1.1', true)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.rank_coming(p_relations oid[])
+ RETURNS oid[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_left oid[] := p_relations;
+  v_next oid[];
+  v_rank int := 0;
+begin
+  loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
+      )
+    );
+    exit when v_next = '{}';
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+  return v_left;
+end
 $function$;
 
 -- owner: audit_owner
@@ -4207,13 +4376,13 @@ declare
   v_count int;
   v_found boolean;
 begin
-  if not exists (select from pg_temp.restore_draft where action = 'insert' and conflict = 'unique_clash') then
+  if not exists (select from pg_temp.restore_problems where code = 'unique_clash') then
     return;
   end if;
   loop
     v_found := false;
     for v_key in
-      select k.* from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+      select k.* from audit.foreign_keys_of(array(select relation from pg_temp.restore_actions where action = 'insert')) k
     loop
       execute format(
         'update pg_temp.restore_draft c set conflict = ''parent_clash'' from pg_temp.restore_draft p '
@@ -4238,31 +4407,41 @@ CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  with ordered as (
+  -- Ordered by what is needed for that alone: the images are wide, the names of tables few.
+  with kinds as materialized (
+    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name) as nth
+    from pg_temp.restore_actions a
+    join audit.tracked_tables t on t.relation = a.relation
+    left join pg_temp.restore_ranks k on k.relation = a.relation and k.action = a.action
+  ),
+  placed as (
     select
-      d.*,
-      row_number() over w as position,
-      dense_rank() over (order by d.phase, d.rank, d.level nulls first, d.name) as batch
+      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.rank, p.level nulls first, p.nth) as batch
     from (
-      select d.*, c.name, coalesce(k.rank, 0) as rank,
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
         case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
-      join (select t.relation, format('%I.%I', t.table_schema, t.table_name) as name from audit.tracked_tables t) c on c.relation = d.relation
-      left join pg_temp.restore_ranks k on k.relation = d.relation and k.action = d.action
-    ) d
-    window w as (order by d.phase, d.rank, d.level nulls first, d.name, d.record_id, d.live_record_id)
+      join kinds k on k.relation = d.relation and k.action = d.action
+    ) p
+  ),
+  chunked as (
+    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
+    union all
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
     live, live_exact, live_digest, conflict
   )
   select
-    p_run, o.position,
-    case when o.is_cyclic then min(1 + (o.position - 1) / p_chunk_rows) over (partition by o.is_cyclic, o.phase, o.rank) else 1 + (o.position - 1) / p_chunk_rows end,
-    o.batch, o.relation, coalesce(case when o.is_there then o.record_id end, l.record_id), l.record_id, o.action, o.origin, o.entry_id, o.columns,
-    case when o.is_there then o.target end, case when o.is_there then o.exact end, l.image, l.exact, l.digest, o.conflict
-  from ordered o
-  left join pg_temp.restore_live l on l.draft_id = o.draft_id;
+    p_run, c.position, c.chunk, c.batch, d.relation, coalesce(case when d.is_there then d.record_id end, l.record_id), l.record_id,
+    d.action, d.origin, d.entry_id, d.columns, case when d.is_there then d.target end, case when d.is_there then d.exact end, l.image,
+    l.exact, l.digest, d.conflict
+  from chunked c
+  join pg_temp.restore_draft d on d.draft_id = c.draft_id
+  left join pg_temp.restore_live l on l.draft_id = d.draft_id;
 end
 $function$;
 
@@ -4401,9 +4580,6 @@ declare
   v_entry record;
   v_first bigint;
 begin
-  if not exists (select from pg_temp.restore_entries where relation = p_relation and new_record_id is not null) then
-    return;
-  end if;
   create temp table restore_moves on commit drop as
   select record_id as key from pg_temp.restore_entries where relation = p_relation and new_record_id is not null
   union
@@ -4412,6 +4588,7 @@ begin
   on commit drop;
   create index on pg_temp.restore_traces (key);
   create index on pg_temp.restore_traces (origin);
+  create index if not exists restore_entries_id on pg_temp.restore_entries (id);
   for v_entry in
     select e.*
     from pg_temp.restore_entries e
@@ -4432,7 +4609,7 @@ begin
     where first_id = v_first;
     update pg_temp.restore_entries
     set first_id = v_first
-    where relation = p_relation and record_id = v_entry.record_id and id = v_entry.id;
+    where id = v_entry.id;
   end loop;
   drop table pg_temp.restore_moves, pg_temp.restore_traces;
 end
@@ -4562,7 +4739,7 @@ CREATE OR REPLACE FUNCTION audit.txid_of(p_xid xid)
 RETURN (SELECT (n.txid - ((n.txid - ((txid_of.p_xid)::text)::bigint) & '4294967295'::bigint)) FROM (SELECT ((pg_snapshot_xmax(pg_current_snapshot()))::text)::bigint AS txid) n);
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.undo_each(p_relation oid)
+CREATE OR REPLACE FUNCTION audit.undo_each()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4579,20 +4756,11 @@ declare
   v_columns text[];
 begin
   for v_entry in
-    select e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
-    from (
-      select d.draft_id, e.*
-      from pg_temp.restore_draft d
-      join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
-      where d.relation = p_relation and d.is_several
-      union all
-      select d.draft_id, e.*
-      from pg_temp.restore_draft d
-      join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
-      where d.relation = p_relation and d.is_several
-    ) e
-    window w as (partition by e.draft_id order by e.id)
-    order by e.draft_id, e.id
+    select p.draft_id, e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
+    from pg_temp.restore_parts p
+    join pg_temp.restore_entries e on e.id = p.id
+    window w as (partition by p.draft_id order by e.id)
+    order by p.draft_id, e.id
   loop
     v_old_exact := coalesce(nullif(v_entry.exact_values -> 'old', 'null'), '{}');
     v_new_exact := coalesce(nullif(v_entry.exact_values -> 'new', 'null'), '{}');
@@ -5154,7 +5322,7 @@ grant execute on function audit.filter_draft(jsonb) to audit_worker;
 grant execute on function audit.filter_values(oid,text,jsonb) to audit_worker;
 grant execute on function audit.find_missing_parents(oid,text[],oid,text[]) to audit_worker;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
-grant execute on function audit.fit_images(oid) to audit_worker;
+grant execute on function audit.fit_images(oid,boolean) to audit_worker;
 grant execute on function audit.fitted_sql(oid,text[],text,text) to audit_worker;
 grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
 grant execute on function audit.forget_dropped() to admin;
@@ -5228,8 +5396,10 @@ grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
 grant execute on function audit.items_digest(uuid) to audit_worker;
 grant execute on function audit.keep_parents(integer[]) to audit_worker;
+grant execute on function audit.keep_true_edges(oid[]) to audit_worker;
 grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
+grant execute on function audit.keys_are_known_free(oid,text[]) to audit_worker;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_going_rows(oid[]) to audit_worker;
 grant execute on function audit.level_rows(oid[]) to audit_worker;
@@ -5257,6 +5427,7 @@ grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
 grant execute on function audit.pin_restore_session() to audit_worker;
+grant execute on function audit.rank_coming(oid[]) to audit_worker;
 grant execute on function audit.record_key_sql(oid,text) to admin;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
 grant execute on function audit.record_key_sql(oid,text) to audit_worker;
@@ -5285,7 +5456,7 @@ grant execute on function audit.track(regclass,text[],text[],text[],text,jsonb) 
 grant execute on function audit.truncated_by(oid) to audit_recorder;
 grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
-grant execute on function audit.undo_each(oid) to audit_worker;
+grant execute on function audit.undo_each() to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.update_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.uuid_v7() to admin;
@@ -5590,7 +5761,7 @@ comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows t
 comment on function audit.filter_values(oid,text,jsonb) is 'The values of a filter as texts of images; null where one does not fit the column''s type.';
 comment on function audit.find_missing_parents(oid,text[],oid,text[]) is 'Makes restore_missing: the drafted rows of a child whose parent is neither there nor drafted.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
-comment on function audit.fit_images(oid) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
+comment on function audit.fit_images(oid,boolean) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
 comment on function audit.fitted_sql(oid,text[],text,text) is 'SQL for the image that values of an image have in the types of today.';
 comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and to tables, with their columns in pairs.';
 comment on function audit.forget_dropped() is 'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
@@ -5628,8 +5799,10 @@ comment on function audit.is_security_action(text) is 'Sign-ins; keys and secret
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
 comment on function audit.keep_parents(integer[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
+comment on function audit.keep_true_edges(oid[]) is 'Takes out the edges along which no row references another. For order_draft().';
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
+comment on function audit.keys_are_known_free(oid,text[]) is 'Whether a unique index on the key can hold no surprise for the drafted rows.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
 comment on function audit.level_going_rows(oid[]) is 'Orders rows that reference each other for their deletion; those in a circle go together.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
@@ -5654,6 +5827,7 @@ comment on function audit.own_capture_function(oid) is 'Makes the trigger functi
 comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the record_ids of the parents in restore_missing, by a foreign key to their key.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
+comment on function audit.rank_coming(oid[]) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
@@ -5679,7 +5853,7 @@ comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Re
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
-comment on function audit.undo_each(oid) is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
+comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';

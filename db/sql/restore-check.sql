@@ -10,9 +10,9 @@ begin
   select
     case k.on_delete when 'c' then 'loss' else 'note' end, 'unseen_children', k.parent,
     jsonb_build_object('constraint', k.name, 'child', k.child::regclass::text)
-  from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+  from audit.foreign_keys_of(array(select relation from pg_temp.restore_actions where action = 'insert')) k
   where k.on_delete in ('c', 'n', 'd')
-    and k.parent in (select d.relation from pg_temp.restore_draft d where d.action = 'insert')
+    and k.parent in (select a.relation from pg_temp.restore_actions a where a.action = 'insert')
     and not exists (select from audit.tracked_tables t where t.relation = k.child);
 end
 $$;
@@ -28,13 +28,13 @@ declare
   v_count int;
   v_found boolean;
 begin
-  if not exists (select from pg_temp.restore_draft where action = 'insert' and conflict = 'unique_clash') then
+  if not exists (select from pg_temp.restore_problems where code = 'unique_clash') then
     return;
   end if;
   loop
     v_found := false;
     for v_key in
-      select k.* from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action = 'insert')) k
+      select k.* from audit.foreign_keys_of(array(select relation from pg_temp.restore_actions where action = 'insert')) k
     loop
       execute format(
         'update pg_temp.restore_draft c set conflict = ''parent_clash'' from pg_temp.restore_draft p '
@@ -63,7 +63,7 @@ declare
 begin
   for v_key in
     select k.*
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where action <> 'insert')) k
+    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_actions where action <> 'insert')) k
     where exists (
       select from pg_temp.restore_draft d
       where d.relation = k.parent and (d.action = 'delete' or d.action = 'update' and d.columns && k.parent_columns)
@@ -124,7 +124,7 @@ as $$
 begin
   insert into pg_temp.restore_problems (severity, code, relation)
   select 'blocking', 'no_access', r.relation
-  from (select distinct relation from pg_temp.restore_draft) r
+  from (select distinct relation from pg_temp.restore_actions) r
   join pg_class c on c.oid = r.relation
   where not (
       has_table_privilege(r.relation, 'select') and has_table_privilege(r.relation, 'insert')
@@ -137,7 +137,7 @@ begin
   select 'loss', 'history_gap', g.relation, jsonb_build_object('from', g.began_at, 'to', g.ended_at, 'reason', g.reason)
   from audit.capture_gaps g
   join audit.tracked_tables t on t.relation = g.relation
-  where (t.root = any (p_relations) or t.root in (select relation from pg_temp.restore_draft))
+  where (t.root = any (p_relations) or t.root in (select relation from pg_temp.restore_actions))
     and coalesce(g.ended_at, 'infinity')
       > coalesce(least(p_since, (select min(entry_at) from pg_temp.restore_draft where relation = t.root)), '-infinity');
 end
@@ -151,20 +151,31 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_check record;
+  v_is_some boolean;
   v_count bigint;
 begin
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select 'blocking', 'null_refused', d.relation, d.record_id, jsonb_build_object('column', a.attname)
-  from pg_temp.restore_draft d
-  join pg_attribute a on a.attrelid = d.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
-  where d.target -> a.attname = 'null' and (d.action = 'insert' or d.action = 'update' and a.attname = any (d.columns));
+  for v_check in
+    select r.relation, string_agg(format('target -> %L = ''null''', a.attname), ' or ') as finds_some
+    from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
+    join pg_attribute a on a.attrelid = r.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
+    group by r.relation
+  loop
+    execute format('select bool_or(%s) from pg_temp.restore_draft where relation = %s', v_check.finds_some, v_check.relation) into v_is_some;
+    continue when v_is_some is not true;
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select 'blocking', 'null_refused', d.relation, d.record_id, jsonb_build_object('column', a.attname)
+    from pg_temp.restore_draft d
+    join pg_attribute a on a.attrelid = d.relation and a.attnum > 0 and a.attnotnull and not a.attisdropped
+    where d.relation = v_check.relation and d.target -> a.attname = 'null'
+      and (d.action = 'insert' or d.action = 'update' and a.attname = any (d.columns));
+  end loop;
   for v_check in
     select c.conrelid as relation, c.conname::text as name, pg_get_expr(c.conbin, c.conrelid) as expression, k.columns
     from pg_constraint c
     cross join lateral (
       select array_agg(a.attname::text) as columns from unnest(c.conkey) n join pg_attribute a on a.attrelid = c.conrelid and a.attnum = n
     ) k
-    where c.contype = 'c' and c.conrelid in (select relation from pg_temp.restore_draft where action in ('insert', 'update'))
+    where c.contype = 'c' and c.conrelid in (select relation from pg_temp.restore_actions where action in ('insert', 'update'))
       and (select count(*) from audit.restore_columns(c.conrelid) w where w.is_writable and w.name = any (k.columns)) = cardinality(k.columns)
     order by 1, 2
   loop

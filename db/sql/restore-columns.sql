@@ -11,7 +11,10 @@ declare
   v_writable text[];
   v_hidden text[];
   v_required text[];
+  v_has_others boolean;
+  v_lacks boolean;
   v_hides boolean;
+  v_has_exact boolean;
 begin
   for v_relation in select distinct relation from pg_temp.restore_draft order by 1 loop
     select
@@ -20,49 +23,61 @@ begin
     into v_today, v_writable, v_hidden, v_required
     from audit.restore_columns(v_relation) c;
 
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
-    select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
-    from pg_temp.restore_draft d
-    cross join jsonb_object_keys(d.target - v_today) k
-    where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
-    group by k;
-    -- What is hidden from the history now, or was when the image was taken.
-    v_hides := v_hidden <> '{}' or exists (
-      select from pg_temp.restore_draft d where d.relation = v_relation and d.is_there and d.target::text like '%"[redacted]"%'
-    );
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
+    -- One look says what is to be done at all: images mostly have the columns of today, and nothing redacted.
     select
-      case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
-      jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
+      coalesce(bool_or(d.target - v_writable <> '{}'), false), coalesce(bool_or(not d.target ?& v_writable), false),
+      -- Hidden from the history now, or when the image was taken.
+      v_hidden <> '{}' or coalesce(bool_or(d.target @? '$.* ? (@ == "[redacted]")'), false),
+      coalesce(bool_or(d.exact is not null), false)
+    into v_has_others, v_lacks, v_hides, v_has_exact
     from pg_temp.restore_draft d
-    left join pg_temp.restore_live r on r.draft_id = d.draft_id
-    cross join lateral (
-      select unnest(v_hidden) as name
-      union
-      select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
-    ) h
-    where v_hides and d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
-    group by h.name, r.draft_id is null, r.draft_id is not null;
+    where d.relation = v_relation and d.is_there;
 
-    update pg_temp.restore_draft d
-    set
-      hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
-      target = d.target - array(
-        select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
-      )
-    where d.relation = v_relation and d.is_there
-      and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
-
-    insert into pg_temp.restore_problems (severity, code, relation, detail)
-    select
-      case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
-      v_relation, jsonb_build_object('column', c, 'rows', count(*))
-    from pg_temp.restore_draft d
-    left join pg_temp.restore_live r on r.draft_id = d.draft_id
-    cross join unnest(v_writable) c
-    where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
-      and not (d.hidden ? c)
-    group by c;
+    if v_has_others then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select 'loss', 'column_dropped', v_relation, jsonb_build_object('column', k, 'rows', count(*))
+      from pg_temp.restore_draft d
+      cross join jsonb_object_keys(d.target - v_today) k
+      where d.relation = v_relation and d.is_there and (d.fields is null or k = any (d.fields))
+      group by k;
+    end if;
+    if v_hides then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select
+        case when h.name = any (v_required) and r.draft_id is null then 'blocking' else 'loss' end, 'column_hidden', v_relation,
+        jsonb_build_object('column', h.name, 'rows', count(*), 'isRequired', h.name = any (v_required), 'isThere', r.draft_id is not null)
+      from pg_temp.restore_draft d
+      left join pg_temp.restore_live r on r.draft_id = d.draft_id
+      cross join lateral (
+        select unnest(v_hidden) as name
+        union
+        select e.key from jsonb_each(d.target) e where d.target::text like '%"[redacted]"%' and e.value = '"[redacted]"' and e.key = any (v_today)
+      ) h
+      where d.relation = v_relation and d.is_there and (r.draft_id is null or h.name = any (d.fields))
+      group by h.name, r.draft_id is null, r.draft_id is not null;
+    end if;
+    if v_has_others or v_hides then
+      update pg_temp.restore_draft d
+      set
+        hidden = to_jsonb(array(select k from jsonb_object_keys(d.target) k where d.target -> k = '"[redacted]"')),
+        target = d.target - array(
+          select k from jsonb_object_keys(d.target) k where k <> all (v_writable) or d.target -> k = '"[redacted]"'
+        )
+      where d.relation = v_relation and d.is_there
+        and (d.target - v_writable <> '{}' or v_hides and d.target::text like '%"[redacted]"%');
+    end if;
+    if v_lacks or v_hides then
+      insert into pg_temp.restore_problems (severity, code, relation, detail)
+      select
+        case when c = any (v_required) then 'blocking' else 'note' end, case when c = any (v_required) then 'column_required' else 'column_added' end,
+        v_relation, jsonb_build_object('column', c, 'rows', count(*))
+      from pg_temp.restore_draft d
+      left join pg_temp.restore_live r on r.draft_id = d.draft_id
+      cross join unnest(v_writable) c
+      where d.relation = v_relation and d.is_there and r.draft_id is null and not d.target ?& v_writable and not d.target ? c
+        and not (d.hidden ? c)
+      group by c;
+    end if;
 
     if p_only is not null then
       insert into pg_temp.restore_problems (severity, code, relation, record_id)
@@ -73,7 +88,7 @@ begin
       set fields = array(select c from unnest(p_only) c where fields is null or c = any (fields))
       where relation = v_relation;
     end if;
-    perform audit.fit_images(v_relation);
+    perform audit.fit_images(v_relation, not (v_lacks or v_hides or v_has_exact));
   end loop;
 end
 $$;
@@ -125,8 +140,9 @@ return (
 comment on function audit.fitted_sql(oid, text[], text, text) is 'SQL for the image that values of an image have in the types of today.';
 
 -- The images become what the types of today make of them; what does not fit, or comes out changed, is noted. Nothing is done
--- for columns that are as they were, which is the rule.
-create or replace function audit.fit_images(p_relation oid) returns void
+-- for columns that are as they were, which is the rule. p_is_plain: every image has all columns, and no value needs its exact text.
+drop function if exists audit.fit_images(oid);
+create or replace function audit.fit_images(p_relation oid, p_is_plain boolean) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -134,19 +150,23 @@ declare
   v_columns constant text[] := array(select c.name from audit.restore_columns(p_relation) c where c.is_writable);
   v_column record;
   v_changed bigint;
+  v_is_plain constant boolean := p_is_plain
+    and not exists (select from audit.restore_columns(p_relation) c where c.is_writable and c.fidelity = 'text');
 begin
   -- Texts kept for values that their column's type of today holds in JSON.
-  update pg_temp.restore_draft d
-  set
-    target = d.target || kept.texts,
-    exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
-  from pg_temp.restore_draft o
-  cross join lateral (
-    select jsonb_object_agg(c.name, o.exact -> c.name) as texts
-    from audit.restore_columns(p_relation) c
-    where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
-  ) kept
-  where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  if not v_is_plain then
+    update pg_temp.restore_draft d
+    set
+      target = d.target || kept.texts,
+      exact = nullif(d.exact - array(select jsonb_object_keys(kept.texts)), '{}')
+    from pg_temp.restore_draft o
+    cross join lateral (
+      select jsonb_object_agg(c.name, o.exact -> c.name) as texts
+      from audit.restore_columns(p_relation) c
+      where c.fidelity = 'exact' and c.is_writable and o.exact ? c.name
+    ) kept
+    where d.draft_id = o.draft_id and o.relation = p_relation and o.exact is not null and kept.texts is not null;
+  end if;
   -- And the other way round: values whose column's type of today JSON does not hold.
   for v_column in select c.* from audit.restore_columns(p_relation) c where c.fidelity = 'text' and c.is_writable loop
     begin
@@ -163,13 +183,21 @@ begin
     end;
   end loop;
   begin
-    execute format(
-      'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
-      'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
-      '<> __d.target::text',
-      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
-      audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
-    ) into v_changed;
+    if v_is_plain then
+      execute format(
+        'select count(*) from pg_temp.restore_draft __d cross join lateral jsonb_to_record(__d.target) as %s '
+        'where __d.relation = %s and __d.is_there and to_jsonb(__r)::text <> __d.target::text',
+        audit.image_record_sql(p_relation, v_columns), p_relation
+      ) into v_changed;
+    else
+      execute format(
+        'select count(*) from pg_temp.restore_draft __d where __d.relation = %s and __d.is_there '
+        'and (case when __d.target ?& %L::text[] then %s else %s - array(select __c from unnest(%L::text[]) __c where not __d.target ? __c) end)::text '
+        '<> __d.target::text',
+        p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'),
+        audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
+      ) into v_changed;
+    end if;
     if v_changed = 0 and not exists (
       select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
     ) then
@@ -219,4 +247,4 @@ begin
   end loop;
 end
 $$;
-comment on function audit.fit_images(oid) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
+comment on function audit.fit_images(oid, boolean) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';

@@ -28,14 +28,16 @@ begin
     record_id text not null,
     live_record_id text not null,
     is_live boolean not null default true,
-    -- Whether several entries of it are to be undone.
-    is_several boolean not null default false,
+    -- Another row has its key by now, which moves away: not looked up.
+    is_anew boolean not null default false,
     -- Whether there was a row at the point; its image.
     is_there boolean not null,
     entry_id bigint,
     entry_at timestamptz,
     target jsonb,
     exact jsonb,
+    -- The transaction that took the row away with that entry.
+    removed_by xid8,
     -- The columns to set back; null is the whole row.
     fields text[],
     -- What the undone changes left, to see whether somebody changed it since; null is not asked.
@@ -44,7 +46,6 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    is_matched boolean not null default false,
     -- What to do, in which order.
     action text not null default 'insert',
     columns text[],
@@ -52,14 +53,18 @@ begin
     level int,
     is_cyclic boolean not null default false,
     conflict text
-  ) with (fillfactor = 40) on commit drop;
-  create unique index on pg_temp.restore_draft (relation, record_id) where is_there;
-  create index on pg_temp.restore_draft (relation, live_record_id);
+  ) on commit drop;
   -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.
   create temp table restore_removals (
     draft_id int not null,
     txid xid8 not null,
     image jsonb
+  ) on commit drop;
+  -- What is to be done with how many rows of which table.
+  create temp table restore_actions (
+    relation oid not null,
+    action text not null,
+    row_count int not null
   ) on commit drop;
   -- Which table's rows come, or go, before which.
   create temp table restore_ranks (
@@ -67,8 +72,9 @@ begin
     action text not null,
     rank int not null
   ) on commit drop;
-  create temp table restore_progress (expanded_to int not null) on commit drop;
-  insert into pg_temp.restore_progress values (0);
+  -- The last drafted row whose live row was looked up, and whose children were; the transaction that is undone as a whole.
+  create temp table restore_progress (matched_to int not null, expanded_to int not null, txid xid8) on commit drop;
+  insert into pg_temp.restore_progress values (0, 0, null);
   create temp table restore_live (
     draft_id int primary key,
     record_id text not null,
@@ -95,7 +101,9 @@ as $$
   select
     set_config('datestyle', 'ISO', true), set_config('intervalstyle', 'postgres', true), set_config('timezone', 'UTC', true),
     set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), set_config('lc_monetary', 'C', true),
-    set_config('xmloption', 'content', true), set_config('work_mem', '64MB', true),
+    set_config('xmloption', 'content', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+    -- Temporary tables are analyzed for the numbers of their rows, not to the last value.
+    set_config('default_statistics_target', '10', true),
     -- Rows are found by their keys, on disks where that is cheap.
     set_config('random_page_cost', '1.1', true)
 $$;
@@ -186,6 +194,7 @@ begin
     and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
+  update pg_temp.restore_progress set txid = p_txid;
   return v_count;
 end
 $$;

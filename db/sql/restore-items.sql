@@ -70,14 +70,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_stay int;
+  v_stay int := 0;
 begin
-  delete from pg_temp.restore_draft d
-  where not d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
-  with gone as (
-    delete from pg_temp.restore_draft d where not d.is_there and not p_strict returning 1
-  )
-  select count(*) into v_stay from gone;
+  if exists (select from pg_temp.restore_draft where not is_there) then
+    delete from pg_temp.restore_draft d
+    where not d.is_there and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
+    delete from pg_temp.restore_draft d where not d.is_there and not p_strict;
+    get diagnostics v_stay = row_count;
+  end if;
   -- A drafted row is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
   set
@@ -85,14 +85,17 @@ begin
     columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
   from pg_temp.restore_live r
   where r.draft_id = d.draft_id;
-  delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
-  from (select distinct relation from pg_temp.restore_draft) r
-  cross join lateral audit.restore_columns(r.relation) c
-  join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
-  where c.is_fixed_identity and d.action = 'update';
-  analyze pg_temp.restore_draft;
+  if found then
+    delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
+    from (select distinct relation from pg_temp.restore_draft where action = 'update') r
+    cross join lateral audit.restore_columns(r.relation) c
+    join pg_temp.restore_draft d on d.relation = r.relation and c.name = any (d.columns)
+    where c.is_fixed_identity and d.action = 'update';
+  end if;
+  insert into pg_temp.restore_actions select relation, action, count(*) from pg_temp.restore_draft group by relation, action;
+  analyze pg_temp.restore_draft (draft_id, relation, record_id, live_record_id, action);
   return v_stay;
 end
 $$;
@@ -103,31 +106,41 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  with ordered as (
+  -- Ordered by what is needed for that alone: the images are wide, the names of tables few.
+  with kinds as materialized (
+    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name) as nth
+    from pg_temp.restore_actions a
+    join audit.tracked_tables t on t.relation = a.relation
+    left join pg_temp.restore_ranks k on k.relation = a.relation and k.action = a.action
+  ),
+  placed as (
     select
-      d.*,
-      row_number() over w as position,
-      dense_rank() over (order by d.phase, d.rank, d.level nulls first, d.name) as batch
+      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.rank, p.level nulls first, p.nth) as batch
     from (
-      select d.*, c.name, coalesce(k.rank, 0) as rank,
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
         case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
-      join (select t.relation, format('%I.%I', t.table_schema, t.table_name) as name from audit.tracked_tables t) c on c.relation = d.relation
-      left join pg_temp.restore_ranks k on k.relation = d.relation and k.action = d.action
-    ) d
-    window w as (order by d.phase, d.rank, d.level nulls first, d.name, d.record_id, d.live_record_id)
+      join kinds k on k.relation = d.relation and k.action = d.action
+    ) p
+  ),
+  chunked as (
+    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
+    union all
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
     live, live_exact, live_digest, conflict
   )
   select
-    p_run, o.position,
-    case when o.is_cyclic then min(1 + (o.position - 1) / p_chunk_rows) over (partition by o.is_cyclic, o.phase, o.rank) else 1 + (o.position - 1) / p_chunk_rows end,
-    o.batch, o.relation, coalesce(case when o.is_there then o.record_id end, l.record_id), l.record_id, o.action, o.origin, o.entry_id, o.columns,
-    case when o.is_there then o.target end, case when o.is_there then o.exact end, l.image, l.exact, l.digest, o.conflict
-  from ordered o
-  left join pg_temp.restore_live l on l.draft_id = o.draft_id;
+    p_run, c.position, c.chunk, c.batch, d.relation, coalesce(case when d.is_there then d.record_id end, l.record_id), l.record_id,
+    d.action, d.origin, d.entry_id, d.columns, case when d.is_there then d.target end, case when d.is_there then d.exact end, l.image,
+    l.exact, l.digest, d.conflict
+  from chunked c
+  join pg_temp.restore_draft d on d.draft_id = c.draft_id
+  left join pg_temp.restore_live l on l.draft_id = d.draft_id;
 end
 $$;
 comment on function audit.store_items(uuid, int) is 'Writes the drafted rows down as a run''s items.';

@@ -11,8 +11,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_relation oid;
+  v_from constant int := (select matched_to from pg_temp.restore_progress);
 begin
-  for v_relation in select distinct relation from pg_temp.restore_draft where not is_matched order by 1 loop
+  for v_relation in select distinct relation from pg_temp.restore_draft where draft_id > v_from order by 1 loop
     begin
       if audit.key_match_sql(v_relation, '__t', '__d.live_record_id') is null then
         raise exception 'The key is gone' using errcode = 'undefined_column';
@@ -21,22 +22,21 @@ begin
         'insert into pg_temp.restore_live (draft_id, record_id, image, exact, digest) '
         'select __d.draft_id, %s, %s, %s, %s '
         'from pg_temp.restore_draft __d join %s __t on %s '
-        'where __d.relation = %s and not __d.is_matched',
+        'where __d.relation = %s and __d.draft_id > $1 and not __d.is_anew',
         audit.record_key_sql(v_relation, '__t'), audit.image_sql(v_relation, '__t'),
         coalesce(audit.exact_sql(v_relation, '__t'), 'null'), audit.row_digest_sql('__t'),
         v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__d.live_record_id'), v_relation
-      );
+      ) using v_from;
     exception
       -- The keys of the history are no keys of today: another type, or other columns.
       when data_exception or undefined_column then
         insert into pg_temp.restore_problems (severity, code, relation, detail)
         values ('blocking', 'key_changed', v_relation, jsonb_build_object('sqlstate', sqlstate));
-        delete from pg_temp.restore_draft where relation = v_relation and not is_matched;
+        delete from pg_temp.restore_draft where relation = v_relation and draft_id > v_from;
     end;
   end loop;
-  update pg_temp.restore_draft set is_matched = true where not is_matched;
-  analyze pg_temp.restore_draft;
-  analyze pg_temp.restore_live;
+  update pg_temp.restore_progress set matched_to = (select coalesce(max(draft_id), 0) from pg_temp.restore_draft);
+  analyze pg_temp.restore_live (draft_id, record_id);
 end
 $$;
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
@@ -49,17 +49,19 @@ as $$
 begin
   update pg_temp.restore_draft d
   set conflict = 'changed_since'
-  from pg_temp.restore_draft o
-  left join pg_temp.restore_live r on r.draft_id = o.draft_id
-  where d.draft_id = o.draft_id and d.conflict is null and d.left_image is not null and case
-      when d.left_image = 'null' then r.draft_id is not null
-      when r.draft_id is null then d.is_there
+  from pg_temp.restore_live r
+  where r.draft_id = d.draft_id and d.conflict is null and d.left_image is not null and case
+      when d.left_image = 'null' then true
       else exists (
         select from jsonb_each(d.left_image) f
         where (d.fields is null or f.key = any (d.fields)) and r.image ? f.key
           and (f.value::text is distinct from (r.image -> f.key)::text or d.left_exact ->> f.key is distinct from r.exact ->> f.key)
       )
     end;
+  update pg_temp.restore_draft d
+  set conflict = 'changed_since'
+  where d.is_there and d.conflict is null and d.left_image <> 'null'
+    and not exists (select from pg_temp.restore_live r where r.draft_id = d.draft_id);
 end
 $$;
 comment on function audit.mark_changed_since() is 'Marks the drafted rows that somebody changed after the changes that are to be undone.';

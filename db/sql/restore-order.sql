@@ -6,16 +6,124 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_coming constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'insert');
-  v_going constant oid[] := array(select distinct relation from pg_temp.restore_draft where action = 'delete');
-  v_key record;
-  v_refers boolean;
-  v_left oid[] := v_coming;
+  v_coming constant oid[] := array(select relation from pg_temp.restore_actions where action = 'insert' order by 1);
+  v_going constant oid[] := array(select relation from pg_temp.restore_actions where action = 'delete' order by 1);
+  v_is_several_chunks constant boolean := p_chunk_rows < (select sum(row_count) from pg_temp.restore_actions);
+  v_relation oid;
+  v_left oid[];
   v_next oid[];
   v_rank int := 0;
 begin
   create temp table restore_edges (child oid, parent oid) on commit drop;
-  for v_key in select * from audit.foreign_keys_of(v_coming) where child = any (v_coming) and parent = any (v_coming) loop
+  insert into pg_temp.restore_edges
+  select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
+  v_left := audit.rank_coming(v_coming);
+  if v_left <> '{}' then
+    -- Tables that reference each other in a circle; the rows themselves may not.
+    perform audit.keep_true_edges(v_left);
+    delete from pg_temp.restore_ranks;
+    v_left := audit.rank_coming(v_coming);
+  end if;
+  if v_left <> '{}' then
+    insert into pg_temp.restore_ranks select r, 'insert', (select count(*) from pg_temp.restore_ranks) from unnest(v_left) r;
+    perform audit.level_rows(v_left);
+  end if;
+  -- Within one statement the order of rows does not matter; over several chunks it does.
+  for v_relation in
+    select e.child
+    from pg_temp.restore_edges e
+    where e.child = e.parent and e.child <> all (v_left)
+      and (
+        v_is_several_chunks
+        -- Images with other columns are other statements.
+        or 1 < (
+          select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
+        )
+      )
+  loop
+    perform audit.level_rows(array[v_relation]);
+  end loop;
+  drop table pg_temp.restore_edges;
+  -- Keys that rows which come reference are set back before.
+  if exists (select from pg_temp.restore_actions where action = 'update') then
+    update pg_temp.restore_draft d
+    set is_early = true
+    where d.action = 'update' and exists (
+      select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
+    );
+  end if;
+  -- What references a row that goes early goes early, too.
+  while v_going <> '{}' loop
+    update pg_temp.restore_draft d
+    set is_early = true
+    where d.action = 'delete' and not d.is_early and exists (
+      select from audit.foreign_keys_of(v_going) k
+      join pg_temp.restore_draft p on p.relation = k.parent and p.action = 'delete' and p.is_early
+      where k.child = d.relation
+    );
+    exit when not found;
+  end loop;
+
+  v_left := v_going;
+  while v_left <> '{}' loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
+      )
+    );
+    if v_next = '{}' then
+      v_next := v_left;
+    end if;
+    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
+    if cardinality(v_next) > 1 or v_is_several_chunks then
+      perform audit.level_going_rows(v_next);
+    end if;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+end
+$$;
+comment on function audit.order_draft(int) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
+
+-- Ranks the tables whose rows come, parents first, as far as no circle of restore_edges is in the way; returns the others.
+create or replace function audit.rank_coming(p_relations oid[]) returns oid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_left oid[] := p_relations;
+  v_next oid[];
+  v_rank int := 0;
+begin
+  loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
+      )
+    );
+    exit when v_next = '{}';
+    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+  return v_left;
+end
+$$;
+comment on function audit.rank_coming(oid[]) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
+
+-- Of the edges among some tables only those stay along which a row that comes references another.
+create or replace function audit.keep_true_edges(p_relations oid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+  v_refers boolean;
+begin
+  delete from pg_temp.restore_edges where child = any (p_relations) and parent = any (p_relations);
+  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
     -- Generated columns are not in the images.
     v_refers := exists (
       select from audit.restore_columns(v_key.child) c where not c.is_writable and c.name = any (v_key.child_columns)
@@ -31,81 +139,13 @@ begin
       ) into v_refers;
     end if;
     if v_refers then
-      insert into pg_temp.restore_edges values (v_key.child, v_key.parent);
+      insert into pg_temp.restore_edges select v_key.child, v_key.parent
+      where not exists (select from pg_temp.restore_edges e where e.child = v_key.child and e.parent = v_key.parent);
     end if;
-  end loop;
-  loop
-    v_next := array(
-      select r from unnest(v_left) r
-      where not exists (
-        select from pg_temp.restore_edges e where e.child = r and e.parent <> r and e.parent = any (v_left)
-      )
-    );
-    exit when v_next = '{}';
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
-    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
-    v_rank := v_rank + 1;
-  end loop;
-  if v_left <> '{}' then
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_left) r;
-    perform audit.level_rows(v_left);
-  end if;
-  -- Within one statement the order of rows does not matter; over several chunks it does.
-  for v_key in
-    select distinct e.child
-    from pg_temp.restore_edges e
-    where e.child = e.parent and e.child <> all (v_left)
-      and (
-        p_chunk_rows < (select count(*) from pg_temp.restore_draft)
-        -- Images with other columns are other statements.
-        or 1 < (
-          select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
-        )
-      )
-  loop
-    perform audit.level_rows(array[v_key.child]);
-  end loop;
-  drop table pg_temp.restore_edges;
-  -- Keys that rows which come reference are set back before.
-  update pg_temp.restore_draft d
-  set is_early = true
-  where d.action = 'update' and exists (
-    select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
-  );
-  -- What references a row that goes early goes early, too.
-  loop
-    update pg_temp.restore_draft d
-    set is_early = true
-    where d.action = 'delete' and not d.is_early and exists (
-      select from audit.foreign_keys_of(v_going) k
-      join pg_temp.restore_draft p on p.relation = k.parent and p.action = 'delete' and p.is_early
-      where k.child = d.relation
-    );
-    exit when not found;
-  end loop;
-
-  v_left := v_going;
-  v_rank := 0;
-  while v_left <> '{}' loop
-    v_next := array(
-      select r from unnest(v_left) r
-      where not exists (
-        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
-      )
-    );
-    if v_next = '{}' then
-      v_next := v_left;
-    end if;
-    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
-    if cardinality(v_next) > 1 or p_chunk_rows < (select count(*) from pg_temp.restore_draft) then
-      perform audit.level_going_rows(v_next);
-    end if;
-    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
-    v_rank := v_rank + 1;
   end loop;
 end
 $$;
-comment on function audit.order_draft(int) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
+comment on function audit.keep_true_edges(oid[]) is 'Takes out the edges along which no row references another. For order_draft().';
 
 -- Tables that reference each other, or themselves, row by row: a row's level is above its parents'. Rows in a circle share
 -- one level, in one table because one statement writes them, over several because deferred constraints allow it.
@@ -129,6 +169,10 @@ begin
       audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
     );
   end loop;
+  if not exists (select from pg_temp.restore_references) then
+    drop table pg_temp.restore_references;
+    return;
+  end if;
   create index on pg_temp.restore_references (child);
   analyze pg_temp.restore_references;
   -- First by all references; what is left is circles, which only the hard references order.

@@ -38,8 +38,15 @@ declare
   v_count int := 0;
   -- Rows are drafted in the order of their numbers, and looked at once.
   v_from constant int := (select expanded_to from pg_temp.restore_progress);
-  v_to constant int := (select coalesce(max(draft_id), 0) from pg_temp.restore_draft where is_matched);
+  v_to constant int := (select matched_to from pg_temp.restore_progress);
+  v_whole constant xid8 := (select txid from pg_temp.restore_progress);
 begin
+  update pg_temp.restore_progress set expanded_to = v_to;
+  -- All that a transaction did is drafted when it is undone as a whole.
+  if not exists (select from pg_temp.restore_removals m where m.txid is distinct from v_whole) then
+    return 0;
+  end if;
+  create unique index if not exists restore_draft_key on pg_temp.restore_draft (relation, record_id) where is_there;
   for v_key in
     select k.*, t.table_schema, t.table_name
     from audit.foreign_keys_of(array(
@@ -122,14 +129,13 @@ $sql$,
         else 'on conflict (relation, record_id) where is_there do update set '
           'target = c.target || audit.some_of_image(excluded.target, excluded.fields), '
           'fields = array(select unnest(c.fields) union select unnest(excluded.fields)), '
-          'left_image = audit.overlay_image(c.left_image, excluded.left_image), '
-          'is_matched = c.is_matched where c.fields is not null and not c.fields @> excluded.fields'
+          'left_image = audit.overlay_image(c.left_image, excluded.left_image) '
+          'where c.fields is not null and not c.fields @> excluded.fields'
       end
     ) into v_added using p_at;
     drop table pg_temp.restore_gone, pg_temp.restore_referenced;
     v_count := v_count + v_added;
   end loop;
-  update pg_temp.restore_progress set expanded_to = v_to;
   return v_count;
 end
 $$;
@@ -178,6 +184,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key record;
+  v_children constant oid[] := array(select distinct relation from pg_temp.restore_draft where is_there);
   v_added int;
   v_count int := 0;
 begin
@@ -185,9 +192,9 @@ begin
   for v_key in
     select k.*, t.table_schema, t.table_name, t.relation as tracked, t.tracked_at,
       array(select c.name from audit.captured_columns(k.parent) c where c.key_position is not null order by c.key_position) as key_columns
-    from audit.foreign_keys_of(array(select distinct relation from pg_temp.restore_draft where is_there)) k
+    from audit.foreign_keys_of(v_children) k
     left join audit.tracked_tables t on t.relation = k.parent and t.relation = t.root
-    where k.child in (select relation from pg_temp.restore_draft where is_there)
+    where k.child = any (v_children)
   loop
     if not (
       has_schema_privilege((select relnamespace from pg_class where oid = v_key.parent), 'usage') and has_table_privilege(v_key.parent, 'select')
@@ -222,8 +229,7 @@ cross join lateral (
 where f.action <> 'INSERT' and not exists (
   select from audit.audit_logs l
   where l.table_schema = %3$L and l.table_name = %4$L and l.record_id = f.record_id and l.new_record_id is not null and l.id >= f.id
-)
-on conflict (relation, record_id) where is_there do nothing
+) and not exists (select from pg_temp.restore_draft o where o.relation = %1$s and o.record_id = f.record_id and o.is_there)
 $sql$,
         v_key.parent,
         case

@@ -7,65 +7,97 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_relation oid;
+  v_moved oid[];
+  v_written oid[];
 begin
-  create index on pg_temp.restore_entries (relation, record_id, id);
-  analyze pg_temp.restore_entries;
-  for v_relation in select distinct relation from pg_temp.restore_entries order by 1 loop
+  select coalesce(array_agg(t.relation) filter (where t.has_moves), '{}'), coalesce(array_agg(t.relation) filter (where t.has_writes), '{}')
+  into v_moved, v_written
+  from (
+    select e.relation, bool_or(e.new_record_id is not null) as has_moves, bool_or(e.new_values is not null) as has_writes
+    from pg_temp.restore_entries e
+    group by e.relation
+  ) t;
+  foreach v_relation in array v_moved loop
     perform audit.trace_records(v_relation);
-    if p_undo then
-      perform audit.level_texts(v_relation);
-    end if;
-    with record as (
-      select
-        min(e.id) as first_id, max(e.id) as last_id,
-        (array_agg(e.record_id order by e.id))[1] as first_key, (array_agg(e.record_id order by e.id desc))[1] as last_key
-      from pg_temp.restore_entries e
-      where e.relation = v_relation
-      group by coalesce(e.first_id::text, e.record_id), e.first_id is null
-    )
-    insert into pg_temp.restore_draft (
-      relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, is_several
-    )
-    select
-      v_relation, f.record_id,
-      -- A row that is gone is looked for under the key it had.
-      case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
-      l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'),
-      case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
-      case when p_undo then coalesce(l.new_values, 'null') end,
-      case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
-      f.id <> l.id
-    from record r
-    join pg_temp.restore_entries f on f.relation = v_relation and f.record_id = r.first_key and f.id = r.first_id
-    join pg_temp.restore_entries l on l.relation = v_relation and l.record_id = r.last_key and l.id = r.last_id;
-    if p_undo then
-      perform audit.undo_each(v_relation);
-    end if;
-    insert into pg_temp.restore_removals (draft_id, txid, image)
-    select d.draft_id, e.txid, case when e.id <> d.entry_id then e.old_values end
-    from pg_temp.restore_draft d
-    join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
-    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE')
-    union all
-    select d.draft_id, e.txid, e.old_values
-    from pg_temp.restore_draft d
-    join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
-    where d.relation = v_relation and d.is_there and e.action in ('DELETE', 'TRUNCATE');
   end loop;
-  -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
-  update pg_temp.restore_draft d
-  set is_matched = true
-  where not d.is_live and d.is_there and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+  -- What is compared is what changes left.
+  if p_undo then
+    foreach v_relation in array v_written loop
+      perform audit.level_texts(v_relation);
+    end loop;
+  end if;
+  -- Records of which several entries are to be undone; by far the most have one.
+  create temp table restore_several on commit drop as
+  select e.relation, coalesce(e.first_id::text, e.record_id) as key, e.first_id is null as is_by_key, min(e.id) as first_id, max(e.id) as last_id
+  from pg_temp.restore_entries e
+  group by 1, 2, 3
+  having count(*) > 1;
+  analyze pg_temp.restore_several;
+  insert into pg_temp.restore_draft (
+    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact
+  )
+  select
+    f.relation, f.record_id,
+    -- A row that is gone is looked for under the key it had.
+    case when l.action in ('DELETE', 'TRUNCATE') then f.record_id else coalesce(l.new_record_id, l.record_id) end,
+    l.action not in ('DELETE', 'TRUNCATE'), f.action <> 'INSERT', f.id, f.created_at,
+    case when f.action in ('DELETE', 'TRUNCATE') then f.txid end, f.old_values, nullif(f.exact_values -> 'old', 'null'),
+    case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
+    case when p_undo then coalesce(l.new_values, 'null') end,
+    case when p_undo then nullif(l.exact_values -> 'new', 'null') end
+  from pg_temp.restore_several s
+  join pg_temp.restore_entries f on f.id = s.first_id
+  join pg_temp.restore_entries l on l.id = s.last_id
+  union all
+  select
+    e.relation, e.record_id,
+    case when e.action in ('DELETE', 'TRUNCATE') then e.record_id else coalesce(e.new_record_id, e.record_id) end,
+    e.action not in ('DELETE', 'TRUNCATE'), e.action <> 'INSERT', e.id, e.created_at,
+    case when e.action in ('DELETE', 'TRUNCATE') then e.txid end, e.old_values, nullif(e.exact_values -> 'old', 'null'),
+    case when p_undo and e.action = 'UPDATE' then e.changed_fields end,
+    case when p_undo then coalesce(e.new_values, 'null') end,
+    case when p_undo then nullif(e.exact_values -> 'new', 'null') end
+  from pg_temp.restore_entries e
+  where not exists (
+    select from pg_temp.restore_several s
+    where s.relation = e.relation and s.key = coalesce(e.first_id::text, e.record_id) and s.is_by_key = (e.first_id is null)
   );
-  -- By a row that was not there at the point: that is its successor.
-  delete from pg_temp.restore_draft d
-  where not d.is_there and d.is_live and exists (
-    select from pg_temp.restore_draft o
-    where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
-  );
-  analyze pg_temp.restore_draft;
+  analyze pg_temp.restore_draft (draft_id, relation, record_id, live_record_id, is_there, is_live, entry_id);
+  insert into pg_temp.restore_removals (draft_id, txid)
+  select draft_id, removed_by from pg_temp.restore_draft where removed_by is not null;
+  if exists (select from pg_temp.restore_several) then
+    create temp table restore_parts on commit drop as
+    select d.draft_id, s.relation, e.id
+    from pg_temp.restore_several s
+    join pg_temp.restore_draft d on d.entry_id = s.first_id
+    join pg_temp.restore_entries e on e.relation = s.relation and coalesce(e.first_id::text, e.record_id) = s.key and (e.first_id is null) = s.is_by_key;
+    analyze pg_temp.restore_parts;
+    insert into pg_temp.restore_removals (draft_id, txid, image)
+    select p.draft_id, e.txid, e.old_values
+    from pg_temp.restore_parts p
+    join pg_temp.restore_draft d on d.draft_id = p.draft_id and d.is_there and d.entry_id <> p.id
+    join pg_temp.restore_entries e on e.id = p.id and e.action in ('DELETE', 'TRUNCATE');
+    if p_undo then
+      perform audit.undo_each();
+    end if;
+    drop table pg_temp.restore_parts;
+  end if;
+  drop table pg_temp.restore_several;
+  if exists (select from pg_temp.restore_draft where is_live) then
+    -- Its key was taken by a row that had another one at the point: that row moves away, and this one is made again.
+    update pg_temp.restore_draft d
+    set is_anew = true
+    where not d.is_live and d.is_there and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+    );
+    -- By a row that was not there at the point: that is its successor.
+    delete from pg_temp.restore_draft d
+    where not d.is_there and d.is_live and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.is_there and not o.is_live and o.live_record_id = d.live_record_id
+    );
+  end if;
 end
 $$;
 comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries one row per record: its state before the first of them.';
@@ -79,9 +111,6 @@ declare
   v_entry record;
   v_first bigint;
 begin
-  if not exists (select from pg_temp.restore_entries where relation = p_relation and new_record_id is not null) then
-    return;
-  end if;
   create temp table restore_moves on commit drop as
   select record_id as key from pg_temp.restore_entries where relation = p_relation and new_record_id is not null
   union
@@ -90,6 +119,7 @@ begin
   on commit drop;
   create index on pg_temp.restore_traces (key);
   create index on pg_temp.restore_traces (origin);
+  create index if not exists restore_entries_id on pg_temp.restore_entries (id);
   for v_entry in
     select e.*
     from pg_temp.restore_entries e
@@ -110,7 +140,7 @@ begin
     where first_id = v_first;
     update pg_temp.restore_entries
     set first_id = v_first
-    where relation = p_relation and record_id = v_entry.record_id and id = v_entry.id;
+    where id = v_entry.id;
   end loop;
   drop table pg_temp.restore_moves, pg_temp.restore_traces;
 end
@@ -123,18 +153,27 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_sides constant text[] := array['old_values', 'new_values'];
   v_column record;
-  v_side text;
+  v_are_others boolean[];
+  v_side int;
 begin
   for v_column in
     select c.name, c.type from audit.restore_columns(p_relation) c where c.type ~ '^(timestamp.* with time zone|bytea)$'
   loop
-    foreach v_side in array array['old_values', 'new_values'] loop
+    -- Both sides in one look: most entries have nothing of the kind.
+    execute format(
+      'select array[bool_or(old_values ->> %1$L not like all (%2$L::text[])), bool_or(new_values ->> %1$L not like all (%2$L::text[]))] '
+      'from pg_temp.restore_entries where relation = %3$s',
+      v_column.name, array['%+00:00', '\\x%'], p_relation
+    ) into v_are_others;
+    for v_side in 1..2 loop
+      continue when v_are_others[v_side] is not true;
       begin
         execute format(
           'update pg_temp.restore_entries e set %1$I = e.%1$I || jsonb_build_object(%2$L, (e.%1$I ->> %2$L)::%3$s) '
-          'where e.relation = %4$s and e.%1$I ->> %2$L is not null and e.%1$I ->> %2$L not like all (array[''%%+00:00'', ''\\x%%''])',
-          v_side, v_column.name, v_column.type, p_relation
+          'where e.relation = %4$s and e.%1$I ->> %2$L not like all (%5$L::text[])',
+          v_sides[v_side], v_column.name, v_column.type, p_relation, array['%+00:00', '\\x%']
         );
       exception
         -- It had another type then.
@@ -161,7 +200,8 @@ comment on function audit.some_of_image(jsonb, text[]) is 'These columns of an i
 
 -- Records that the undone changes touched several times, with others' changes between them perhaps: each column goes back to
 -- what the first of them that changed it found. One that did not find what the one before it left is a conflict.
-create or replace function audit.undo_each(p_relation oid) returns void
+drop function if exists audit.undo_each(oid);
+create or replace function audit.undo_each() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -177,20 +217,11 @@ declare
   v_columns text[];
 begin
   for v_entry in
-    select e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
-    from (
-      select d.draft_id, e.*
-      from pg_temp.restore_draft d
-      join pg_temp.restore_entries e on e.relation = d.relation and e.record_id = d.record_id and e.first_id is null
-      where d.relation = p_relation and d.is_several
-      union all
-      select d.draft_id, e.*
-      from pg_temp.restore_draft d
-      join pg_temp.restore_entries e on e.relation = d.relation and e.first_id = d.entry_id
-      where d.relation = p_relation and d.is_several
-    ) e
-    window w as (partition by e.draft_id order by e.id)
-    order by e.draft_id, e.id
+    select p.draft_id, e.*, row_number() over w = 1 as is_first, lead(e.id) over w is null as is_last
+    from pg_temp.restore_parts p
+    join pg_temp.restore_entries e on e.id = p.id
+    window w as (partition by p.draft_id order by e.id)
+    order by p.draft_id, e.id
   loop
     v_old_exact := coalesce(nullif(v_entry.exact_values -> 'old', 'null'), '{}');
     v_new_exact := coalesce(nullif(v_entry.exact_values -> 'new', 'null'), '{}');
@@ -237,7 +268,7 @@ begin
   end loop;
 end
 $$;
-comment on function audit.undo_each(oid) is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
+comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 
 -- What a restore did, the other way round: inserted rows go, others are as its snapshot has them.
 create or replace function audit.draft_rollback(p_run uuid) returns int

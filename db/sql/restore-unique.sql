@@ -11,7 +11,7 @@ begin
   create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   for v_index in
     select i.indrelid as relation, i.indexrelid::regclass::text as name, i.indimmediate as is_hard, i.indnullsnotdistinct as is_null_equal, c.columns
-    from (select distinct relation from pg_temp.restore_draft where action in ('insert', 'update')) r
+    from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
     join pg_index i on i.indrelid = r.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
     cross join lateral (
       select array_agg(a.attname::text order by k.o) as columns
@@ -22,6 +22,7 @@ begin
       select from pg_temp.restore_problems p where p.relation = i.indrelid and p.code = 'column_retyped' and p.severity = 'blocking'
     )
     and (select count(*) from audit.restore_columns(i.indrelid) w where w.is_writable and w.name = any (c.columns)) = cardinality(c.columns)
+    and not audit.keys_are_known_free(i.indrelid, c.columns)
     order by 1, 2
   loop
     perform audit.note_holders(v_index.relation, v_index.name, v_index.columns, v_index.is_hard, v_index.is_null_equal);
@@ -31,6 +32,31 @@ begin
 end
 $$;
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
+
+-- Live rows were looked up by their keys, and no key was drafted twice: where every row keeps the key that it was looked up
+-- under, and equal keys have equal texts, nothing is left to ask.
+create or replace function audit.keys_are_known_free(p_relation oid, p_columns text[]) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select array_agg(c.name) @> p_columns and array_agg(c.name) <@ p_columns
+      and bool_and(
+        a.atttypid = any ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
+        and not exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
+      )
+    from audit.restore_columns(p_relation) c
+    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
+    where c.key_position is not null
+  ) and not exists (
+    select from pg_temp.restore_draft d
+    where d.relation = p_relation and d.is_there
+      and (d.record_id <> d.live_record_id or d.is_anew or d.action = 'update' and d.columns && p_columns)
+  );
+end
+$$;
+comment on function audit.keys_are_known_free(oid, text[]) is 'Whether a unique index on the key can hold no surprise for the drafted rows.';
 
 create or replace function audit.note_holders(p_relation oid, p_index text, p_columns text[], p_is_hard boolean, p_is_null_equal boolean) returns void
 language plpgsql
@@ -81,7 +107,7 @@ $sql$,
   -- Of two rows that are to have the same, one must not.
   execute format(
     'insert into pg_temp.restore_holders select a.__draft, a.__key, b.__key from pg_temp.restore_values a '
-    'join pg_temp.restore_values b on b.__draft < a.__draft and %s',
+    'join pg_temp.restore_values b on b.__key < a.__key and %s',
     (
       select string_agg(format(case when p_is_null_equal then 'a.%1$I is not distinct from b.%1$I' else 'a.%1$I = b.%1$I' end, c), ' and ')
       from unnest(p_columns) c
