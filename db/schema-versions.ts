@@ -46,10 +46,10 @@ export const schemaVersions: Record<string, string> = {
   "sql/restore-unique.sql": "fd32a5a6605cafcfb240111ecf3348073ff5a59c7b88a873984bc7762c27a848",
   "sql/restore-level.sql": "487440e441bdf8397e7f6ad7553cef8f85bd9efe0892016c549d9337ce905c6a",
   "sql/restore-order.sql": "296a9bac9ec685c3f2a25338867b3956e0d4d940b7673be8d5e11592e43d60e2",
-  "sql/restore-items.sql": "c848bb5d20dc3195ac991a7aa2142e14e59df7fed95b62116cf801d2cd9ab727",
+  "sql/restore-items.sql": "528e7badb2c7898ae92ed6a035b2bab189cb1d313dbb2917ab8cbcd879e7390c",
   "sql/restore-apply.sql": "805e5e6ec89b1a99c964000a230883f54ac9dc647b60b66f98a56587c2e56a0e",
   "sql/restore-verify.sql": "2003bff3dc27fe990663b0fa777cd55f17e2abac258751fc9204072a5b3dc780",
   "sql/comments.sql": "a5b980a24e8483a6505c39dbd9aab71bbcf60c6e6684449725682efb075925c5",
-  "sql/grants.sql": "d5137ff84a10cb68f7c4fa7b569b454ac639283dcec23ef0fe3d34a5a4928ec7",
+  "sql/grants.sql": "1a95572818bb36391e3427f323604b7e89279c4d00296c4efc769a79afb80f3f",
   "sql/grants-keeper.sql": "c2b91f8fc38ec20bf1c951fac5caf8de4e895bffc9a15c5171e47c032d4816e0",
 };

@@ -2162,28 +2162,51 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.filter_column(p_relation oid, p_column text, p_type text, p_values jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format(
+    $sql$
+delete from pg_temp.restore_draft d
+using (
+  select o.draft_id, case when o.is_there then o.target else r.image end ->> %1$L as value
+  from pg_temp.restore_draft o
+  left join pg_temp.restore_live r on r.draft_id = o.draft_id
+  where o.relation = %2$s
+) v
+where d.draft_id = v.draft_id
+  and array_position(array(select (x #>> '{}')::%3$s from jsonb_array_elements($1) x), v.value::%3$s) is null
+$sql$,
+    p_column, p_relation, p_type
+  ) using p_values;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.filter_draft(p_where jsonb)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_relation oid;
-  v_where jsonb;
+  v_filter record;
 begin
-  for v_relation in select distinct relation from pg_temp.restore_draft loop
-    select jsonb_agg(f || jsonb_build_object('values', audit.filter_values(v_relation, f ->> 'column', f -> 'values'))) into v_where
-    from jsonb_array_elements(p_where) f;
-    delete from pg_temp.restore_draft d
-    using pg_temp.restore_draft o
-    left join pg_temp.restore_live r on r.draft_id = o.draft_id
-    where d.draft_id = o.draft_id and d.relation = v_relation and exists (
-      select from jsonb_array_elements(v_where) f
-      where not case
-        when (case when o.is_there then o.target else r.image end) ->> (f ->> 'column') is null then f -> 'values' @> 'null'
-        else f -> 'values' ? ((case when o.is_there then o.target else r.image end) ->> (f ->> 'column'))
-      end
-    );
+  for v_filter in
+    select r.relation, c.name, c.type, f -> 'values' as accepted
+    from (select distinct relation from pg_temp.restore_draft) r
+    cross join jsonb_array_elements(p_where) f
+    cross join lateral (select * from audit.restore_columns(r.relation) c where c.name = f ->> 'column') c
+  loop
+    begin
+      perform audit.filter_column(v_filter.relation, v_filter.name, v_filter.type, v_filter.accepted);
+    exception
+      -- Types that images hold in another form (arrays), that cannot be compared (json), or that old values do not fit.
+      when data_exception or undefined_function or feature_not_supported then
+        perform audit.filter_column(v_filter.relation, v_filter.name, 'text', audit.filter_values(v_filter.relation, v_filter.name, v_filter.accepted));
+    end;
   end loop;
 end
 $function$;
@@ -5318,6 +5341,7 @@ grant execute on function audit.exact_values_sql(oid,text,text,text) to audit_re
 grant execute on function audit.field_sql(text,text) to admin;
 grant execute on function audit.field_sql(text,text) to audit_recorder;
 grant execute on function audit.field_sql(text,text) to audit_worker;
+grant execute on function audit.filter_column(oid,text,text,jsonb) to audit_worker;
 grant execute on function audit.filter_draft(jsonb) to audit_worker;
 grant execute on function audit.filter_values(oid,text,jsonb) to audit_worker;
 grant execute on function audit.find_missing_parents(oid,text[],oid,text[]) to audit_worker;
@@ -5757,6 +5781,7 @@ comment on function audit.exact_sql(oid,text) is 'SQL for the texts of those val
 comment on function audit.exact_values_sql(oid,text,text,text) is 'SQL for exact_values of an entry; null where the table has no such column.';
 comment on function audit.field_sql(text,text) is 'SQL for a column of a row.';
 comment on function audit.fill_changed_fields() is 'Trigger: computes changed_fields where the caller gave none.';
+comment on function audit.filter_column(oid,text,text,jsonb) is 'Leaves only the drafted rows of a table in which a column, read as a type, has one of some values.';
 comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows that a filter of columns and values finds.';
 comment on function audit.filter_values(oid,text,jsonb) is 'The values of a filter as texts of images; null where one does not fit the column''s type.';
 comment on function audit.find_missing_parents(oid,text[],oid,text[]) is 'Makes restore_missing: the drafted rows of a child whose parent is neither there nor drafted.';

@@ -14,18 +14,58 @@ const value = async <T>(db: Db, call: SQL): Promise<T> => {
   return (row as { value: T }).value;
 };
 
+/** SQL: how many entries of tracked tables there are, counted no further than one more than `max`. */
+const entriesUpTo = (max: number, where: SQL) => sql`(
+  select count(*)::int
+  from (
+    select from audit.audit_logs l
+    join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+      and t.tracked_at <= l.created_at and exists (select from pg_catalog.pg_class c where c.oid = t.relation)
+    where ${where}
+    limit ${max}::bigint + 1
+  ) e
+)`;
+
+/** A count costs little beside a copy of all images. */
+const draftUpTo = (tx: Db, max: number, draft: SQL, where: SQL) =>
+  value<number>(
+    tx,
+    sql`case when ${entriesUpTo(max, where)} > ${max}::int then ${max}::int + 1 else ${draft} end`,
+  );
+
 /** The draft of a restore, kept in temporary tables of the transaction that it is made in. */
 export const draftOf = (tx: Db) => ({
   newId: () => value<string>(tx, sql`audit.uuid_v7()`),
   begin: () => value(tx, sql`audit.begin_restore_draft()`),
-  /** Each returns how many entries of the history it found. */
-  since: (relation: number, at: Date) =>
-    value<number>(tx, sql`audit.draft_since(${relation}::oid, ${instantOf(at)})`),
-  transaction: (id: string) => value<number>(tx, sql`audit.draft_transaction(${id}::xid8)`),
-  actor: (userId: string, from: Date, to: Date, relations: number[] | null) =>
+  /** Each returns how many entries of the history it found; of more than `max` it drafts none, and returns `max` + 1. */
+  since: (relation: number, at: Date, max: number) =>
+    draftUpTo(
+      tx,
+      max,
+      sql`audit.draft_since(${relation}::oid, ${instantOf(at)})`,
+      sql`l.created_at > ${instantOf(at)} and t.relation = ${relation}::oid`,
+    ),
+  transaction: (id: string, max: number) =>
+    draftUpTo(tx, max, sql`audit.draft_transaction(${id}::xid8)`, sql`l.txid = ${id}::xid8`),
+  actor: (userId: string, from: Date, to: Date, relations: number[] | null, max: number) => {
+    const only = relations === null ? sql`null::oid[]` : oidArray(relations);
+    return draftUpTo(
+      tx,
+      max,
+      sql`audit.draft_actor(${userId}, ${instantOf(from)}, ${instantOf(to)}, ${only})`,
+      sql`l.user_id = ${userId} and l.created_at >= ${instantOf(from)} and l.created_at < ${instantOf(to)}
+        and (${only} is null or t.relation = any (${only}))`,
+    );
+  },
+  /** How many changes of this key there are from an entry, or since a time, on; counted up to `max` + 1. */
+  countRecord: (relation: number, recordId: string, entryId: string | null, at: Date | null, max: number) =>
     value<number>(
       tx,
-      sql`audit.draft_actor(${userId}, ${instantOf(from)}, ${instantOf(to)}, ${relations === null ? sql`null` : oidArray(relations)})`,
+      entriesUpTo(
+        max,
+        sql`t.relation = ${relation}::oid and l.record_id = ${recordId}
+          and (l.id >= ${entryId}::bigint or l.created_at > ${instantOf(at)})`,
+      ),
     ),
   /** The record's key at the point; null when its history has none. */
   record: (relation: number, recordId: string, entryId: string | null, at: Date | null) =>

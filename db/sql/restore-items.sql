@@ -6,29 +6,52 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_relation oid;
-  v_where jsonb;
+  v_filter record;
 begin
-  for v_relation in select distinct relation from pg_temp.restore_draft loop
-    select jsonb_agg(f || jsonb_build_object('values', audit.filter_values(v_relation, f ->> 'column', f -> 'values'))) into v_where
-    from jsonb_array_elements(p_where) f;
-    delete from pg_temp.restore_draft d
-    using pg_temp.restore_draft o
-    left join pg_temp.restore_live r on r.draft_id = o.draft_id
-    where d.draft_id = o.draft_id and d.relation = v_relation and exists (
-      select from jsonb_array_elements(v_where) f
-      where not case
-        when (case when o.is_there then o.target else r.image end) ->> (f ->> 'column') is null then f -> 'values' @> 'null'
-        else f -> 'values' ? ((case when o.is_there then o.target else r.image end) ->> (f ->> 'column'))
-      end
-    );
+  for v_filter in
+    select r.relation, c.name, c.type, f -> 'values' as accepted
+    from (select distinct relation from pg_temp.restore_draft) r
+    cross join jsonb_array_elements(p_where) f
+    cross join lateral (select * from audit.restore_columns(r.relation) c where c.name = f ->> 'column') c
+  loop
+    begin
+      perform audit.filter_column(v_filter.relation, v_filter.name, v_filter.type, v_filter.accepted);
+    exception
+      -- Types that images hold in another form (arrays), that cannot be compared (json), or that old values do not fit.
+      when data_exception or undefined_function or feature_not_supported then
+        perform audit.filter_column(v_filter.relation, v_filter.name, 'text', audit.filter_values(v_filter.relation, v_filter.name, v_filter.accepted));
+    end;
   end loop;
 end
 $$;
 comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows that a filter of columns and values finds.';
 
--- The values of a filter as images have them, beside what was given: a time may be given in any zone. Null: one is no value
--- of the column.
+-- One value may have several texts: 20.9 and 20.90, or a time in another zone. Null is found as a value.
+create or replace function audit.filter_column(p_relation oid, p_column text, p_type text, p_values jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format(
+    $sql$
+delete from pg_temp.restore_draft d
+using (
+  select o.draft_id, case when o.is_there then o.target else r.image end ->> %1$L as value
+  from pg_temp.restore_draft o
+  left join pg_temp.restore_live r on r.draft_id = o.draft_id
+  where o.relation = %2$s
+) v
+where d.draft_id = v.draft_id
+  and array_position(array(select (x #>> '{}')::%3$s from jsonb_array_elements($1) x), v.value::%3$s) is null
+$sql$,
+    p_column, p_relation, p_type
+  ) using p_values;
+end
+$$;
+comment on function audit.filter_column(oid, text, text, jsonb) is
+  'Leaves only the drafted rows of a table in which a column, read as a type, has one of some values.';
+
+-- The values of a filter as images have them, beside what was given. Null: one is no value of the column.
 create or replace function audit.filter_values(p_relation oid, p_column text, p_values jsonb) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
 import { findSchedule, lastRuns, listRuns, listSchedules } from "../../db/queries/jobs.ts";
-import { requireScope, type Context } from "../context.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { toJob, toJobRun, type Job, type JobRun } from "./job.ts";
 
@@ -9,7 +9,7 @@ const RUNS_SHOWN = 20;
 export async function listJobs(
   ctx: Context,
 ): Promise<{ items: (Job & { lastRun: JobRun | null })[]; nextCursor: null }> {
-  requireScope(ctx, "jobs:read");
+  requireOperator(ctx, "jobs:read");
   const runs = new Map((await lastRuns(ctx.db)).map((run) => [run.jobId, toJobRun(run)]));
   const items = (await listSchedules(ctx.db)).map((row) => ({
     ...toJob(row),
@@ -20,7 +20,7 @@ export async function listJobs(
 
 /** One schedule with its last 20 runs, newest first. */
 export async function getJob(ctx: Context, jobId: string): Promise<Job & { runs: JobRun[] }> {
-  requireScope(ctx, "jobs:read");
+  requireOperator(ctx, "jobs:read");
   const row = await findSchedule(ctx.db, jobId);
   if (!row) throw notFound("job");
   const runs = await listRuns(ctx.db, jobId, RUNS_SHOWN);

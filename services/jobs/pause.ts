@@ -1,5 +1,5 @@
 import { findSchedule, setPaused } from "../../db/queries/jobs.ts";
-import { requireScope, type Context } from "../context.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { toJob, type Job } from "./job.ts";
@@ -11,7 +11,7 @@ export const pauseJob = (ctx: Context, jobId: string) => switchJob(ctx, jobId, t
 export const resumeJob = (ctx: Context, jobId: string) => switchJob(ctx, jobId, false);
 
 async function switchJob(ctx: Context, jobId: string, pause: boolean): Promise<Job> {
-  requireScope(ctx, "jobs:manage");
+  requireOperator(ctx, "jobs:manage");
   return ctx.db.transaction(async (tx) => {
     const changed = await setPaused(tx, jobId, pause ? ctx.principal.userId : null);
     if (changed) {

@@ -1,6 +1,6 @@
 import { findRun, findSchedule, insertRequestedRun } from "../../db/queries/jobs.ts";
 import type { ScheduleId } from "../../lib/schedules.ts";
-import { requireScope, type Context } from "../context.ts";
+import { requireOperator, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 import { requestWorkflow } from "../requests/request-workflow.ts";
@@ -9,7 +9,7 @@ import { toJobRun, type JobRun } from "./job.ts";
 
 /** Runs a scheduled job now, paused or not. The run is committed before the workflow engine hears of it. */
 export async function runJob(ctx: Context, jobId: string): Promise<JobRun> {
-  requireScope(ctx, "jobs:manage");
+  requireOperator(ctx, "jobs:manage");
   return ctx.db.transaction(async (tx) => {
     if (!(await findSchedule(tx, jobId))) throw notFound("job");
     const inner = { ...ctx, db: tx };
@@ -32,7 +32,7 @@ export async function requestRun(ctx: Context, jobId: ScheduleId): Promise<JobRu
 
 /** One run; looking at one that waits too long sends its event again. */
 export async function getJobRun(ctx: Context, jobId: string, id: string): Promise<JobRun> {
-  requireScope(ctx, "jobs:read");
+  requireOperator(ctx, "jobs:read");
   const run = await findRun(ctx.db, jobId, id);
   if (!run) throw notFound("job run");
   if (run.status === "requested") await resendIfWaiting(ctx, run.id);

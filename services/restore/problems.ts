@@ -20,7 +20,11 @@ export const problem = z
   .meta({ id: "RestoreProblem" });
 export type Problem = z.infer<typeof problem>;
 
-export const describeProblem = (found: DraftProblem): Problem => ({ ...found, message: messageOf(found) });
+/** A rollback takes fewer options than what it takes back, so it has other ways out. */
+export const describeProblem = (found: DraftProblem, { isRollback }: { isRollback: boolean }): Problem => ({
+  ...found,
+  message: messageOf(found, isRollback),
+});
 
 /** The problems that keep a restore with these options from starting. */
 export function blockers(problems: Problem[], { onConflict }: Pick<RestoreOptions, "onConflict">): Problem[] {
@@ -35,9 +39,10 @@ export function blockers(problems: Problem[], { onConflict }: Pick<RestoreOption
 
 const rowsOf = (count: number) => (count === 1 ? "1 row" : `${count} rows`);
 
-function messageOf({ code, table, count, detail }: DraftProblem): string {
+function messageOf({ code, table, count, detail }: DraftProblem, isRollback: boolean): string {
   const of = `${table ?? "the tables"}`;
   const column = `${of}.${String(detail.column)}`;
+  const orWithoutIt = isRollback ? "" : ", or restore without it by columns";
   switch (code) {
     case "changed_since":
       return `${rowsOf(count)} of ${of} were changed after the changes that are to be undone. Look at their history; onConflict skip leaves them, overwrite restores them all the same.`;
@@ -63,23 +68,23 @@ function messageOf({ code, table, count, detail }: DraftProblem): string {
     case "column_added":
       return `${column} was not in the history then; ${rowsOf(Number(detail.rows))} come back with its default.`;
     case "null_refused":
-      return `${rowsOf(count)} of ${of} had no ${String(detail.column)}, which may not be null now. Allow nulls for the time of the restore, or restore without it by columns.`;
+      return `${rowsOf(count)} of ${of} had no ${String(detail.column)}, which may not be null now. Allow nulls for the time of the restore${orWithoutIt}.`;
     case "check_refused":
       return `${rowsOf(Number(detail.rows))} of ${of} do not meet ${String(detail.constraint)} of today. Drop that check for the time of the restore.`;
     case "key_changed":
-      return `The key of ${of} has another type or other columns than its history (${String(detail.sqlstate)}), so its rows cannot be found. Give it its former key back.`;
+      return `The key of ${of} has another type or other columns than its history, or holds an array or a composite type (${String(detail.sqlstate)}), so its rows cannot be found. Give it its former key back, or write the rows back by hand: GET /api/history has them.`;
     case "column_required":
       return `${column} was added since, has no default and may not be null, so ${rowsOf(Number(detail.rows))} cannot be inserted. Give it a default for the time of the restore.`;
     case "column_retyped":
       return "sqlstate" in detail
-        ? `Values of ${column} do not fit its type of today (${String(detail.sqlstate)}). Change the type back, or restore without it by columns.`
+        ? `Values of ${column} do not fit its type of today (${String(detail.sqlstate)}). Change the type back${orWithoutIt}.`
         : `${String(detail.rows)} values of ${column} come out changed by its type of today.`;
     case "row_missing":
       return `${rowsOf(count)} of ${of} are gone, and columns restores rows that are there. Leave columns out.`;
     case "identity_changed":
       return `${rowsOf(count)} of ${of} had another ${String(detail.column)}, which is GENERATED ALWAYS and cannot be set back in a row that is there.`;
     case "dependents":
-      return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). Restore that table, too, or leave strictDelete out.`;
+      return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). ${isRollback ? "Delete them, or let them reference another row, then roll back again." : "Restore that table, too, or leave strictDelete out."}`;
     case "key_dependents":
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
     case "transaction_split":
@@ -89,7 +94,7 @@ function messageOf({ code, table, count, detail }: DraftProblem): string {
     case "parent_clash":
       return `${rowsOf(count)} of ${of} reference rows that cannot come back, because another row has their value; onConflict skip leaves them.`;
     case "unseen_dependents":
-      return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked, so what would go with a deleted row cannot be seen. Track it, or leave strictDelete out.`;
+      return `${String(detail.child)} references ${of} (${String(detail.constraint)}) and is not tracked, so what would go with a deleted row cannot be seen. Run: npx afterimage track ${String(detail.child)}${isRollback ? ", then roll back again." : ", or leave strictDelete out."}`;
     case "cycle":
       return `Rows reference each other in a circle that nothing can defer: ${(detail.constraints as string[]).join(", ")}. Make one of these constraints DEFERRABLE.`;
     case "no_access":

@@ -16,7 +16,9 @@ const columnName = text(1, NAME_LENGTH_MAX);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const where = z
   .record(columnName, z.union([scalar, z.array(scalar).min(1).max(VALUES_MAX)]))
-  .describe("Columns and the values that they may have; all must hold for the row as it was.");
+  .describe(
+    "Columns and the values that they may have, compared as the column's type; all must hold for the row as it was.",
+  );
 
 const recordTarget = z.strictObject({
   table: tableName,
@@ -57,18 +59,19 @@ export function kindOf(target: RestoreTarget): TargetKind {
   return "actor" in target ? "actor" : "tables";
 }
 
-const onConflict = z.enum(["fail", "skip", "overwrite"]);
+const onConflict = z
+  .enum(["fail", "skip", "overwrite"])
+  .default("fail")
+  .describe(
+    "What to do with a row that is not as it was planned: refuse all, leave it, or write anyway. Writing sets the columns that the plan shows; others stay as somebody wrote them since.",
+  );
 
 /** How to bring it back. */
 export const restoreOptions = z
   .strictObject({
     createSnapshot: z.boolean().default(true).describe("Needed to roll the restore back."),
     strictDelete: z.boolean().default(false).describe("Delete rows that came after the point, too."),
-    onConflict: onConflict
-      .default("fail")
-      .describe(
-        "What to do with a row that is not as it was planned: refuse all, leave it, or write anyway.",
-      ),
+    onConflict,
     columns: z
       .array(columnName)
       .min(1)
@@ -101,7 +104,7 @@ export const startRequest = z.union(
 );
 export type StartRequest = z.output<typeof startRequest>;
 
-export const rollbackRequest = z.strictObject({ reason, incident, onConflict: onConflict.default("fail") });
+export const rollbackRequest = z.strictObject({ reason, incident, onConflict });
 export type RollbackRequest = z.output<typeof rollbackRequest>;
 
 export const decisionRequest = z.strictObject({ note: filledText(REASON_LENGTH_MAX).optional() });

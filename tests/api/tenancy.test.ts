@@ -81,6 +81,26 @@ test("a key of several workspaces sees these and no other", async () => {
   expect(idsOf(body)).toEqual([b.myId, a.myId]);
 });
 
+test("a key of some tenants sees no schedule, and neither runs nor pauses one", async () => {
+  const before = (await api.call("GET", "/jobs/trail-cleanup")).body;
+  for (const limits of [{ workspaces: [newId("ws")] }, { projects: [newId("proj")] }]) {
+    const key = await api.mintKey(limits);
+    for (const [method, path] of [
+      ["GET", "/jobs"],
+      ["GET", "/jobs/trail-cleanup"],
+      ["GET", "/jobs/trail-cleanup/runs/0199aaaa-0000-7000-8000-000000000000"],
+      ["POST", "/jobs/trail-cleanup/run"],
+      ["POST", "/jobs/trail-cleanup/pause"],
+      ["POST", "/jobs/trail-cleanup/resume"],
+    ] as const) {
+      const answer = await api.call(method, path, { key });
+      expectProblem(answer, 403, "forbidden");
+      expect(answer.body.detail).toContain("without limits");
+    }
+  }
+  expect((await api.call("GET", "/jobs/trail-cleanup")).body).toEqual(before);
+});
+
 test("what is spelled almost like a workspace is another one", async () => {
   const { mine, key } = await twoTenants();
   for (const other of [mine.toUpperCase(), ` ${mine}`, `${mine} `, `${mine}%`, mine.slice(0, -1)]) {

@@ -9,8 +9,6 @@ import { createWorld, mint, type World } from "./world.ts";
 
 const TIMEOUT_MS = 120_000;
 
-/** Schedules and their runs are the service's own: whoever has their scope sees them all. */
-const SHARED = /^\/api\/jobs\b/;
 /** Routes that make keys refuse to hand on more than the asking key has. */
 const GRANTS = /^\/api\/keys\b/;
 
@@ -46,10 +44,7 @@ beforeAll(async () => {
 
 /** Whether a path names a record of a tenant's; where a body must name the tenant, the path is within that. */
 const namesRecord = ({ name, path, body }: Operation) =>
-  path.includes("{") &&
-  !operators.has(name) &&
-  !SHARED.test(path) &&
-  !TENANT_FIELDS.some((one) => body?.required?.includes(one));
+  path.includes("{") && !operators.has(name) && !TENANT_FIELDS.some((one) => body?.required?.includes(one));
 
 /** Asks, and has nothing written by what is refused; a burst of refusals is noted by itself once. */
 async function askAndWatch(...[app, pools, draft, secret]: Parameters<typeof ask>): Promise<Answer> {
@@ -124,7 +119,7 @@ describe("a key with one scope", () => {
 describe("another tenant's record", () => {
   test("answers like one that does not exist, to the byte, by whatever it is named, and stays as it is", async () => {
     const tried: string[] = [];
-    for (const operation of guarded.filter((one) => !operators.has(one.name) && !SHARED.test(one.path))) {
+    for (const operation of guarded.filter((one) => !operators.has(one.name))) {
       for (const { what, foreign, missing } of elsewhere(
         draftOf(mine, operation),
         mine.pools,

@@ -85,6 +85,7 @@ export async function createWorld(app: App, query: Query): Promise<World> {
   const table = await trackedTable(query);
   await populate(app, query, keys.own.secret, own);
   await populate(app, query, keys.foreign.secret, foreign);
+  await request(app, keys.all.secret, "POST", "/jobs/trail-rollup/run");
   return {
     known: {
       "/api/history/{table}": [table],
@@ -108,19 +109,21 @@ export async function trackedTable(query: Query): Promise<string> {
   return `public.${name}`;
 }
 
+async function request(app: App, secret: string, method: string, path: string, body?: object): Promise<void> {
+  const response = await app.request(`http://localhost/api${path}`, {
+    method,
+    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  if (!response.ok)
+    throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
+}
+
 /** Records of every kind, each holding the tenant's canary. */
 async function populate(app: App, query: Query, secret: string, tenant: Tenant): Promise<void> {
   const { canary } = tenant;
   const [workspaceId = "", otherId = ""] = tenant.workspaces;
-  const call = async (method: string, path: string, body?: object) => {
-    const response = await app.request(`http://localhost/api${path}`, {
-      method,
-      headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    if (!response.ok)
-      throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
-  };
+  const call = (method: string, path: string, body?: object) => request(app, secret, method, path, body);
   const event = (actionType: string, workspace: string) => ({
     actionType,
     workspaceId: workspace,
@@ -143,7 +146,6 @@ async function populate(app: App, query: Query, secret: string, tenant: Tenant):
   }
   for (let i = 0; i < 4; i++)
     await call("POST", "/keys", { name: `${canary}-${i}`, scopes: ["keys:manage"] });
-  await call("POST", "/jobs/trail-rollup/run");
   await query(
     `insert into audit.alerts (code, subject, severity, message)
      select 'job.failed', $1 || i, 'warning', 'a test' from generate_series(1, 20) i`,

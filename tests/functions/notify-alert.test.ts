@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { RETRY_DELAYS_S } from "../../lib/delivery.ts";
 import { deliver } from "../../services/alerts/deliver.ts";
-import { raiseAlert, resolveAlert, type NewAlert } from "../../services/alerts/raise.ts";
+import { raiseAlert, resolveAlert } from "../../services/alerts/raise.ts";
 import { resendWaiting } from "../../services/requests/resend-waiting.ts";
 import { alertingContext, workerContext } from "../../services/runtime.ts";
-import { newId } from "../support/api.ts";
+import { newAlert } from "../services/alerts/support.ts";
 import { useDatabase } from "../support/database.ts";
 import { startReceivers } from "../support/receivers.ts";
 import { useWorkflows } from "../support/workflows.ts";
@@ -16,14 +16,6 @@ const receivers = await startReceivers();
 const flows = useWorkflows(db, receivers.env);
 const ctx = () => workerContext(flows.runtime);
 const webhook = () => flows.runtime.alerting.channels.find((one) => one.id !== "mail")?.id as string;
-
-const newAlert = (more: Partial<NewAlert> = {}): NewAlert => ({
-  code: "job.failed",
-  subject: newId("job"),
-  severity: "critical",
-  message: "It failed. Mend <it> & go on.",
-  ...more,
-});
 
 beforeEach(async () => {
   await settled();

@@ -6,7 +6,7 @@ export const newAlert = (more: Partial<NewAlert> = {}): NewAlert => ({
   code: "job.failed",
   subject: newId("job"),
   severity: "critical",
-  message: "It failed. Mend it.",
+  message: "It failed. Mend <it> & go on.",
   ...more,
 });
 

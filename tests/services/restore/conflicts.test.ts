@@ -87,6 +87,25 @@ describe.each([
   });
 });
 
+test("overwrite writes the planned columns; one that was right and that somebody changed since stays, until the next plan", async () => {
+  const run = await approvedAfter(
+    () =>
+      sql(
+        "update things set name = 'newer', n = 99 where id = 1; insert into things values (3, 'newer', 99)",
+      ),
+    { onConflict: "overwrite" },
+  );
+  expect(run).toMatchObject({ status: "completed", error: null });
+  expect(await things()).toMatchObject([
+    { id: 1, name: "old1", n: 99 },
+    { id: 2, name: "old2", n: 2 },
+    { id: 3, name: "old3", n: 3 },
+    { id: 4, name: "old4", n: 4 },
+  ]);
+  const { body } = await stage.preview(target);
+  expect(await stage.items(body.id)).toMatchObject([{ recordId: "1", changes: { n: { restored: 1 } } }]);
+});
+
 test("a row that somebody has set right meanwhile is no fault where it is overwritten", async () => {
   const run = await approvedAfter(() => sql("update things set name = 'old1' where id = 1"), {
     onConflict: "overwrite",

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { CHUNK_ROWS } from "../../faults/restore-data.ts";
+import { planUndo, start as startPlan } from "../../faults/restore-service.ts";
 import { usePlans } from "./stage.ts";
 
 const stage = usePlans();
@@ -237,6 +239,29 @@ describe("circles", () => {
     await sql(remove);
     await stage.restored({ tables: ["app.a", "app.b"], at });
     expect(await state("a", "b")).toEqual(before);
+  });
+
+  test("are never in two chunks, however many rows they have", async () => {
+    await sql(circle("deferrable"));
+    const rows = 2 * CHUNK_ROWS;
+    await sql(`create table app.plain (id int primary key); select audit.track('app.plain');
+      insert into app.plain select generate_series(1, ${rows});
+      insert into app.a select g from generate_series(3, ${rows}) g; insert into app.b select g, g from generate_series(3, ${rows}) g;
+      update app.a set b = id where id > 2`);
+    const before = await state("a", "b", "plain");
+    const at = await stage.moment();
+    await sql(`${remove}; delete from app.plain`);
+    const tables = ["app.a", "app.b", "app.plain"];
+    const id = await planUndo(stage.flows, { target: { tables, at }, options: {} });
+    const chunks = await stage.db.rows(
+      "superuser",
+      "select count(distinct chunk)::int as n from audit.restore_items where run_id = $1 group by relation in ('app.a'::regclass, 'app.b'::regclass) order by 1",
+      [id],
+    );
+    expect(chunks).toEqual([{ n: 1 }, { n: 2 }]);
+    await startPlan(stage.flows, id);
+    expect(await stage.ended(id)).toMatchObject({ status: "completed", error: null });
+    expect(await state("a", "b", "plain")).toEqual(before);
   });
 
   test("that nothing can defer are refused with the constraints' names", async () => {

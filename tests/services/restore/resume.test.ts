@@ -5,6 +5,8 @@ import { confirmPlan } from "../../../services/restore/confirm.ts";
 import { logIntent } from "../../../services/restore/log-intent.ts";
 import { alertSilentRestores } from "../../../services/restore/watch.ts";
 import { restoreContext } from "../../../services/runtime.ts";
+import { CHUNK_ROWS } from "../../faults/restore-data.ts";
+import { planUndo, start as startPlan } from "../../faults/restore-service.ts";
 import { useRestores } from "../../support/restores.ts";
 import {
   act,
@@ -16,6 +18,7 @@ import {
   rollback,
   rows,
   start,
+  timeBetween,
   waitsAtGate,
 } from "./support.ts";
 
@@ -81,8 +84,54 @@ describe("a restore that nobody works on", () => {
       appliedCount: 0,
       progressPercent: expect.any(Number),
     });
+    expect(await alertsOf(stage, id)).toEqual([]);
     expect((await act(stage, id, "rollback")).status).toBe(409);
     expect((await act(stage, id, "cancel")).status).toBe(409);
+  });
+
+  test("is abandoned with rows applied: somebody has to look, and a rollback puts everything back", async () => {
+    // Keys sort as text: 10 … 59 are two chunks, and the second waits for its last row.
+    await sql(
+      `delete from things; insert into things select g, 'good' from generate_series(10, ${9 + 2 * CHUNK_ROWS}) g`,
+    );
+    const at = await timeBetween(stage);
+    await sql("update things set name = 'bad'");
+    gateNumber++;
+    await sql(waitsAtGate("things", "before update", `new.id = ${9 + 2 * CHUNK_ROWS}`, gateNumber));
+    const gate = await closeGate(stage, gateNumber);
+    const id = await planUndo(stage.flows, { target: { tables: ["public.things"], at }, options: {} });
+    await startPlan(stage.flows, id);
+    await gate.reached();
+    await rows(
+      stage,
+      "update audit.restore_runs set heartbeat_at = now() - interval '11 min' where id = $1",
+      [id],
+    );
+    expect(await alertSilentRestores(restoreContext(stage.flows.runtime))).toEqual({ silent: 1 });
+
+    const abandoned = await act(stage, id, "cancel");
+    expect(abandoned).toMatchObject({ status: 202, body: { status: "needs_attention" } });
+    expect(abandoned.body.error).toContain(`/api/restores/${id}/rollback`);
+    await gate.open();
+    await expect
+      .poll(async () => (await get(stage, id)).steps.at(-1), { timeout: 10_000 })
+      .toMatchObject({ step: "apply-2", outcome: "done", detail: { state: "superseded" } });
+    expect(await get(stage, id)).toMatchObject({
+      status: "needs_attention",
+      appliedCount: CHUNK_ROWS,
+      chunksDone: 1,
+      chunkCount: 2,
+    });
+    expect((await names()).filter((name) => name === "good")).toHaveLength(CHUNK_ROWS);
+    expect(await alertsOf(stage, id)).toEqual(["restore.needs-attention", "restore.silent (closed)"]);
+
+    expect(await rollback(stage, id)).toMatchObject({ status: "completed", appliedCount: CHUNK_ROWS });
+    expect(new Set(await names())).toEqual(new Set(["bad"]));
+    expect(await get(stage, id)).toMatchObject({ status: "rolled_back" });
+    expect(await alertsOf(stage, id)).toEqual([
+      "restore.needs-attention (closed)",
+      "restore.silent (closed)",
+    ]);
   });
 
   test("is not taken for such while it is worked on", async () => {

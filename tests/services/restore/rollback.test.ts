@@ -132,6 +132,26 @@ describe("rolling a restore back", () => {
     expect(await sql("select name from things where id = 1")).toEqual([{ name: "bad" }]);
   });
 
+  test("is refused by rows that reference what it would delete, and says what to do about them", async () => {
+    await sql("delete from things where id = 2");
+    const run = await stage.restore({ table: "public.things", recordId: "2" });
+    await sql(
+      "drop table if exists parts; create table parts (id int primary key, thing int references things on delete cascade)",
+    );
+    const refusal = async () => {
+      const { status, body } = await act(stage, run.id, "rollback");
+      expect(status).toBe(409);
+      expect(body.detail).not.toContain("strictDelete");
+      return `${String(body.errors[0].code)}: ${String(body.detail)}`;
+    };
+    expect(await refusal()).toMatch(/^unseen_dependents: .*afterimage track public\.parts/);
+    await sql("select audit.track('parts'); insert into parts values (1, 2)");
+    expect(await refusal()).toMatch(/^dependents: .*Delete them/);
+    await sql("delete from parts");
+    expect(await rollback(stage, run.id)).toMatchObject({ status: "completed" });
+    await sql("drop table parts");
+  });
+
   test("of two at the same moment happens once", async () => {
     const run = await undone();
     const answers = await Promise.all([act(stage, run.id, "rollback"), act(stage, run.id, "rollback")]);

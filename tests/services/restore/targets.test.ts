@@ -223,20 +223,75 @@ describe("tables as of a time", () => {
     expect(await ids({ plan: "moved" })).toEqual([]);
   });
 
-  test("take times of a filter in any zone", async () => {
-    await sql(
-      "drop table if exists timed; create table timed (id int primary key, at timestamptz, price numeric(9,2)); select audit.track('timed')",
-    );
-    await sql(
-      "insert into timed values (1, '2026-01-02 03:04:05+00', 1.50), (2, '2026-01-02 03:04:06+00', 2)",
-    );
+  test("take values of a filter as their types do: other digits, zones and spaces are the same value", async () => {
+    await sql(`
+      drop table if exists valued;
+      create table valued (id int primary key, at timestamptz, price numeric, fixed numeric(9,2), code char(4), tags int[], doc json, raw bytea);
+      select audit.track('valued');
+      set timezone = 'Asia/Tokyo'; set bytea_output = 'escape';
+      insert into valued values
+        (1, '2026-01-02 03:04:05+00', 20.90, 1.50, 'ab', '{1,2}', '{"a": 1}', 'x'), (2, '2026-01-02 03:04:06+00', 21, 2, 'c', null, null, null);
+      reset timezone; reset bytea_output`);
     const at = await stage.moment();
-    await sql("delete from timed");
-    const count = async (where: unknown) =>
-      (await stage.preview({ tables: ["public.timed"], at, where })).body.itemCount;
-    expect(await count({ at: "2026-01-02T04:04:05+01:00" })).toBe(1);
-    expect(await count({ price: 1.5 })).toBe(1);
-    expect(await count({ price: ["1.5", 2] })).toBe(2);
+    await sql("delete from valued");
+    const found = async (where: unknown) => {
+      const { body } = await stage.preview({ tables: ["public.valued"], at, where });
+      return (await stage.items(body.id)).map(({ recordId }) => recordId).toSorted();
+    };
+    expect(await found({ at: "2026-01-02T04:04:05+01:00" })).toEqual(["1"]);
+    expect(await found({ price: 20.9 })).toEqual(["1"]);
+    expect(await found({ price: ["20.900", 21.0] })).toEqual(["1", "2"]);
+    expect(await found({ price: 20.91 })).toEqual([]);
+    expect(await found({ fixed: 1.5 })).toEqual(["1"]);
+    expect(await found({ fixed: ["1.5", 2] })).toEqual(["1", "2"]);
+    expect(await found({ code: "ab" })).toEqual(["1"]);
+    expect(await found({ raw: "\\x78" })).toEqual(["1"]);
+    expect(await found({ tags: "{1,2}" })).toEqual(["1"]);
+    expect(await found({ doc: '{ "a": 1 }' })).toEqual(["1"]);
+    expect(await found({ price: [20.9, 21], tags: null, code: "c " })).toEqual(["2"]);
+  });
+
+  test("take a filter by texts where old values do not fit the column's type of today", async () => {
+    await sql(
+      "drop table if exists retyped; create table retyped (id int primary key, v text); select audit.track('retyped')",
+    );
+    await sql("insert into retyped values (1, 'one'), (2, '2')");
+    const at = await stage.moment();
+    await sql("delete from retyped; alter table retyped alter v type int using null");
+    const { body } = await stage.preview({ tables: ["public.retyped"], at, where: { v: 2 } });
+    expect((await stage.items(body.id)).map(({ recordId }) => recordId)).toEqual(["2"]);
+  });
+
+  test("in the middle of a transaction name it as a loss, which somebody has to have seen", async () => {
+    const before = await stage.moment();
+    const client = await stage.db.pool("admin").connect();
+    await client.query("begin; update things set name = 'half' where id = 1");
+    const at = await stage.moment();
+    await client.query("update things set name = 'half' where id = 2");
+    const { rows } = await client.query<{ id: string }>("select pg_current_xact_id()::text as id");
+    await client.query("commit");
+    client.release();
+    const after = await stage.moment();
+    await sql("update things set name = 'whole' where id = 3");
+
+    const { body } = await stage.preview({ tables: [T], at });
+    expect(body.problems).toMatchObject([
+      {
+        severity: "loss",
+        code: "transaction_split",
+        table: T,
+        detail: { transactionId: rows[0]?.id, until: expect.any(String) },
+      },
+    ]);
+    const unseen = await stage.call("POST", "/restores", {
+      body: { target: { tables: [T], at }, reason: "r" },
+    });
+    expect(unseen).toMatchObject({ status: 409, body: { errors: [{ code: "transaction_split" }] } });
+    expect(await stage.problems({ tables: [T], at: before })).toEqual([]);
+    expect(await stage.problems({ tables: [T], at: after })).toEqual([]);
+
+    await stage.restored({ tables: [T], at });
+    expect((await things()).slice(0, 3)).toEqual(["(1,half,free,)", "(2,n2,free,)", "(3,n3,free,)"]);
   });
 
   test("undo a TRUNCATE, and what it took with it", async () => {

@@ -91,6 +91,36 @@ describe("a preview", () => {
     expect(new Set(digests).size).toBe(digests.length);
   });
 
+  test("can be started for a day, once, and by its own digest", async () => {
+    await sql("delete from app.b where id in (1, 2)");
+    const plan = async (recordId: string) => (await stage.preview({ table: "app.b", recordId })).body;
+    const [one, two] = [await plan("1"), await plan("2")];
+    const lifetimeMs = Date.parse(one.expiresAt) - Date.parse(one.createdAt);
+    expect(Math.round(lifetimeMs / 3_600_000)).toBe(24);
+    const begin = async (planId: string, digest: string) => {
+      const { status, body } = await start({ planId, digest });
+      return { status, detail: body.detail };
+    };
+    expect(await begin(one.id, two.digest)).toMatchObject({
+      status: 409,
+      detail: expect.stringContaining("Preview again"),
+    });
+    await stage.db.rows("superuser", "update audit.restore_runs set expires_at = now() where id = $1", [
+      one.id,
+    ]);
+    expect(await begin(one.id, one.digest)).toMatchObject({
+      status: 409,
+      detail: expect.stringMatching(/expired.*Preview again/),
+    });
+    expect((await begin(two.id, two.digest)).status).toBe(202);
+    expect(await begin(two.id, two.digest)).toMatchObject({
+      status: 409,
+      detail: expect.stringContaining(`/api/restores/${two.id}`),
+    });
+    await stage.ended(two.id);
+    expect((await begin("0199aaaa-0000-7000-8000-000000000000", one.digest)).status).toBe(404);
+  });
+
   test("is not what it was when a parent vanishes", async () => {
     await sql("delete from app.b where id = 1");
     const planned = await stage.preview({ table: "app.b", recordId: "1" });
@@ -217,6 +247,21 @@ describe("bad input", () => {
     expect({ answered, code: body.code ?? null }).toMatchObject({ answered: status });
     if (status === 201) expect(body.itemCount).toBe(0);
     expect(await sql("select count(*)::int as n from app.a")).toEqual([{ n: 2 }]);
+  });
+
+  test.each([
+    ["no reason", {}],
+    ["an empty reason", { reason: " " }],
+    ["an unknown option", { reason: "r", options: { force: true } }],
+    ["an unknown way out of a conflict", { reason: "r", options: { onConflict: "ignore" } }],
+    ["no column", { reason: "r", options: { columns: [] } }],
+  ])("%s is a 400", async (_, more) => {
+    for (const path of ["/restores/preview", "/restores"]) {
+      const { status } = await stage.call("POST", path, {
+        body: { target: { table: "app.a", recordId: "1" }, ...more },
+      });
+      expect(status).toBe(400);
+    }
   });
 
   test("a filter of a thousand values is taken", async () => {
