@@ -9,6 +9,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",
+    isolate: false,
     maxWorkers: 4,
     reporters: process.env.CI ? ["verbose"] : ["default"],
   },

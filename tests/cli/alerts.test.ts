@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { raiseAlert } from "../../services/alerts/raise.ts";
 import { workerContext } from "../../services/runtime.ts";
 import { newId } from "../support/api.ts";
-import { cliOn } from "../support/cli.ts";
+import { useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
 import { startReceivers } from "../support/receivers.ts";
 import { useWorkflows } from "../support/workflows.ts";
@@ -13,7 +13,7 @@ import { useWorkflows } from "../support/workflows.ts";
 const db = useDatabase();
 const receivers = await startReceivers();
 const flows = useWorkflows(db, receivers.env);
-const afterimage = cliOn(db);
+const afterimage = useCli(db);
 const runTest = (env: Record<string, string> = {}) =>
   afterimage(["alerts", "test", "--wait", "10"], { INNGEST_DEV: flows.engine.url, ...env });
 
@@ -109,9 +109,10 @@ describe("afterimage alerts", () => {
 describe("afterimage alerts test, for a deployment without channels", () => {
   const bare = useDatabase();
   const bareFlows = useWorkflows(bare);
+  const bareAfterimage = useCli(bare);
 
   test("says which variables to set", async () => {
-    const { code, stderr } = await cliOn(bare)(["alerts", "test"], { INNGEST_DEV: bareFlows.engine.url });
+    const { code, stderr } = await bareAfterimage(["alerts", "test"], { INNGEST_DEV: bareFlows.engine.url });
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(/SMTP_URL.*ALERT_WEBHOOK_URL/),

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { cliOn } from "../support/cli.ts";
+import { installedCli, useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
 
 const db = useDatabase();
-const afterimage = cliOn(db);
+const afterimage = useCli(db);
 
 test("every command explains itself", async () => {
   for (const args of [
@@ -140,4 +140,13 @@ describe("afterimage migrate", () => {
     );
     expect(events).toEqual([{ by: expect.stringMatching(/^operator:/) }]);
   });
+});
+
+test("the installed command makes a key, and says in one line what it refuses", async () => {
+  const installed = installedCli(db);
+  const scopes = ["--scopes", "events:read"];
+  const made = await installed(["keys", "create", "--name", "first", "--user", "carol", ...scopes]);
+  expect(made).toEqual({ code: 0, stdout: expect.stringMatching(/afi_[\w-]{43}/), stderr: "" });
+  const refused = await installed(["keys", "revoke", "not-an-id"]);
+  expect(refused).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(/^afterimage: .*\n$/) });
 });

@@ -1,9 +1,9 @@
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { cliOn } from "../support/cli.ts";
+import { useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
 
 const db = useDatabase();
-const afterimage = cliOn(db);
+const afterimage = useCli(db);
 const verify = (...args: string[]) => afterimage(["history", "verify", ...args]);
 
 beforeAll(async () => {

@@ -1,26 +1,13 @@
-import { execFile } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
 
 const db = useDatabase();
-const root = path.resolve(import.meta.dirname, "../..");
-
-function afterimage(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = {
-    ...process.env,
-    DATABASE_URL: db.url("app"),
-    WORKER_DATABASE_URL: db.url("worker"),
-    MIGRATE_DATABASE_URL: db.url("admin"),
-  };
-  return new Promise((resolve) => {
-    execFile(process.execPath, ["cli/afterimage.js", ...args], { cwd: root, env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
-}
+const cli = useCli(db);
+const afterimage = (...args: string[]) => cli(args);
 
 const entries = () => db.rows("app", "select table_name, record_id, new_values from audit_logs order by id");
 

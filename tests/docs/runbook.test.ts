@@ -1,16 +1,16 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DevFile } from "../../local/dev-file.ts";
+import { databaseFolder } from "../support/folders.ts";
 
 const START_TIMEOUT_MS = 180_000;
 const RUN_TIMEOUT_MS = 180_000;
 const root = path.resolve(import.meta.dirname, "../..");
 const runbook = fs.readFileSync(path.join(root, "docs/RUNBOOK.md"), "utf8");
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-runbook-"));
+const folder = databaseFolder("afterimage-runbook-");
 const dataDir = path.join(folder, "karaoke");
 
 let demo: ChildProcess;

@@ -1,8 +1,14 @@
+import { build, type Plugin } from "esbuild";
 import { execFile } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import type { TestDatabase } from "./database.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
+/** What `npx afterimage` runs. */
+const INSTALLED = path.join(root, "cli/afterimage.js");
 
 export interface Outcome {
   code: number;
@@ -10,11 +16,23 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs `npx afterimage` as an operator would, on a test file's database unless told otherwise. */
+/** Runs `afterimage` as a process, as an operator would, on a test file's database unless told otherwise. */
 export type Afterimage = (args: string[], env?: Record<string, string>) => Promise<Outcome>;
 
-export const cliOn =
-  (db: TestDatabase): Afterimage =>
+/** The program that `npx afterimage` runs, in one file: Node loads it in a fifth of the time of its modules. */
+export function useCli(db: TestDatabase): Afterimage {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-cli-"));
+  const program = path.join(folder, "afterimage.mjs");
+  beforeAll(() => bundle(program));
+  afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return runner(db, program);
+}
+
+/** The very file that `npx afterimage` runs, which loads module after module: a second of processor time for each call. */
+export const installedCli = (db: TestDatabase): Afterimage => runner(db, INSTALLED);
+
+const runner =
+  (db: TestDatabase, program: string): Afterimage =>
   (args, env = {}) => {
     const urls = {
       DATABASE_URL: db.url("app"),
@@ -23,8 +41,40 @@ export const cliOn =
     };
     return new Promise((resolve) => {
       const options = { cwd: root, env: { ...process.env, ...urls, ...env } };
-      execFile(process.execPath, ["cli/afterimage.js", ...args], options, (error, stdout, stderr) => {
+      execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
       });
     });
   };
+
+async function bundle(outfile: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["cli/main.ts"],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    // Packages in CommonJS call require, which an ES module has to make for itself.
+    banner: {
+      js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);',
+    },
+    external: ["pg-native"],
+    plugins: [ownFolders],
+    logLevel: "warning",
+  });
+}
+
+/** Our modules read files that lie beside them, wherever the bundle lies. */
+const ownFolders: Plugin = {
+  name: "own folders",
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, ({ path: file }) => ({
+      loader: "ts",
+      contents: fs
+        .readFileSync(file, "utf8")
+        .replaceAll("import.meta.dirname", JSON.stringify(path.dirname(file))),
+    }));
+  },
+};

@@ -1,11 +1,10 @@
 import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import type { TestProject } from "vitest/node";
 import { migrate } from "../../db/migrate.ts";
 import { ADMIN, createAdminAndDatabase, rolePasswords, type RolePasswords } from "../../local/database.ts";
 import { startPostgres } from "../../local/postgres/index.ts";
 import { clearServer } from "./clear-server.ts";
+import { databaseFolder } from "./folders.ts";
 
 export const TEMPLATE = "afterimage_template";
 
@@ -26,7 +25,7 @@ declare module "vitest" {
  * TEST_DATABASE_URL (a superuser's) it is the server there, which is left as it was found; else our own.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-test-"));
+  const folder = databaseFolder("afterimage-test-");
   fs.chmodSync(folder, 0o755);
   const server = await openServer(folder);
   const stop = async () => {

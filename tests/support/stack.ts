@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { afterAll } from "vitest";
 import { endProcess } from "../../local/processes.ts";
 import type { DevFile } from "../../local/dev-file.ts";
+import { databaseFolder } from "./folders.ts";
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
@@ -33,7 +33,7 @@ export interface StackRunner {
 
 /** The real start command on a folder of this test file's own; whatever is left is ended afterwards. */
 export function useStack(): StackRunner {
-  const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-stack-"));
+  const dataDir = databaseFolder("afterimage-stack-");
   const started: RunningStack[] = [];
   afterAll(async () => {
     for (const { dev } of started) {
