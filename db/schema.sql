@@ -565,6 +565,7 @@ CREATE OR REPLACE FUNCTION audit.apply_restore_chunk(p_run uuid, p_chunk integer
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
 AS $function$
 declare
   v_run audit.restore_runs;
@@ -605,7 +606,7 @@ begin
   create temp table restore_chunk on commit drop as
   select i.* from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last;
   create unique index on pg_temp.restore_chunk (position);
-  analyze pg_temp.restore_chunk;
+  analyze pg_temp.restore_chunk (position, batch, relation, action, record_id, live_record_id);
   v_conflicts := audit.lock_restore_rows(p_run, v_mode);
   -- What is overwritten goes whatever it is by now; what else references a row that goes is nobody's to overwrite.
   v_kept := audit.keep_parents(case when v_mode = 'overwrite' then '{}' else v_conflicts end);
@@ -630,12 +631,15 @@ begin
   end if;
 
   for v_batch in
-    select i.batch, i.relation, i.action, n.nspname as schema_name, min(i.position) as first, max(i.position) as last
-    from pg_temp.restore_chunk i
-    join pg_catalog.pg_class c on c.oid = i.relation
+    select b.*, n.nspname as schema_name
+    from (
+      select i.batch, i.relation, i.action, min(i.position) as first, max(i.position) as last
+      from pg_temp.restore_chunk i
+      group by i.batch, i.relation, i.action
+    ) b
+    join pg_catalog.pg_class c on c.oid = b.relation
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    group by i.batch, i.relation, i.action, n.nspname
-    order by i.batch
+    order by b.batch
   loop
     -- What the application's triggers name without a schema is looked for where they live.
     perform pg_catalog.set_config('search_path', pg_catalog.quote_ident(v_batch.schema_name) || ', public', true);
@@ -2561,6 +2565,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.has_own_triggers(p_run uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (EXISTS (SELECT FROM ((((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) x(value)) CROSS JOIN LATERAL (SELECT ((x.value ->> 'relation'::text))::oid AS relid UNION ALL SELECT p.relid FROM pg_partition_tree((((x.value ->> 'relation'::text))::oid)::regclass) p(relid, parentrelid, isleaf, level)) t) JOIN pg_trigger g ON ((g.tgrelid = t.relid))) JOIN pg_proc f ON ((f.oid = g.tgfoid))) WHERE ((r.id = has_own_triggers.p_run) AND (NOT g.tgisinternal) AND (g.tgenabled <> 'D'::"char") AND (f.pronamespace <> ('audit'::regnamespace)::oid))));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.history_breaks(p_table regclass, p_record_ids text[], p_since bigint DEFAULT 0)
  RETURNS TABLE(record_id text, entry_id bigint, kind text, fields text[], explained_by text)
  LANGUAGE plpgsql
@@ -2825,6 +2837,31 @@ set timezone = ''UTC''
 set lc_monetary = ''C''
 set bytea_output = ''hex''
 '::text ELSE ''::text END AS "case" FROM (((pg_attribute a JOIN pg_type b ON ((b.oid = a.atttypid))) JOIN pg_type t ON ((t.oid = CASE WHEN (b.typtype = 'd'::"char") THEN b.typbasetype ELSE b.oid END))) LEFT JOIN audit.tracked_tables k ON ((k.relation = image_settings.p_relation))) WHERE ((a.attrelid = image_settings.p_relation) AND (a.attnum > 0) AND (NOT a.attisdropped)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.image_shapes(p_first integer, p_last integer)
+ RETURNS TABLE(names text[], condition text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  names := array(select jsonb_object_keys(i.target) from pg_temp.restore_chunk i where i.position = p_first);
+  if not exists (
+    select from pg_temp.restore_chunk i
+    where i.position between p_first and p_last and not (i.target ?& names and i.target - names = '{}')
+  ) then
+    return next;
+    return;
+  end if;
+  for names in
+    select distinct array(select jsonb_object_keys(i.target)) from pg_temp.restore_chunk i where i.position between p_first and p_last
+  loop
+    condition := format('__i.target ?& %1$L::text[] and __i.target - %1$L::text[] = ''{}''', names);
+    return next;
+  end loop;
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.image_sql(p_relation oid, p_row text)
@@ -3158,7 +3195,7 @@ CREATE OR REPLACE FUNCTION audit.insert_sql(p_relation oid, p_mine text, p_colum
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('with __w as (insert into %s as __t (%s) overriding system value select %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target ?& %L::text[] and __i.target - %L::text[] = ''{}'' order by __i.position returning %s as __key, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest from __w join pg_temp.restore_chunk __i on __i.position between $2 and $3 and __i.record_id = __w.__key'::text, (insert_sql.p_relation)::regclass, string_agg(quote_ident(c.c), ', '::text ORDER BY c.c), string_agg(CASE WHEN (c.c = ANY (insert_sql.p_touch)) THEN 'now()'::text ELSE audit.image_value_sql(insert_sql.p_relation, c.c, '__i.target_exact'::text) END, ', '::text ORDER BY c.c), audit.image_record_sql(insert_sql.p_relation, insert_sql.p_columns), insert_sql.p_mine, insert_sql.p_columns, insert_sql.p_columns, audit.record_key_sql(insert_sql.p_relation, '__t'::text), audit.row_digest_sql('__t'::text)) AS format FROM unnest(insert_sql.p_columns) c(c));
+RETURN (SELECT format('with __w as (insert into %s as __t (%s) overriding system value select %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s order by __i.position returning %s as __key, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __i.position, ''applied'', __w.__digest from __w join pg_temp.restore_chunk __i on __i.position between $2 and $3 and __i.record_id = __w.__key'::text, (insert_sql.p_relation)::regclass, string_agg(quote_ident(c.c), ', '::text ORDER BY c.c), string_agg(CASE WHEN (c.c = ANY (insert_sql.p_touch)) THEN 'now()'::text ELSE audit.image_value_sql(insert_sql.p_relation, c.c, '__i.target_exact'::text) END, ', '::text ORDER BY c.c), audit.image_record_sql(insert_sql.p_relation, insert_sql.p_columns), insert_sql.p_mine, audit.record_key_sql(insert_sql.p_relation, '__t'::text), audit.row_digest_sql('__t'::text)) AS format FROM unnest(insert_sql.p_columns) c(c));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.is_branch()
@@ -3211,6 +3248,9 @@ declare
   v_key record;
   v_before int;
 begin
+  if v_going = '{}' then
+    return p_conflicts;
+  end if;
   loop
     v_before := cardinality(v_all);
     for v_key in
@@ -4870,7 +4910,7 @@ CREATE OR REPLACE FUNCTION audit.update_sql(p_relation oid, p_mine text, p_colum
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when coalesce(__i.columns, array(select jsonb_object_keys(__i.target))) @> array[%2$L] and __i.target ? %2$L then %3$s else __t.%1$I end'::text, u.c, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
+RETURN (SELECT format('with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when (__i.columns is null or %1$L = any (__i.columns)) and __i.target ? %1$L then %2$s else __t.%1$I end'::text, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.uuid_v7()
@@ -4878,6 +4918,69 @@ CREATE OR REPLACE FUNCTION audit.uuid_v7()
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.verification_sql(p_run uuid, p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('
+with recorded as materialized (
+  select l.record_id
+  from audit.audit_logs l
+  where l.txid = $4 and l.restore_id = $1 and l.table_name = %1$L and l.table_schema = %2$L
+), read as materialized (
+  select
+    __i.position, __i.record_id, __i.live_record_id,
+    case
+      when __i.action = ''delete'' then case when __l.image is not null then ''{}''::text[] end
+      when __l.image is null then ''{}''
+      -- The same bits are the same to the last digit; column by column costs thirty times as much.
+      when record_image_eq(row(__i.target%3$s, __i.target_exact), row(__l.image%4$s, __l.exact)) then null
+      else nullif(audit.image_difference(__i.target%3$s, __i.target_exact, __l.image, __l.exact, __i.columns), ''{}'')
+    end as columns,
+    -- A write that left the row as it was, or changed nothing but ignored columns, has no entry.
+    __i.record_id not in (select r.record_id from recorded r)
+      and coalesce(__i.live_record_id, __i.record_id) not in (select r.record_id from recorded r)
+      and not coalesce(__i.columns <@ %5$L::text[], false)
+      and (select o.digest from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position) is distinct from coalesce(
+        (select s.digest from audit.restore_snapshot_rows s where s.run_id = $1 and s.position = __i.position), __i.live_digest
+      ) as is_unrecorded
+  from audit.restore_items __i
+  left join lateral (select %6$s as image, %7$s as exact from %8$s __t where %9$s offset 0) __l on true
+  where __i.run_id = $1 and __i.position between $2 and $3 and __i.relation = %10$s and __i.position not in (
+    select o.position from audit.restore_outcomes o where o.run_id = $1 and o.position between $2 and $3 and o.outcome <> ''applied''
+  )
+)
+select
+  r.position, %10$s::oid, r.record_id,
+  case
+    when l.is_after then ''changed_since''
+    when l.is_own and r.columns <> ''{}'' and $6 then ''trigger''
+    else ''wrong''
+  end,
+  r.columns
+from read r
+left join lateral (
+  -- The row is locked from the restore''s write to its commit, so who changed it since has later entries.
+  select l.txid = $4 as is_own, l.txid <> $4 and (o.id is not null or l.created_at > $5) as is_after
+  from audit.audit_logs l
+  left join lateral (
+    select o.id from audit.audit_logs o
+    where o.table_name = %1$L and o.table_schema = %2$L and o.record_id in (r.record_id, r.live_record_id) and o.txid = $4
+    limit 1
+  ) o on true
+  where l.table_name = %1$L and l.table_schema = %2$L and l.record_id in (r.record_id, r.live_record_id)
+  order by l.id desc
+  limit 1
+) l on true
+where r.columns is not null
+union all
+select r.position, %10$s::oid, r.record_id, ''unrecorded'', ''{}''
+from read r
+where r.is_unrecorded
+'::text, t.table_name, t.table_schema, audit.without_sql(audit.touched_columns(verification_sql.p_run, verification_sql.p_relation)), audit.without_sql(ARRAY(SELECT c.name FROM audit.restore_columns(verification_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (NOT c.is_writable) UNION SELECT unnest(audit.touched_columns(verification_sql.p_run, verification_sql.p_relation)) AS unnest)), audit.ignored_names(verification_sql.p_relation), audit.image_sql(verification_sql.p_relation, '__t'::text), COALESCE(audit.exact_sql(verification_sql.p_relation, '__t'::text), 'null::jsonb'::text), (verification_sql.p_relation)::regclass, audit.key_match_sql(verification_sql.p_relation, '__t'::text, '__i.record_id'::text), verification_sql.p_relation) AS format FROM audit.tracked_tables t WHERE (t.relation = verification_sql.p_relation));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.verified_columns(p_relation oid)
@@ -4892,26 +4995,15 @@ CREATE OR REPLACE FUNCTION audit.verify_restore_rows(p_run uuid, p_chunk integer
  RETURNS TABLE("position" integer, relation oid, record_id text, cause text, columns text[])
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_run audit.restore_runs;
   v_done audit.restore_chunks;
+  v_first int;
+  v_last int;
   v_relation oid;
-  v_table audit.tracked_tables;
-  v_ignored text[];
-  v_has_triggers constant boolean := exists (
-    select from pg_trigger t
-    join pg_proc p on p.oid = t.tgfoid
-    where not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'audit'::regnamespace
-      and t.tgrelid in (
-        select p.relid from audit.restore_runs r
-        cross join jsonb_array_elements(r.tables) x
-        cross join lateral pg_partition_tree((x ->> 'relation')::oid::regclass) p
-        where r.id = p_run
-        union all
-        select (x ->> 'relation')::oid from audit.restore_runs r cross join jsonb_array_elements(r.tables) x where r.id = p_run
-      )
-  );
 begin
   perform audit.pin_restore_session();
   select * into strict v_run from audit.restore_runs where id = p_run;
@@ -4919,85 +5011,14 @@ begin
   if not found then
     return;
   end if;
-  -- Read into tables with statistics of their own: the planner takes the rows of a new run for few.
-  create temp table restore_read on commit drop as
-  select i.*, o.digest, coalesce(s.digest, i.live_digest) as digest_before
-  from audit.restore_items i
-  left join lateral (
-    select o.outcome, o.digest from audit.restore_outcomes o where o.run_id = i.run_id and o.position = i.position offset 0
-  ) o on true
-  left join lateral (
-    select s.digest from audit.restore_snapshot_rows s where s.run_id = i.run_id and s.position = i.position offset 0
-  ) s on true
-  where i.run_id = p_run and o.outcome = 'applied'
-    and i.position between v_run.chunk_starts[p_chunk] and coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
-  create temp table restore_recorded on commit drop as
-  select distinct l.table_schema, l.table_name, l.record_id
-  from audit.audit_logs l
-  where l.txid = v_done.txid and l.restore_id = p_run;
-  analyze pg_temp.restore_read;
-  analyze pg_temp.restore_recorded;
-  for v_relation in select distinct i.relation from pg_temp.restore_read i order by 1 loop
-    select * into v_table from audit.tracked_tables t where t.relation = v_relation;
-    v_ignored := array(select c.name from audit.captured_columns(v_relation) c where c.is_ignored);
-    return query execute format(
-      $sql$
-with read as materialized (
-  select
-    __i.position, __i.record_id, __i.live_record_id,
-    case
-      when __i.action = 'delete' then case when __l.image is not null then '{}'::text[] end
-      when __l.image is null then '{}'::text[]
-      else nullif(
-        audit.image_difference(__i.target - %1$L::text[], __i.target_exact, __l.image, __l.exact, __i.columns), '{}'
-      )
-    end as columns
-  from pg_temp.restore_read __i
-  left join lateral (select %2$s as image, %3$s as exact from %4$s __t where %5$s offset 0) __l on true
-  where __i.relation = %6$s
-)
-select
-  r.position, %6$s::oid, r.record_id,
-  case
-    when l.is_after then 'changed_since'
-    when l.is_own and r.columns <> '{}' and $3 then 'trigger'
-    else 'wrong'
-  end,
-  r.columns
-from read r
-left join lateral (
-  -- The row is locked from the restore's write to its commit, so who changed it since has later entries.
-  select l.txid = $1 as is_own, l.txid <> $1 and (o.id is not null or l.created_at > $2) as is_after
-  from audit.audit_logs l
-  left join lateral (
-    select o.id from audit.audit_logs o
-    where o.table_name = %7$L and o.table_schema = %8$L and o.record_id in (r.record_id, r.live_record_id) and o.txid = $1
-    limit 1
-  ) o on true
-  where l.table_name = %7$L and l.table_schema = %8$L and l.record_id in (r.record_id, r.live_record_id)
-  order by l.id desc
-  limit 1
-) l on true
-where r.columns is not null
-$sql$,
-      audit.touched_columns(p_run, v_relation), audit.image_sql(v_relation, '__t'), coalesce(audit.exact_sql(v_relation, '__t'), 'null::jsonb'),
-      v_relation::regclass, audit.key_match_sql(v_relation, '__t', '__i.record_id'), v_relation, v_table.table_name, v_table.table_schema
-    ) using v_done.txid, v_done.applied_at, v_has_triggers;
-    -- A write that left the row as it was, or changed nothing but ignored columns, has no entry.
-    return query
-    select i.position, i.relation, i.record_id, 'unrecorded', '{}'::text[]
-    from pg_temp.restore_read i
-    where i.relation = v_relation and i.digest is distinct from i.digest_before and not coalesce(i.columns <@ v_ignored, false)
-      and not exists (
-        select from pg_temp.restore_recorded r
-        where r.table_schema = v_table.table_schema and r.table_name = v_table.table_name and r.record_id = i.record_id
-      )
-      and not exists (
-        select from pg_temp.restore_recorded r
-        where r.table_schema = v_table.table_schema and r.table_name = v_table.table_name and r.record_id = i.live_record_id
-      );
+  v_first := v_run.chunk_starts[p_chunk];
+  v_last := coalesce(v_run.chunk_starts[p_chunk + 1] - 1, v_run.item_count);
+  for v_relation in
+    select distinct i.relation from audit.restore_items i where i.run_id = p_run and i.position between v_first and v_last order by 1
+  loop
+    return query execute audit.verification_sql(p_run, v_relation)
+    using p_run, v_first, v_last, v_done.txid, v_done.applied_at, audit.has_own_triggers(p_run);
   end loop;
-  drop table pg_temp.restore_read, pg_temp.restore_recorded;
 end
 $function$;
 
@@ -5049,6 +5070,14 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.without_sql(p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (p_columns = '{}'::text[]) THEN ''::text ELSE format(' - %L::text[]'::text, p_columns) END;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.write_capture_function(p_relation oid)
  RETURNS regprocedure
  LANGUAGE plpgsql
@@ -5084,6 +5113,7 @@ declare
   v_name constant text := p_relation::regclass;
   v_touch constant text[] := audit.touched_columns(p_run, p_relation);
   v_columns text[];
+  v_shape record;
 begin
   if p_overwrite and exists (select from unnest(p_conflicts) c where c between p_first and p_last) then
     return next 'delete from audit.restore_snapshot_rows s where s.run_id = $1 and s.position between $2 and $3 and s.position = any ($4)';
@@ -5101,14 +5131,11 @@ begin
         where i.position = any (p_conflicts) and i.position between p_first and p_last
       );
       return next audit.update_sql(p_relation, v_conflict, v_columns, v_touch);
-      for v_columns in
-        select distinct array(select jsonb_object_keys(i.target))
-        from pg_temp.restore_chunk i
-        where i.position = any (p_conflicts) and i.position between p_first and p_last
-      loop
+      for v_shape in select * from audit.image_shapes(p_first, p_last) loop
         return next audit.insert_sql(
-          p_relation, v_conflict || ' and not exists (select from audit.restore_outcomes o where o.run_id = __i.run_id and o.position = __i.position)',
-          v_columns, v_touch
+          p_relation,
+          concat_ws(' and ', v_conflict, v_shape.condition, 'not exists (select from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position)'),
+          v_shape.names, v_touch
         );
       end loop;
     end if;
@@ -5125,13 +5152,8 @@ begin
     );
     return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
   else
-    -- A column that an image does not have gets its default, so each set of columns is a statement of its own.
-    for v_columns in
-      select distinct array(select jsonb_object_keys(i.target))
-      from pg_temp.restore_chunk i
-      where i.position between p_first and p_last
-    loop
-      return next audit.insert_sql(p_relation, v_regular, v_columns, v_touch);
+    for v_shape in select * from audit.image_shapes(p_first, p_last) loop
+      return next audit.insert_sql(p_relation, concat_ws(' and ', v_regular, v_shape.condition), v_shape.names, v_touch);
     end loop;
   end if;
 end
@@ -5365,15 +5387,18 @@ grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
 grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
+grant execute on function audit.has_own_triggers(uuid) to audit_worker;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
 grant execute on function audit.ignored_names(oid) to audit_recorder;
+grant execute on function audit.ignored_names(oid) to audit_worker;
 grant execute on function audit.image_columns_sql(oid,text,text) to audit_recorder;
 grant execute on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) to audit_worker;
 grant execute on function audit.image_fidelity(oid) to admin;
 grant execute on function audit.image_fidelity(oid) to audit_recorder;
 grant execute on function audit.image_fidelity(oid) to audit_worker;
 grant execute on function audit.image_record_sql(oid,text[]) to audit_worker;
+grant execute on function audit.image_shapes(integer,integer) to audit_worker;
 grant execute on function audit.image_sql(oid,text) to admin;
 grant execute on function audit.image_sql(oid,text) to audit_worker;
 grant execute on function audit.image_value_sql(oid,text,text) to audit_worker;
@@ -5487,10 +5512,12 @@ grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
+grant execute on function audit.verification_sql(uuid,oid) to audit_worker;
 grant execute on function audit.verified_columns(oid) to admin;
 grant execute on function audit.verified_columns(oid) to audit_worker;
 grant execute on function audit.verify_restore_rows(uuid,integer) to audit_worker;
 grant execute on function audit.widen_rollback(uuid) to audit_worker;
+grant execute on function audit.without_sql(text[]) to audit_worker;
 grant execute on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) to audit_worker;
 grant usage on schema audit to admin;
 grant usage on schema audit to audit_app;
@@ -5797,6 +5824,7 @@ comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'ge
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
 comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
+comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
 comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
 comment on function audit.image_columns_sql(oid,text,text) is 'A select list of which to_jsonb() makes a row''s image; with another row, only what differs from it has values.';
@@ -5804,6 +5832,7 @@ comment on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) is 'T
 comment on function audit.image_fidelity(oid) is 'What of a type''s values a JSON image loses: exact, text, jsonb, float or array.';
 comment on function audit.image_record_sql(oid,text[]) is 'The column list that jsonb_to_record() needs for an image of a table.';
 comment on function audit.image_settings(oid) is 'The settings that the capture function of a table pins, if its types need any.';
+comment on function audit.image_shapes(integer,integer) is 'The sets of columns that the images of a batch have, and SQL for whether __i has one; null where all do.';
 comment on function audit.image_sql(oid,text) is 'SQL for a row''s image: its columns as JSON, without the excluded, with the redacted hidden.';
 comment on function audit.image_value_sql(oid,text,text) is 'SQL for the value of a column: from the record __r, or its exact text.';
 comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
@@ -5818,7 +5847,7 @@ comment on function audit.insert_audit_event(text,text,uuid,uuid,uuid,jsonb,json
 comment on function audit.insert_audit_events(jsonb) is 'Appends an array of events (keys are column names), all or nothing; an event_id stored before is not stored again.';
 comment on function audit.insert_captured_events(oid,text,jsonb) is 'Appends the workspace events of rows that a statement changed, for trigger functions of tables with as_events.';
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
-comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts the items whose images have exactly these columns.';
+comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts items whose images have exactly these columns.';
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
@@ -5882,10 +5911,12 @@ comment on function audit.undo_each() is 'Undoes the changes of records that wer
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on function audit.verification_sql(uuid,oid) is 'The statement that reads the rows of one table again and finds those that are not what they were to be, or not in the history.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
 comment on function audit.verify_restore_rows(uuid,integer) is 'Applied items of a chunk whose rows are not what they were to be, with the cause, and those that the history does not show.';
 comment on function audit.warning_code(oid) is 'What a trigger function does under on_error = warn when it cannot record: the write goes through, the gap is noted.';
 comment on function audit.widen_rollback(uuid) is 'Lets a rollback set back whole rows that nobody has touched since the restore.';
+comment on function audit.without_sql(text[]) is 'SQL that takes columns out of the image before it.';
 comment on function audit.write_capture_function(oid) is 'Makes the trigger function that records the changes of a tracked table as its columns are now.';
 comment on function audit.write_statements(uuid,oid,text,integer,integer,integer[],boolean) is 'The statements that write one batch of a restore.';
 comment on table audit.alert_channels is 'How each way out has done: mail, or a webhook by the digest of its URL.';

@@ -91,6 +91,7 @@ begin
       'level_rows', 'level_going_rows', 'store_items', 'items_digest',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
+      'image_shapes', 'has_own_triggers', 'verification_sql', 'without_sql', 'ignored_names',
       'captured_columns', 'image_fidelity', 'record_key_sql', 'image_sql', 'exact_sql'
     )
   loop

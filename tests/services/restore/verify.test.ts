@@ -99,6 +99,35 @@ describe("a difference", () => {
       examples: [{ recordId: "1", columns: ["name"] }],
     });
   });
+
+  test("of a digit alone is one, in numbers and within JSON", async () => {
+    await sql(`
+      drop table if exists prices;
+      create table prices (id int primary key, price numeric, terms jsonb);
+      select audit.track('prices');
+      insert into prices select g, 1.0, '{"rate": 1.0}' from generate_series(1, 3) g;
+    `);
+    await sql("delete from prices");
+    const [entry] = await sql_("select txid::text from audit.audit_logs order by id desc limit 1");
+    const run = await stage.restore({ transactionId: entry?.txid });
+    expect(run).toMatchObject({ status: "completed", report: { verification: { differences: {} } } });
+    await sql_("update audit.restore_runs set status = 'running' where id = $1", [run.id]);
+    await sql_(`
+      alter table public.prices disable trigger all;
+      update public.prices set price = 1.00 where id = 1;
+      update public.prices set terms = '{"rate": 1.00}' where id = 2;
+      alter table public.prices enable trigger all;
+    `);
+    const found = await verifyRestore(restoreContext(stage.flows.runtime), { restoreId: run.id, epoch: 1 });
+    expect(found).toMatchObject({
+      ok: false,
+      differences: { wrong: 2 },
+      examples: [
+        { recordId: "1", columns: ["price"] },
+        { recordId: "2", columns: ["terms"] },
+      ],
+    });
+  });
 });
 
 const sql_ = (text: string, values?: unknown[]) => stage.db.rows("superuser", text, values);
