@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { defineConfig } from "../../../lib/config.ts";
 import { useRestores } from "../../support/restores.ts";
@@ -122,6 +123,19 @@ test("that fail their verification leave the restore for somebody to look at: al
   expect(await stage.sql("select name from things")).toEqual([{ name: "bad" }]);
   expect((await get(stage, run.id)).status).toBe("rolled_back");
   expect(await alertsOf(stage, run.id)).toEqual(["restore.needs-attention (closed)"]);
+});
+
+test("a cache that a late reader fills once with the old value is flushed again, and nobody is called", async () => {
+  const fillOnce = async () => {
+    while ((await redis.client.get("thing:1")) !== null) await sleep(2);
+    await redis.client.set("thing:1", "bad");
+  };
+  const [run] = await Promise.all([hurried(stage.restore(target)), fillOnce()]);
+  expect(run).toMatchObject({
+    status: "completed",
+    report: { verification: { ok: true, cache: { staleCount: 0 } } },
+  });
+  expect(await redis.client.get("thing:1")).toBeNull();
 });
 
 test("a cache that is filled with the old value again and again is found stale", async () => {
