@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { schedules } from "../lib/schedules.ts";
-import { GRANTS, pieces, type Piece } from "./pieces.ts";
+import { pieces, type Piece } from "./pieces.ts";
 import { statements } from "./statements.ts";
 
 /** While DDL waits for a lock it makes every reader behind it wait, so it gives up soon and comes back. */
@@ -94,8 +94,7 @@ async function migrateOnce(
   const applied: Piece[] = [];
   let leaveKeeper: (() => Promise<void>) | undefined;
   for (const piece of pieces()) {
-    const isGrant = GRANTS.some((name) => piece.name === `sql/${name}.sql`);
-    if (isGrant ? applied.length === 0 : isDone(piece, done)) continue;
+    if (isDone(piece, done) && !(piece.followsChanges && applied.length > 0)) continue;
     if (piece.role === "audit_keeper") leaveKeeper ??= await enterKeeper(client);
     await apply(client, piece);
     applied.push(piece);

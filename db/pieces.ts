@@ -17,12 +17,16 @@ const AFTER_TABLES = [
   "trails-due",
   "trails",
   "events-service",
+  "history-catalog",
   "history-images",
+  "history-exact",
   "history-capture",
   "history-events",
   "history-events-insert",
   "history-functions",
+  "history-triggers",
   "history-track",
+  "history-untrack",
   "history-switch",
   "history-problems",
   "history-read",
@@ -51,22 +55,25 @@ const AFTER_TABLES = [
   "restore-verify",
   "comments",
 ];
-export const GRANTS = ["grants", "grants-keeper"];
+/** Applied last, whenever anything has changed: trigger functions are made by functions, and rights are on them. */
+const AFTER_CHANGES = ["history-renew", "grants", "grants-keeper"];
 
 export interface Piece {
   name: string;
   role: "admin" | "audit_owner" | "audit_keeper";
   text: string;
   checksum: string;
+  /** Whether it is applied whenever another piece is, not only when its own text has changed. */
+  followsChanges: boolean;
 }
 
-/** All pieces in order: SQL files before the tables, the table migrations, the other SQL files, grants last. */
+/** All pieces in order: SQL files before the tables, the table migrations, the other SQL files, those that follow changes. */
 export function pieces(): Piece[] {
   const journal = JSON.parse(read("migrations/meta/_journal.json")) as { entries: { tag: string }[] };
   return [
     ...BEFORE_TABLES.map((name) => sqlPiece(name)),
     ...journal.entries.map(({ tag }) => piece(`migrations/${tag}.sql`, "audit_owner")),
-    ...[...AFTER_TABLES, ...GRANTS].map((name) => sqlPiece(name)),
+    ...[...AFTER_TABLES, ...AFTER_CHANGES].map((name) => sqlPiece(name)),
   ];
 }
 
@@ -78,7 +85,13 @@ function sqlPiece(name: string): Piece {
 
 function piece(name: string, role: Piece["role"]): Piece {
   const text = read(name);
-  return { name, role, text, checksum: createHash("sha256").update(text).digest("hex") };
+  return {
+    name,
+    role,
+    text,
+    checksum: createHash("sha256").update(text).digest("hex"),
+    followsChanges: AFTER_CHANGES.some((one) => name === `sql/${one}.sql`),
+  };
 }
 
 function read(file: string): string {

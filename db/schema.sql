@@ -852,18 +852,18 @@ declare
   __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
   __before record;
   __after record;
-  __fields text[] := '{}';
-  __values jsonb := '{}';
+  __fields text[];
+  __values jsonb;
   __key text;
   __new_key text;
   __image jsonb;
   __exact jsonb;
 begin
-  -- Whoever may make a trigger of it could else feed it rows of another table.
-  if tg_relid <> %1$s then
-    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
-  end if;
-  if tg_op = 'TRUNCATE' or not audit.has_columns('%1$s'::regclass, %2$L::jsonb) then
+  if tg_relid <> %1$s or tg_op = 'TRUNCATE' or not audit.has_columns('%1$s'::regclass, %2$L::jsonb) then
+    -- Whoever may make a trigger of it could else feed it rows of another table.
+    if tg_relid <> %1$s then
+      raise exception 'This function records another table' using errcode = 'insufficient_privilege';
+    end if;
     -- The catalog answers as of a snapshot that may be older than the change of columns.
     if current_setting('transaction_isolation') <> 'read committed' and not audit.has_columns(%1$s, audit.columns_of(%1$s)) then
       raise exception 'The columns of %% changed since this transaction began', tg_relid::regclass
@@ -872,11 +872,7 @@ begin
     execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;%7$s
     return null;
   end if;%8$s
-  if tg_op = 'INSERT' then
-    %3$s;
-  elsif tg_op = 'DELETE' then
-    %4$s;
-  else
+  if tg_op = 'UPDATE' then
     perform from __old offset 1 limit 1;
     if found then%9$s
       %5$s;
@@ -891,7 +887,11 @@ begin
       %4$s;
       return null;
     end if;
-%6$s  end if;
+%6$s  elsif tg_op = 'DELETE' then
+    %4$s;
+  else
+    %3$s;
+  end if;
   return null;
 $body$,
     p_relation, audit.columns_of(p_relation),
@@ -970,21 +970,23 @@ CREATE OR REPLACE FUNCTION audit.capture_row_code(p_relation oid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT (string_agg(format('    if %s then
-      __fields := __fields || %L::text;
-      __values := __values || %s;
-    end if;
-'::text, audit.differs_sql(capture_row_code.p_relation, c.name, '__before'::text, '__after'::text), c.name, CASE WHEN c.is_redacted THEN format('case when __after.%1$I is null then %2$L::jsonb else %3$L::jsonb end'::text, c.name, jsonb_build_object(c.name, NULL::unknown), jsonb_build_object(c.name, '[redacted]')) ELSE format('jsonb_build_object(%1$L, __after.%1$I)'::text, c.name) END), ''::text ORDER BY a.attnum) || format('
-    if __fields <@ %L::text[] then
+      __fields := array_append(__fields, %L);
+      __values := coalesce(__values, ''{}'') || %s;
+%s    end if;
+'::text, audit.differs_sql(capture_row_code.p_relation, c.name, '__before'::text, '__after'::text), c.name, CASE WHEN c.is_redacted THEN format('case when __after.%1$I is null then %2$L::jsonb else %3$L::jsonb end'::text, c.name, jsonb_build_object(c.name, NULL::unknown), jsonb_build_object(c.name, '[redacted]')) ELSE format('jsonb_build_object(%1$L, __after.%1$I)'::text, c.name) END, CASE WHEN (c.key_position IS NOT NULL) THEN format('      __new_key := nullif(%s, %s);
+'::text, audit.record_key_sql(capture_row_code.p_relation, '__after'::text), audit.record_key_sql(capture_row_code.p_relation, '__before'::text)) ELSE ''::text END), ''::text ORDER BY a.attnum) || format('
+    if coalesce(__fields, ''{}'') <@ %L::text[] then
       return null;
     end if;
     __key := %s;
-    __new_key := nullif(%s, __key);
     __image := %s;
-    __exact := %s;
-    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
+%s    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
       changed_fields, exact_values, user_id, request_id, restore_id)
     values (%L, %L, __key, __new_key, ''UPDATE'', __image, __values, __fields, __exact, __user, __request, __restore);
-'::text, audit.ignored_names(capture_row_code.p_relation), audit.record_key_sql(capture_row_code.p_relation, '__before'::text), audit.record_key_sql(capture_row_code.p_relation, '__after'::text), audit.image_sql(capture_row_code.p_relation, '__before'::text), COALESCE(audit.exact_values_sql(capture_row_code.p_relation, 'UPDATE'::text, '__before'::text, '__after'::text), 'null'::text), min(t.table_schema), min(t.table_name))) FROM ((audit.captured_columns(capture_row_code.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = capture_row_code.p_relation) AND (a.attname = c.name)))) JOIN audit.tracked_tables t ON ((t.relation = capture_row_code.p_relation))) WHERE (NOT c.is_excluded));
+'::text, audit.ignored_names(capture_row_code.p_relation), audit.record_key_sql(capture_row_code.p_relation, '__before'::text), audit.image_sql(capture_row_code.p_relation, '__before'::text), CASE WHEN (audit.is_lost_sql(capture_row_code.p_relation, '__before'::text) IS NULL) THEN ''::text ELSE format('    if %s or %s then
+      __exact := %s;
+    end if;
+'::text, audit.is_lost_sql(capture_row_code.p_relation, '__before'::text), audit.is_lost_sql(capture_row_code.p_relation, '__after'::text), audit.exact_values_sql(capture_row_code.p_relation, 'UPDATE'::text, '__before'::text, '__after'::text)) END, min(t.table_schema), min(t.table_name))) FROM ((audit.captured_columns(capture_row_code.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = capture_row_code.p_relation) AND (a.attname = c.name)))) JOIN audit.tracked_tables t ON ((t.relation = capture_row_code.p_relation))) WHERE (NOT c.is_excluded));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.capture_source(p_relation oid, p_operation text, p_by_key boolean DEFAULT false)
@@ -2132,7 +2134,7 @@ CREATE OR REPLACE FUNCTION audit.exact_sql(p_relation oid, p_row text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (WITH kept AS (SELECT c.name, (f.field || '::text'::text) AS as_text, CASE c.fidelity WHEN 'text'::text THEN format('%s::text is not null'::text, f.field) WHEN 'jsonb'::text THEN format(CASE WHEN (a.atttypid = ('jsonb'::regtype)::oid) THEN '%s = ''null'''::text ELSE 'to_jsonb(%s) = ''null'''::text END, f.field) WHEN 'float'::text THEN format('%s::text = ''-0'''::text, f.field) ELSE format('%s::text like ''[%%'''::text, f.field) END AS is_lost FROM ((audit.captured_columns(exact_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) JOIN pg_attribute a ON (((a.attrelid = exact_sql.p_relation) AND (a.attname = c.name)))) CROSS JOIN LATERAL (SELECT audit.field_sql(exact_sql.p_row, c.name) AS field) f) WHERE ((c.fidelity <> 'exact'::text) AND (NOT c.is_excluded) AND (NOT c.is_redacted))) SELECT format('case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L'::text, k.name), ', '::text), string_agg(format('case when %s then %s end'::text, k.is_lost, k.as_text), ', '::text)) AS format FROM kept k HAVING (count(*) > 0));
+RETURN (SELECT format('case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end'::text, string_agg(k.is_lost, ' or '::text), string_agg(format('%L'::text, k.name), ', '::text), string_agg(format('case when %s then %s end'::text, k.is_lost, k.as_text), ', '::text)) AS format FROM audit.inexact_columns(exact_sql.p_relation, exact_sql.p_row) k(name, as_text, is_lost) HAVING (count(*) > 0));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.exact_values_sql(p_relation oid, p_operation text, p_old text DEFAULT '__o'::text, p_new text DEFAULT '__n'::text)
@@ -2140,7 +2142,7 @@ CREATE OR REPLACE FUNCTION audit.exact_values_sql(p_relation oid, p_operation te
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT COALESCE(CASE exact_values_sql.p_operation WHEN 'INSERT'::text THEN format('case when %1$s is not null then jsonb_build_object(''new'', %1$s) end'::text, v.new) WHEN 'UPDATE'::text THEN format('case when %1$s is not null or %2$s is not null then jsonb_strip_nulls(jsonb_build_object(''old'', %1$s, ''new'', %2$s)) end'::text, v.old, v.new) ELSE format('case when %1$s is not null then jsonb_build_object(''old'', %1$s) end'::text, v.old) END, 'null'::text) AS "coalesce" FROM (SELECT audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_old) AS old, audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_new) AS new) v WHERE (v.old IS NOT NULL));
+RETURN (SELECT CASE exact_values_sql.p_operation WHEN 'INSERT'::text THEN format('case when %s then jsonb_build_object(''new'', %s) end'::text, v.new_is_lost, v.new) WHEN 'UPDATE'::text THEN format('case when %s or %s then jsonb_strip_nulls(jsonb_build_object(''old'', %s, ''new'', %s)) end'::text, v.old_is_lost, v.new_is_lost, v.old, v.new) ELSE format('case when %s then jsonb_build_object(''old'', %s) end'::text, v.old_is_lost, v.old) END AS format FROM (SELECT audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_old) AS old, audit.is_lost_sql(exact_values_sql.p_relation, exact_values_sql.p_old) AS old_is_lost, audit.exact_sql(exact_values_sql.p_relation, exact_values_sql.p_new) AS new, audit.is_lost_sql(exact_values_sql.p_relation, exact_values_sql.p_new) AS new_is_lost) v WHERE (v.old IS NOT NULL));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.field_sql(p_row text, p_column text)
@@ -2880,6 +2882,29 @@ CREATE OR REPLACE FUNCTION audit.image_value_sql(p_relation oid, p_column text, 
 RETURN (SELECT CASE c.fidelity WHEN 'exact'::text THEN format('__r.%I'::text, c.name) WHEN 'text'::text THEN format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s when jsonb_typeof(__r.%4$I) = ''string'' then (__r.%4$I #>> ''{}'')::%3$s else (select __x.__v from jsonb_to_record(jsonb_build_object(''__v'', __r.%4$I)) as __x (__v %3$s)) end'::text, image_value_sql.p_exact, c.name, c.type, c.name) ELSE format('case when %1$s ? %2$L then (%1$s ->> %2$L)::%3$s else __r.%4$I end'::text, image_value_sql.p_exact, c.name, c.type, c.name) END AS format FROM audit.restore_columns(image_value_sql.p_relation) c(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE (c.name = image_value_sql.p_column));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.inexact_columns(p_relation oid, p_row text)
+ RETURNS TABLE(name text, as_text text, is_lost text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    c.name,
+    f.field || '::text',
+    case c.fidelity
+      -- A composite value with a null in it IS NOT NULL is not true of.
+      when 'text' then format('%s::text is not null', f.field)
+      when 'jsonb' then format(case when a.atttypid = 'jsonb'::regtype then '%s = ''null''' else 'to_jsonb(%s) = ''null''' end, f.field)
+      when 'float' then format('%s::text = ''-0''', f.field)
+      else format('%s::text like ''[%%''', f.field)
+    end
+  from audit.captured_columns(p_relation) c
+  join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
+  cross join lateral (select audit.field_sql(p_row, c.name) as field) f
+  where c.fidelity <> 'exact' and not c.is_excluded and not c.is_redacted
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.ingest_audit_events(p_events jsonb, p_key_id uuid DEFAULT NULL::uuid, p_idempotency_key text DEFAULT NULL::text, p_request_hash bytea DEFAULT NULL::bytea)
  RETURNS TABLE(state text, results jsonb)
  LANGUAGE plpgsql
@@ -3204,6 +3229,14 @@ CREATE OR REPLACE FUNCTION audit.is_branch()
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (EXISTS (SELECT FROM audit.database_home h WHERE (h.timeline_id IS DISTINCT FROM NULLIF(current_setting('neon.timeline_id'::text, true), ''::text))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.is_lost_sql(p_relation oid, p_row text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT string_agg(k.is_lost, ' or '::text) AS string_agg FROM audit.inexact_columns(is_lost_sql.p_relation, is_lost_sql.p_row) k(name, as_text, is_lost));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
@@ -5402,6 +5435,9 @@ grant execute on function audit.image_shapes(integer,integer) to audit_worker;
 grant execute on function audit.image_sql(oid,text) to admin;
 grant execute on function audit.image_sql(oid,text) to audit_worker;
 grant execute on function audit.image_value_sql(oid,text,text) to audit_worker;
+grant execute on function audit.inexact_columns(oid,text) to admin;
+grant execute on function audit.inexact_columns(oid,text) to audit_recorder;
+grant execute on function audit.inexact_columns(oid,text) to audit_worker;
 grant execute on function audit.ingest_audit_events(jsonb,uuid,text,bytea) to audit_app;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to admin;
 grant execute on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) to audit_app;
@@ -5439,6 +5475,7 @@ grant execute on function audit.is_branch() to admin;
 grant execute on function audit.is_branch() to audit_app;
 grant execute on function audit.is_branch() to audit_keeper;
 grant execute on function audit.is_branch() to audit_worker;
+grant execute on function audit.is_lost_sql(oid,text) to audit_recorder;
 grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
@@ -5835,6 +5872,7 @@ comment on function audit.image_settings(oid) is 'The settings that the capture 
 comment on function audit.image_shapes(integer,integer) is 'The sets of columns that the images of a batch have, and SQL for whether __i has one; null where all do.';
 comment on function audit.image_sql(oid,text) is 'SQL for a row''s image: its columns as JSON, without the excluded, with the redacted hidden.';
 comment on function audit.image_value_sql(oid,text,text) is 'SQL for the value of a column: from the record __r, or its exact text.';
+comment on function audit.inexact_columns(oid,text) is 'The columns of which an image may lose something: SQL for the text of a row''s value, and for whether this one is lost.';
 comment on function audit.ingest_audit_events(jsonb,uuid,text,bytea) is 'Appends events under an idempotency key in one statement; SQLSTATE AF409 when an event_id holds another event.';
 comment on function audit.insert_audit_event(text,text,text,text,text,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'Appends one event and returns its id.';
 comment on function audit.insert_audit_event(text,text,text,text,uuid,jsonb,jsonb,text,text,text[],jsonb,text,timestamp with time zone,text) is 'insert_audit_event() for ids of which some are UUIDs.';
@@ -5849,6 +5887,7 @@ comment on function audit.insert_captured_events(oid,text,jsonb) is 'Appends the
 comment on function audit.insert_service_event(jsonb) is 'Appends an event of the service itself, marked by metadata.source = afterimage; membership is not asked.';
 comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts items whose images have exactly these columns.';
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
+comment on function audit.is_lost_sql(oid,text) is 'SQL for whether a row''s image loses anything; null when the table has no column of which it may.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';

@@ -61,7 +61,8 @@ grant select, insert on audit.capture_gaps to audit_recorder;
 grant execute on function
   audit.capture_sql(oid, text, text, boolean), audit.capture_source(oid, text, boolean), audit.captured_columns(oid), audit.image_fidelity(oid),
   audit.record_key_sql(oid, text), audit.image_columns_sql(oid, text, text), audit.exact_sql(oid, text),
-  audit.exact_values_sql(oid, text, text, text), audit.differs_sql(oid, text, text, text), audit.field_sql(text, text),
+  audit.exact_values_sql(oid, text, text, text), audit.inexact_columns(oid, text), audit.is_lost_sql(oid, text),
+  audit.differs_sql(oid, text, text, text), audit.field_sql(text, text),
   audit.compared_columns_sql(oid, text, text, boolean), audit.ignored_names(oid), audit.truncated_by(oid),
   audit.has_columns(regclass, jsonb), audit.columns_of(oid), audit.as_events_sql(oid, text), audit.current_name(oid, text), audit.restore_of_session()
 to audit_recorder;
@@ -92,7 +93,7 @@ begin
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
       'image_shapes', 'has_own_triggers', 'verification_sql', 'without_sql', 'ignored_names',
-      'captured_columns', 'image_fidelity', 'record_key_sql', 'image_sql', 'exact_sql'
+      'captured_columns', 'image_fidelity', 'record_key_sql', 'image_sql', 'inexact_columns', 'exact_sql'
     )
   loop
     execute format('grant execute on function %s to audit_worker', v_function);
@@ -105,7 +106,7 @@ grant execute on function
   audit.history_breaks(regclass, text[], bigint), audit.same_value(oid, text, text), audit.row_by_key_sql(oid, text),
   audit.verified_columns(oid), audit.txid_of(xid),
   audit.captured_columns(oid), audit.image_fidelity(oid), audit.record_key_sql(oid, text), audit.image_sql(oid, text),
-  audit.exact_sql(oid, text)
+  audit.inexact_columns(oid, text), audit.exact_sql(oid, text)
 to audit_worker, session_user;
 grant execute on function audit.capture_problems() to audit_app, audit_worker, session_user;
 grant execute on function audit.field_sql(text, text) to audit_worker, session_user;

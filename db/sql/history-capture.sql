@@ -67,29 +67,6 @@ return (
 comment on function audit.truncated_by(oid) is
   'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 
--- {"old": texts, "new": texts} of what images cannot hold; the sides that the operation has, and null for none.
-create or replace function audit.exact_values_sql(
-  p_relation oid, p_operation text, p_old text default '__o', p_new text default '__n'
-) returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-return (
-  select coalesce(
-    case p_operation
-      when 'INSERT' then format('case when %1$s is not null then jsonb_build_object(''new'', %1$s) end', v.new)
-      when 'UPDATE' then format(
-        'case when %1$s is not null or %2$s is not null then jsonb_strip_nulls(jsonb_build_object(''old'', %1$s, ''new'', %2$s)) end',
-        v.old, v.new
-      )
-      else format('case when %1$s is not null then jsonb_build_object(''old'', %1$s) end', v.old)
-    end,
-    'null'
-  )
-  from (select audit.exact_sql(p_relation, p_old) as old, audit.exact_sql(p_relation, p_new) as new) v
-  where v.old is not null
-);
-comment on function audit.exact_values_sql(oid, text, text, text) is 'SQL for exact_values of an entry; null where the table has no such column.';
-
 create or replace function audit.capture_sql(p_relation oid, p_operation text, p_context text, p_by_key boolean default false)
 returns text
 language sql stable
@@ -121,36 +98,44 @@ comment on function audit.capture_sql(oid, text, text, boolean) is
   'The statement with which a trigger records an INSERT, UPDATE, DELETE or TRUNCATE of a tracked table; p_context is SQL for user, request and restore.';
 
 -- What to do for an UPDATE of one row, __before to __after: statements of plpgsql keep their expressions ready for the length of a
--- transaction, which costs half of what one SQL statement does that is made ready each time.
+-- transaction, which costs half of what one SQL statement does that is made ready each time. What hardly ever happens (a
+-- change of the key, values that images lose) stands behind an if, so that a transaction of one write need not make it ready.
 create or replace function audit.capture_row_code(p_relation oid) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 return (
   select string_agg(
     format(
-      E'    if %s then\n      __fields := __fields || %L::text;\n      __values := __values || %s;\n    end if;\n',
+      E'    if %s then\n      __fields := array_append(__fields, %L);\n      __values := coalesce(__values, ''{}'') || %s;\n%s    end if;\n',
       audit.differs_sql(p_relation, c.name, '__before', '__after'), c.name,
       case when c.is_redacted then
         format('case when __after.%1$I is null then %2$L::jsonb else %3$L::jsonb end', c.name,
           jsonb_build_object(c.name, null), jsonb_build_object(c.name, '[redacted]'))
-      else format('jsonb_build_object(%1$L, __after.%1$I)', c.name) end
+      else format('jsonb_build_object(%1$L, __after.%1$I)', c.name) end,
+      case when c.key_position is not null then
+        format(E'      __new_key := nullif(%s, %s);\n', audit.record_key_sql(p_relation, '__after'), audit.record_key_sql(p_relation, '__before'))
+      else '' end
     ), '' order by a.attnum
   ) || format(
     $code$
-    if __fields <@ %L::text[] then
+    if coalesce(__fields, '{}') <@ %L::text[] then
       return null;
     end if;
     __key := %s;
-    __new_key := nullif(%s, __key);
     __image := %s;
-    __exact := %s;
-    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
+%s    insert into audit.audit_logs (table_schema, table_name, record_id, new_record_id, action, old_values, new_values,
       changed_fields, exact_values, user_id, request_id, restore_id)
     values (%L, %L, __key, __new_key, 'UPDATE', __image, __values, __fields, __exact, __user, __request, __restore);
 $code$,
     audit.ignored_names(p_relation),
-    audit.record_key_sql(p_relation, '__before'), audit.record_key_sql(p_relation, '__after'), audit.image_sql(p_relation, '__before'),
-    coalesce(audit.exact_values_sql(p_relation, 'UPDATE', '__before', '__after'), 'null'), min(t.table_schema), min(t.table_name)
+    audit.record_key_sql(p_relation, '__before'), audit.image_sql(p_relation, '__before'),
+    case when audit.is_lost_sql(p_relation, '__before') is null then ''
+    else format(
+      E'    if %s or %s then\n      __exact := %s;\n    end if;\n',
+      audit.is_lost_sql(p_relation, '__before'), audit.is_lost_sql(p_relation, '__after'),
+      audit.exact_values_sql(p_relation, 'UPDATE', '__before', '__after')
+    ) end,
+    min(t.table_schema), min(t.table_name)
   )
   from audit.captured_columns(p_relation) c
   join pg_attribute a on a.attrelid = p_relation and a.attname = c.name

@@ -22,18 +22,18 @@ declare
   __restore constant uuid := case when current_setting('audit.restore_id', true) <> '' then audit.restore_of_session() end;
   __before record;
   __after record;
-  __fields text[] := '{}';
-  __values jsonb := '{}';
+  __fields text[];
+  __values jsonb;
   __key text;
   __new_key text;
   __image jsonb;
   __exact jsonb;
 begin
-  -- Whoever may make a trigger of it could else feed it rows of another table.
-  if tg_relid <> %1$s then
-    raise exception 'This function records another table' using errcode = 'insufficient_privilege';
-  end if;
-  if tg_op = 'TRUNCATE' or not audit.has_columns('%1$s'::regclass, %2$L::jsonb) then
+  if tg_relid <> %1$s or tg_op = 'TRUNCATE' or not audit.has_columns('%1$s'::regclass, %2$L::jsonb) then
+    -- Whoever may make a trigger of it could else feed it rows of another table.
+    if tg_relid <> %1$s then
+      raise exception 'This function records another table' using errcode = 'insufficient_privilege';
+    end if;
     -- The catalog answers as of a snapshot that may be older than the change of columns.
     if current_setting('transaction_isolation') <> 'read committed' and not audit.has_columns(%1$s, audit.columns_of(%1$s)) then
       raise exception 'The columns of %% changed since this transaction began', tg_relid::regclass
@@ -42,11 +42,7 @@ begin
     execute audit.capture_sql(%1$s, tg_op, '$1, $2, $3') using __user, __request, __restore;%7$s
     return null;
   end if;%8$s
-  if tg_op = 'INSERT' then
-    %3$s;
-  elsif tg_op = 'DELETE' then
-    %4$s;
-  else
+  if tg_op = 'UPDATE' then
     perform from __old offset 1 limit 1;
     if found then%9$s
       %5$s;
@@ -61,7 +57,11 @@ begin
       %4$s;
       return null;
     end if;
-%6$s  end if;
+%6$s  elsif tg_op = 'DELETE' then
+    %4$s;
+  else
+    %3$s;
+  end if;
   return null;
 $body$,
     p_relation, audit.columns_of(p_relation),

@@ -207,39 +207,6 @@ return (
 comment on function audit.compared_columns_sql(oid, text, text, boolean) is
   'SQL for the names of the columns that differ between two rows, or that do not.';
 
-create or replace function audit.exact_sql(p_relation oid, p_row text) returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-return (
-  with kept as (
-    select
-      c.name,
-      f.field || '::text' as as_text,
-      case c.fidelity
-        -- A composite value with a null in it IS NOT NULL is not true of.
-        when 'text' then format('%s::text is not null', f.field)
-        when 'jsonb' then format(case when a.atttypid = 'jsonb'::regtype then '%s = ''null''' else 'to_jsonb(%s) = ''null''' end, f.field)
-        when 'float' then format('%s::text = ''-0''', f.field)
-        else format('%s::text like ''[%%''', f.field)
-      end as is_lost
-    from audit.captured_columns(p_relation) c
-    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
-    cross join lateral (select audit.field_sql(p_row, c.name) as field) f
-    where c.fidelity <> 'exact' and not c.is_excluded and not c.is_redacted
-  )
-  -- An array of names and one of texts, because a function takes no more than a hundred arguments.
-  select format(
-    'case when %s then jsonb_strip_nulls(jsonb_object(array[%s], array[%s])) end',
-    string_agg(k.is_lost, ' or '),
-    string_agg(format('%L', k.name), ', '),
-    string_agg(format('case when %s then %s end', k.is_lost, k.as_text), ', ')
-  )
-  from kept k
-  having count(*) > 0
-);
-comment on function audit.exact_sql(oid, text) is
-  'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
-
 create or replace function audit.columns_of(p_relation oid) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp

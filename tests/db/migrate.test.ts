@@ -83,11 +83,36 @@ describe("migrate", () => {
     expect((await dump(target.url)).replace(times, "")).toBe(before.replace(times, ""));
   });
 
-  test("applies a changed file alone, and the grants after it", async () => {
+  test("applies a changed file alone, and what follows any change after it", async () => {
     const target = await database("migrated");
     await outdated(target, "sql/events-read.sql");
     const { applied } = await migrate({ url: target.url });
-    expect(applied).toEqual(["sql/events-read.sql", "sql/grants.sql", "sql/grants-keeper.sql"]);
+    expect(applied).toEqual([
+      "sql/events-read.sql",
+      "sql/history-renew.sql",
+      "sql/grants.sql",
+      "sql/grants-keeper.sql",
+    ]);
+  });
+
+  test("applies grants that alone have changed", async () => {
+    const target = await database("migrated");
+    await outdated(target, "sql/grants-keeper.sql");
+    expect((await migrate({ url: target.url })).applied).toEqual(["sql/grants-keeper.sql"]);
+  });
+
+  test("makes the trigger functions of tracked tables anew when a file that makes them has changed", async () => {
+    const target = await database("migrated");
+    await target.query("create table public.tracked (id int primary key)");
+    await target.query("select audit.track('public.tracked')");
+    await target.owner("update audit.tracked_tables set body_md5 = 'before'");
+    await outdated(target, "sql/history-exact.sql");
+    await migrate({ url: target.url });
+    const [row] = await target.query(
+      `select md5(p.prosrc) = t.body_md5 as is_noted
+       from audit.tracked_tables t join pg_proc p on p.oid = to_regproc('audit.capture_' || t.relation)`,
+    );
+    expect(row).toEqual({ is_noted: true });
   });
 
   test("takes back a right that no file grants", async () => {
