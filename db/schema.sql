@@ -782,7 +782,7 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    -- What to do, in which order.
+    -- What to do, unless its live row says otherwise, and in which order.
     action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,
@@ -1511,13 +1511,11 @@ begin
     delete from pg_temp.restore_draft d where not d.is_there and not p_strict;
     get diagnostics v_stay = row_count;
   end if;
-  -- A drafted row is an insert unless its live row says otherwise.
+  -- A row that was there is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
-  set
-    action = case when d.is_there then 'update' else 'delete' end,
-    columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
+  set action = 'update', columns = audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields)
   from pg_temp.restore_live r
-  where r.draft_id = d.draft_id;
+  where r.draft_id = d.draft_id and d.is_there;
   if found then
     delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
@@ -1920,7 +1918,7 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact
+    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact, action
   )
   select
     i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
@@ -1930,7 +1928,7 @@ begin
       when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
       else 'null'
     end,
-    i.target_exact
+    i.target_exact, case when s.position is null then 'delete' else 'insert' end
   from audit.restore_items i
   join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
   left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
@@ -1975,7 +1973,7 @@ begin
   having count(*) > 1;
   analyze pg_temp.restore_several;
   insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact
+    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact, action
   )
   select
     f.relation, f.record_id,
@@ -1985,7 +1983,8 @@ begin
     case when f.action in ('DELETE', 'TRUNCATE') then f.txid end, f.old_values, nullif(f.exact_values -> 'old', 'null'),
     case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
     case when p_undo then coalesce(l.new_values, 'null') end,
-    case when p_undo then nullif(l.exact_values -> 'new', 'null') end
+    case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
+    case when f.action = 'INSERT' then 'delete' else 'insert' end
   from pg_temp.restore_several s
   join pg_temp.restore_entries f on f.id = s.first_id
   join pg_temp.restore_entries l on l.id = s.last_id
@@ -1997,7 +1996,8 @@ begin
     case when e.action in ('DELETE', 'TRUNCATE') then e.txid end, e.old_values, nullif(e.exact_values -> 'old', 'null'),
     case when p_undo and e.action = 'UPDATE' then e.changed_fields end,
     case when p_undo then coalesce(e.new_values, 'null') end,
-    case when p_undo then nullif(e.exact_values -> 'new', 'null') end
+    case when p_undo then nullif(e.exact_values -> 'new', 'null') end,
+    case when e.action = 'INSERT' then 'delete' else 'insert' end
   from pg_temp.restore_entries e
   where not exists (
     select from pg_temp.restore_several s
@@ -2289,6 +2289,74 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.fit_each_left(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_column record;
+begin
+  for v_column in
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
+    from audit.restore_columns(p_relation) c
+    where c.is_writable
+  loop
+    begin
+      execute format(
+        'update pg_temp.restore_draft __d set left_image = __d.left_image || %s '
+        'where __d.relation = %s and __d.left_image ? %L',
+        v_column.left_fitted, p_relation, v_column.name
+      );
+    exception
+      when others then
+        null;
+    end;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.fit_each_target(p_relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_column record;
+  v_changed bigint;
+begin
+  for v_column in
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted
+    from audit.restore_columns(p_relation) c
+    where c.is_writable
+  loop
+    begin
+      execute format(
+        'with fitted as (select __d.draft_id, __d.target as was, %1$s as image from pg_temp.restore_draft __d '
+        'where __d.relation = %2$s and __d.is_there and (__d.fields is null or %3$L = any (__d.fields)) and __d.target ? %3$L), '
+        'done as (update pg_temp.restore_draft d set target = d.target || f.image from fitted f '
+        'where d.draft_id = f.draft_id and (f.was -> %3$L)::text <> (f.image -> %3$L)::text '
+        'returning f.was -> %3$L as was, f.image -> %3$L as became, d.exact ->> %3$L as text) '
+        'select count(*) from done where was <> became and (was #>> ''{}'')%4$s is distinct from (became #>> ''{}'')%4$s',
+        v_column.fitted, p_relation, v_column.name,
+        -- One value may have several texts, by the settings of who wrote it.
+        case when v_column.type ~ '^(date$|timestamp)' then '::timestamptz' when v_column.type = 'bytea' then '::bytea' else '' end
+      ) into v_changed;
+      if v_changed > 0 then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'rows', v_changed));
+      end if;
+    exception
+      when others then
+        insert into pg_temp.restore_problems (severity, code, relation, detail)
+        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'sqlstate', sqlstate));
+    end;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.fit_images(p_relation oid, p_is_plain boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -2346,53 +2414,27 @@ begin
         audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
       ) into v_changed;
     end if;
-    if v_changed = 0 and not exists (
-      select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
-    ) then
-      return;
+    if v_changed > 0 then
+      perform audit.fit_each_target(p_relation);
     end if;
   exception
     when others then
-      null;
+      perform audit.fit_each_target(p_relation);
   end;
-  for v_column in
-    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted,
-      audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
-    from audit.restore_columns(p_relation) c
-    where c.is_writable
-  loop
-    begin
-      execute format(
-        'with fitted as (select __d.draft_id, __d.target as was, %1$s as image from pg_temp.restore_draft __d '
-        'where __d.relation = %2$s and __d.is_there and (__d.fields is null or %3$L = any (__d.fields)) and __d.target ? %3$L), '
-        'done as (update pg_temp.restore_draft d set target = d.target || f.image from fitted f '
-        'where d.draft_id = f.draft_id and (f.was -> %3$L)::text <> (f.image -> %3$L)::text '
-        'returning f.was -> %3$L as was, f.image -> %3$L as became, d.exact ->> %3$L as text) '
-        'select count(*) from done where was <> became and (was #>> ''{}'')%4$s is distinct from (became #>> ''{}'')%4$s',
-        v_column.fitted, p_relation, v_column.name,
-        -- One value may have several texts, by the settings of who wrote it.
-        case when v_column.type ~ '^(date$|timestamp)' then '::timestamptz' when v_column.type = 'bytea' then '::bytea' else '' end
-      ) into v_changed;
-      if v_changed > 0 then
-        insert into pg_temp.restore_problems (severity, code, relation, detail)
-        values ('loss', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'rows', v_changed));
-      end if;
-    exception
-      when others then
-        insert into pg_temp.restore_problems (severity, code, relation, detail)
-        values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'sqlstate', sqlstate));
-    end;
-    begin
-      execute format(
-        'update pg_temp.restore_draft __d set left_image = __d.left_image || %s '
-        'where __d.relation = %s and __d.left_image ? %L',
-        v_column.left_fitted, p_relation, v_column.name
-      );
-    exception
-      when others then
-        null;
-    end;
-  end loop;
+  begin
+    execute format(
+      'update pg_temp.restore_draft d set left_image = f.image '
+      'from ('
+        'select __d.draft_id, __d.left_image || (case when __d.left_image ?& %2$L::text[] then %3$s '
+          'else %3$s - array(select __c from unnest(%2$L::text[]) __c where not __d.left_image ? __c) end) as image '
+        'from pg_temp.restore_draft __d where __d.relation = %1$s and __d.left_image <> ''null'''
+      ') f where d.draft_id = f.draft_id and d.left_image::text <> f.image::text',
+      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.left_image', '__d.left_exact')
+    );
+  exception
+    when others then
+      perform audit.fit_each_left(p_relation);
+  end;
 end
 $function$;
 
@@ -3749,6 +3791,7 @@ begin
   from pg_temp.restore_live r
   where r.draft_id = d.draft_id and d.conflict is null and d.left_image is not null and case
       when d.left_image = 'null' then true
+      when d.left_image::text = r.image::text and d.left_exact is not distinct from r.exact then false
       else exists (
         select from jsonb_each(d.left_image) f
         where (d.fields is null or f.key = any (d.fields)) and r.image ? f.key
@@ -5401,6 +5444,8 @@ grant execute on function audit.filter_draft(jsonb) to audit_worker;
 grant execute on function audit.filter_values(oid,text,jsonb) to audit_worker;
 grant execute on function audit.find_missing_parents(oid,text[],oid,text[]) to audit_worker;
 grant execute on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) to audit_app;
+grant execute on function audit.fit_each_left(oid) to audit_worker;
+grant execute on function audit.fit_each_target(oid) to audit_worker;
 grant execute on function audit.fit_images(oid,boolean) to audit_worker;
 grant execute on function audit.fitted_sql(oid,text[],text,text) to audit_worker;
 grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
@@ -5850,6 +5895,8 @@ comment on function audit.filter_draft(jsonb) is 'Leaves only the drafted rows t
 comment on function audit.filter_values(oid,text,jsonb) is 'The values of a filter as texts of images; null where one does not fit the column''s type.';
 comment on function audit.find_missing_parents(oid,text[],oid,text[]) is 'Makes restore_missing: the drafted rows of a child whose parent is neither there nor drafted.';
 comment on function audit.finish_idempotent(uuid,text,bytea,integer,jsonb) is 'Keeps the answer of a finished request; commits with what the request wrote.';
+comment on function audit.fit_each_left(oid) is 'Fits what undone changes left, column by column; for fit_images().';
+comment on function audit.fit_each_target(oid) is 'Fits what rows are to hold, column by column; for fit_images().';
 comment on function audit.fit_images(oid,boolean) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
 comment on function audit.fitted_sql(oid,text[],text,text) is 'SQL for the image that values of an image have in the types of today.';
 comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and to tables, with their columns in pairs.';

@@ -86,7 +86,7 @@ begin
       'draft_rollback', 'match_live_rows', 'row_digest_sql',
       'mark_changed_since', 'forgive_changes_of', 'foreign_keys_of', 'reference_sql', 'draft_children', 'trace_back', 'draft_parents',
       'parent_key_sql', 'find_missing_parents',
-      'map_columns', 'image_record_sql', 'image_value_sql', 'fitted_sql', 'fit_images', 'check_unique', 'keys_are_known_free', 'note_holders', 'order_takers',
+      'map_columns', 'image_record_sql', 'image_value_sql', 'fitted_sql', 'fit_images', 'fit_each_target', 'fit_each_left', 'check_unique', 'keys_are_known_free', 'note_holders', 'order_takers',
       'check_constraints', 'check_dependents', 'check_lost_children', 'spread_clashes', 'widen_rollback', 'check_access', 'filter_values',
       'filter_draft', 'filter_column', 'image_difference', 'decide_actions', 'order_draft', 'rank_coming', 'keep_true_edges',
       'level_rows', 'level_going_rows', 'store_items', 'items_digest',

@@ -46,7 +46,7 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    -- What to do, in which order.
+    -- What to do, unless its live row says otherwise, and in which order.
     action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,

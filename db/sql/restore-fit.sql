@@ -103,18 +103,42 @@ begin
         audit.fitted_sql(p_relation, v_columns, '__d.target', '__d.exact'), v_columns
       ) into v_changed;
     end if;
-    if v_changed = 0 and not exists (
-      select from pg_temp.restore_draft d where d.relation = p_relation and d.left_image is not null and d.left_image <> 'null'
-    ) then
-      return;
+    if v_changed > 0 then
+      perform audit.fit_each_target(p_relation);
     end if;
   exception
     when others then
-      null;
+      perform audit.fit_each_target(p_relation);
   end;
+  begin
+    execute format(
+      'update pg_temp.restore_draft d set left_image = f.image '
+      'from ('
+        'select __d.draft_id, __d.left_image || (case when __d.left_image ?& %2$L::text[] then %3$s '
+          'else %3$s - array(select __c from unnest(%2$L::text[]) __c where not __d.left_image ? __c) end) as image '
+        'from pg_temp.restore_draft __d where __d.relation = %1$s and __d.left_image <> ''null'''
+      ') f where d.draft_id = f.draft_id and d.left_image::text <> f.image::text',
+      p_relation, v_columns, audit.fitted_sql(p_relation, v_columns, '__d.left_image', '__d.left_exact')
+    );
+  exception
+    when others then
+      perform audit.fit_each_left(p_relation);
+  end;
+end
+$$;
+comment on function audit.fit_images(oid, boolean) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
+
+-- What does not fit, or comes out changed, is noted by its column.
+create or replace function audit.fit_each_target(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_column record;
+  v_changed bigint;
+begin
   for v_column in
-    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted,
-      audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.target', '__d.exact') as fitted
     from audit.restore_columns(p_relation) c
     where c.is_writable
   loop
@@ -139,6 +163,24 @@ begin
         insert into pg_temp.restore_problems (severity, code, relation, detail)
         values ('blocking', 'column_retyped', p_relation, jsonb_build_object('column', v_column.name, 'sqlstate', sqlstate));
     end;
+  end loop;
+end
+$$;
+comment on function audit.fit_each_target(oid) is 'Fits what rows are to hold, column by column; for fit_images().';
+
+-- What changes left is only compared: where it does not fit it stays as it is.
+create or replace function audit.fit_each_left(p_relation oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_column record;
+begin
+  for v_column in
+    select c.*, audit.fitted_sql(p_relation, array[c.name], '__d.left_image', '__d.left_exact') as left_fitted
+    from audit.restore_columns(p_relation) c
+    where c.is_writable
+  loop
     begin
       execute format(
         'update pg_temp.restore_draft __d set left_image = __d.left_image || %s '
@@ -152,4 +194,4 @@ begin
   end loop;
 end
 $$;
-comment on function audit.fit_images(oid, boolean) is 'Makes of the drafted images what the columns of today hold; notes columns whose values do not fit, or come out changed.';
+comment on function audit.fit_each_left(oid) is 'Fits what undone changes left, column by column; for fit_images().';

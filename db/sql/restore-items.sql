@@ -101,13 +101,11 @@ begin
     delete from pg_temp.restore_draft d where not d.is_there and not p_strict;
     get diagnostics v_stay = row_count;
   end if;
-  -- A drafted row is an insert unless its live row says otherwise.
+  -- A row that was there is an insert unless its live row says otherwise.
   update pg_temp.restore_draft d
-  set
-    action = case when d.is_there then 'update' else 'delete' end,
-    columns = case when d.is_there then audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields) end
+  set action = 'update', columns = audit.image_difference(d.target, d.exact, r.image, r.exact, d.fields)
   from pg_temp.restore_live r
-  where r.draft_id = d.draft_id;
+  where r.draft_id = d.draft_id and d.is_there;
   if found then
     delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)

@@ -52,6 +52,7 @@ begin
   from pg_temp.restore_live r
   where r.draft_id = d.draft_id and d.conflict is null and d.left_image is not null and case
       when d.left_image = 'null' then true
+      when d.left_image::text = r.image::text and d.left_exact is not distinct from r.exact then false
       else exists (
         select from jsonb_each(d.left_image) f
         where (d.fields is null or f.key = any (d.fields)) and r.image ? f.key

@@ -7,7 +7,7 @@ declare
   v_count int;
 begin
   insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact
+    relation, record_id, live_record_id, is_there, target, exact, fields, left_image, left_exact, action
   )
   select
     i.relation, coalesce(i.live_record_id, i.record_id), i.record_id, s.position is not null, s.image, s.exact,
@@ -17,7 +17,7 @@ begin
       when 'update' then (select jsonb_object_agg(c, i.target -> c) from unnest(i.columns) c)
       else 'null'
     end,
-    i.target_exact
+    i.target_exact, case when s.position is null then 'delete' else 'insert' end
   from audit.restore_items i
   join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position and o.outcome = 'applied'
   left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position

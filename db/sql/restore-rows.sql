@@ -34,7 +34,7 @@ begin
   having count(*) > 1;
   analyze pg_temp.restore_several;
   insert into pg_temp.restore_draft (
-    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact
+    relation, record_id, live_record_id, is_live, is_there, entry_id, entry_at, removed_by, target, exact, fields, left_image, left_exact, action
   )
   select
     f.relation, f.record_id,
@@ -44,7 +44,8 @@ begin
     case when f.action in ('DELETE', 'TRUNCATE') then f.txid end, f.old_values, nullif(f.exact_values -> 'old', 'null'),
     case when p_undo and f.action = 'UPDATE' then f.changed_fields end,
     case when p_undo then coalesce(l.new_values, 'null') end,
-    case when p_undo then nullif(l.exact_values -> 'new', 'null') end
+    case when p_undo then nullif(l.exact_values -> 'new', 'null') end,
+    case when f.action = 'INSERT' then 'delete' else 'insert' end
   from pg_temp.restore_several s
   join pg_temp.restore_entries f on f.id = s.first_id
   join pg_temp.restore_entries l on l.id = s.last_id
@@ -56,7 +57,8 @@ begin
     case when e.action in ('DELETE', 'TRUNCATE') then e.txid end, e.old_values, nullif(e.exact_values -> 'old', 'null'),
     case when p_undo and e.action = 'UPDATE' then e.changed_fields end,
     case when p_undo then coalesce(e.new_values, 'null') end,
-    case when p_undo then nullif(e.exact_values -> 'new', 'null') end
+    case when p_undo then nullif(e.exact_values -> 'new', 'null') end,
+    case when e.action = 'INSERT' then 'delete' else 'insert' end
   from pg_temp.restore_entries e
   where not exists (
     select from pg_temp.restore_several s
