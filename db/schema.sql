@@ -3413,7 +3413,7 @@ CREATE OR REPLACE FUNCTION audit.key_of(p_table regclass)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT array_agg((a.attname)::text ORDER BY k."position") AS array_agg FROM (((SELECT i_1.indexrelid, i_1.indrelid, i_1.indkey, i_1.indnkeyatts FROM pg_index i_1 WHERE ((i_1.indrelid = (key_of.p_table)::oid) AND i_1.indisunique AND i_1.indisvalid AND i_1.indimmediate AND (i_1.indpred IS NULL) AND (i_1.indexprs IS NULL) AND (NOT (EXISTS (SELECT FROM (unnest(i_1.indkey[0:(i_1.indnkeyatts - 1)]) n(n) JOIN pg_attribute a_1 ON (((a_1.attrelid = i_1.indrelid) AND (a_1.attnum = n.n)))) WHERE (NOT a_1.attnotnull))))) ORDER BY i_1.indisprimary DESC, i_1.indisreplident DESC, i_1.indnkeyatts, i_1.indexrelid LIMIT 1) i CROSS JOIN LATERAL unnest(i.indkey[0:(i.indnkeyatts - 1)]) WITH ORDINALITY k(number, "position")) JOIN pg_attribute a ON (((a.attrelid = i.indrelid) AND (a.attnum = k.number)))));
+RETURN (SELECT array_agg((a.attname)::text ORDER BY k."position") AS array_agg FROM (((SELECT i_1.indexrelid, i_1.indrelid, i_1.indkey, i_1.indnkeyatts FROM pg_index i_1 WHERE ((i_1.indrelid = (key_of.p_table)::oid) AND i_1.indisunique AND i_1.indisvalid AND i_1.indimmediate AND (i_1.indpred IS NULL) AND (i_1.indexprs IS NULL) AND (NOT (EXISTS (SELECT FROM ((unnest(i_1.indkey[0:(i_1.indnkeyatts - 1)]) n(n) JOIN pg_attribute a_1 ON (((a_1.attrelid = i_1.indrelid) AND (a_1.attnum = n.n)))) JOIN pg_type t ON ((t.oid = a_1.atttypid))) WHERE ((NOT a_1.attnotnull) OR (t.typcategory = ANY (ARRAY['A'::"char", 'C'::"char"])) OR ((('jsonb'::regtype)::oid = t.oid) OR (('jsonb'::regtype)::oid = t.typbasetype))))))) ORDER BY i_1.indisprimary DESC, i_1.indisreplident DESC, i_1.indnkeyatts, i_1.indexrelid LIMIT 1) i CROSS JOIN LATERAL unnest(i.indkey[0:(i.indnkeyatts - 1)]) WITH ORDINALITY k(number, "position")) JOIN pg_attribute a ON (((a.attrelid = i.indrelid) AND (a.attnum = k.number)))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.keys_are_known_free(p_relation oid, p_columns text[])
@@ -4785,7 +4785,7 @@ begin
   if v_key is null then
     raise exception '% has no key', v_name
       using errcode = 'object_not_in_prerequisite_state',
-            hint = 'Its rows cannot be told apart. Give it a primary key, or a unique index over NOT NULL columns.';
+            hint = 'Its rows cannot be told apart. Give it a primary key, or a unique index over NOT NULL columns, without arrays, composites and jsonb.';
   end if;
   if on_error is null or on_error not in ('block', 'warn') then
     raise exception 'on_error is %, but must be block or warn', coalesce(quote_literal(on_error), 'null')

@@ -31,7 +31,9 @@ return (
       and not exists (
         select from unnest(i.indkey[0:i.indnkeyatts - 1]) n
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = n
-        where not a.attnotnull
+        join pg_type t on t.oid = a.atttypid
+        -- Nor may it hold arrays, composites or jsonb: no text of those leads back to the row.
+        where not a.attnotnull or t.typcategory in ('A', 'C') or 'jsonb'::regtype in (t.oid, t.typbasetype)
       )
     order by i.indisprimary desc, i.indisreplident desc, i.indnkeyatts, i.indexrelid
     limit 1

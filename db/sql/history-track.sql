@@ -98,7 +98,7 @@ begin
   if v_key is null then
     raise exception '% has no key', v_name
       using errcode = 'object_not_in_prerequisite_state',
-            hint = 'Its rows cannot be told apart. Give it a primary key, or a unique index over NOT NULL columns.';
+            hint = 'Its rows cannot be told apart. Give it a primary key, or a unique index over NOT NULL columns, without arrays, composites and jsonb.';
   end if;
   if on_error is null or on_error not in ('block', 'warn') then
     raise exception 'on_error is %, but must be block or warn', coalesce(quote_literal(on_error), 'null')

@@ -72,7 +72,7 @@ function messageOf({ code, table, count, detail }: DraftProblem, isRollback: boo
     case "check_refused":
       return `${rowsOf(Number(detail.rows))} of ${of} do not meet ${String(detail.constraint)} of today. Drop that check for the time of the restore.`;
     case "key_changed":
-      return `The key of ${of} has another type or other columns than its history, or holds an array or a composite type (${String(detail.sqlstate)}), so its rows cannot be found. Give it its former key back, or write the rows back by hand: GET /api/history has them.`;
+      return `The key of ${of} has another type or other columns than its history (${String(detail.sqlstate)}), so its rows cannot be found. Give it its former key back for the time of the restore.`;
     case "column_required":
       return `${column} was added since, has no default and may not be null, so ${rowsOf(Number(detail.rows))} cannot be inserted. Give it a default for the time of the restore.`;
     case "column_retyped":

@@ -369,6 +369,21 @@ describe("row-level security on the table", () => {
 describe("track()", () => {
   test.each([
     ["a table without a key", "create table app.keyless (a int)", "app.keyless", "", /has no key/],
+    ["a key of an array", "create table app.oddly (a int[] primary key)", "app.oddly", "", /has no key/],
+    [
+      "a key with a composite type",
+      "create type app.pair as (a int, b int); create table app.paired (a app.pair, b int, primary key (a, b))",
+      "app.paired",
+      "",
+      /has no key/,
+    ],
+    [
+      "a key of jsonb",
+      "create table app.keyed_by_json (a jsonb primary key)",
+      "app.keyed_by_json",
+      "",
+      /has no key/,
+    ],
     ["a view", "create view app.look as select 1 as id", "app.look", "", /cannot be tracked/],
     ["a table of the log", "", "audit.audit_events", "", /cannot be tracked/],
     [
