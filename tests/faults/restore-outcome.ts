@@ -66,7 +66,7 @@ async function runLines(stage: Stage, _: Ran, id: string, name: string): Promise
        format('snapshot: %s', (select md5(string_agg(position || (image - 'updated_at' - 'run')::text, ' ' order by position)) from audit.restore_snapshot_rows where run_id = $1::uuid)),
        format('events: %s', (select jsonb_agg(action_type order by action_type) from audit.audit_events
          where resource_id = $1::uuid::text and action_type in ('RESTORE_BEGUN', 'RESTORE_COMPLETED', 'RESTORE_FAILED', 'RESTORE_NEEDS_ATTENTION', 'RESTORE_CANCELLED'))),
-       format('not done: %s', (select count(*) from audit.restore_effects where run_id = $1::uuid and not is_done)),
+       format('not done: %s', (select string_agg(kind || ' ' || regexp_replace(name, ':[^:]*:', ':'), ', ' order by kind, name) from audit.restore_effects where run_id = $1::uuid and not is_done)),
        format('enqueued: %s', (select count(*) from audit.restore_effects where run_id = $1::uuid and kind = 'enqueue')),
        format('alerts: %s', (select count(*) from audit.alerts where subject = $1::uuid::text and code <> 'restore.silent')),
        format('applied in the report: %s', report ->> 'applied'),

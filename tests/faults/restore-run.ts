@@ -8,7 +8,8 @@ import { planRollback, planUndo, start } from "./restore-service.ts";
 import { newRunName, type Stage } from "./restore-stage.ts";
 
 const POLL_MS = 150;
-const END_TIMEOUT_MS = 90_000;
+/** Neighbours' faults hit a run again and again, and so does a machine with other work on it. */
+const END_TIMEOUT_MS = 300_000;
 const UNDER_WAY = new Set(["planned", "running", "awaiting_approval"]);
 
 export interface Hit {
