@@ -786,6 +786,9 @@ begin
     action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,
+    -- Among those that are early: by unique values that they hand over, before that by rank and level, by which tables and rows
+    -- reference each other.
+    turn int not null default 0,
     level int,
     is_cyclic boolean not null default false,
     conflict text
@@ -1073,7 +1076,7 @@ CREATE OR REPLACE FUNCTION audit.changed_by_others(p_run uuid, p_positions integ
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT COALESCE(array_agg(i."position" ORDER BY i."position"), '{}'::integer[]) AS "coalesce" FROM (audit.restore_items i JOIN audit.tracked_tables t ON ((t.relation = i.relation))) WHERE ((i.run_id = changed_by_others.p_run) AND (i."position" = ANY (changed_by_others.p_positions)) AND ((i.conflict IS NOT NULL) OR (NOT (EXISTS (SELECT FROM audit.audit_logs l WHERE ((l.table_name = t.table_name) AND (l.table_schema = t.table_schema) AND (l.record_id = i.live_record_id) AND (l.restore_id = changed_by_others.p_run) AND (l.new_record_id IS NULL) AND (l.action = 'UPDATE'::text) AND (l.old_values = i.live) AND (COALESCE(NULLIF((l.exact_values -> 'old'::text), 'null'::jsonb), '{}'::jsonb) = COALESCE(i.live_exact, '{}'::jsonb)) AND (NOT (EXISTS (SELECT FROM audit.audit_logs o WHERE ((o.table_name = t.table_name) AND (o.table_schema = t.table_schema) AND (o.record_id = i.live_record_id) AND (o.id > l.id) AND (o.restore_id IS DISTINCT FROM changed_by_others.p_run))))))))))));
+RETURN (SELECT COALESCE(array_agg(i."position" ORDER BY i."position"), '{}'::integer[]) AS "coalesce" FROM (audit.restore_items i JOIN audit.tracked_tables t ON ((t.relation = i.relation))) WHERE ((i.run_id = changed_by_others.p_run) AND (i."position" = ANY (changed_by_others.p_positions)) AND ((i.conflict IS NOT NULL) OR (NOT (EXISTS (SELECT FROM audit.audit_logs l WHERE ((l.table_name = t.table_name) AND (l.table_schema = t.table_schema) AND (l.record_id = i.live_record_id) AND (l.restore_id = changed_by_others.p_run) AND (COALESCE(l.new_record_id, i.record_id) = i.record_id) AND (l.action = 'UPDATE'::text) AND (l.old_values = i.live) AND (COALESCE(NULLIF((l.exact_values -> 'old'::text), 'null'::jsonb), '{}'::jsonb) = COALESCE(i.live_exact, '{}'::jsonb)) AND (NOT (EXISTS (SELECT FROM audit.audit_logs o WHERE ((o.table_name = t.table_name) AND (o.table_schema = t.table_schema) AND (o.record_id = i.live_record_id) AND (o.id > l.id) AND (o.restore_id IS DISTINCT FROM changed_by_others.p_run))))))))))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.changed_keys(p_old jsonb, p_new jsonb)
@@ -1660,6 +1663,15 @@ begin
   if not exists (select from pg_temp.restore_removals m where m.txid is distinct from v_whole) then
     return 0;
   end if;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id)
+  select 'blocking', 'key_twice', d.relation, d.record_id
+  from pg_temp.restore_draft d
+  where d.is_there
+  group by d.relation, d.record_id
+  having count(*) > 1;
+  if found then
+    return 0;
+  end if;
   create unique index if not exists restore_draft_key on pg_temp.restore_draft (relation, record_id) where is_there;
   for v_key in
     select k.*, t.table_schema, t.table_name
@@ -2070,6 +2082,7 @@ begin
     limit 1000
   ) s
   where exists (select from audit.audit_logs l where l.txid = s.txid and l.created_at <= p_at)
+  order by s.until, s.txid
   limit 20;
   return v_count;
 end
@@ -2093,7 +2106,13 @@ begin
     and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
-  update pg_temp.restore_progress set txid = p_txid;
+  update pg_temp.restore_progress set txid = p_txid
+  -- What a table was tracked for before it was tracked again is not drafted here.
+  where not exists (
+    select from audit.audit_logs l
+    join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    where l.txid = p_txid and l.created_at < t.tracked_at
+  );
   return v_count;
 end
 $function$;
@@ -2210,7 +2229,7 @@ begin
       perform audit.filter_column(v_filter.relation, v_filter.name, v_filter.type, v_filter.accepted);
     exception
       -- Types that images hold in another form (arrays), that cannot be compared (json), or that old values do not fit.
-      when data_exception or undefined_function or feature_not_supported then
+      when others then
         perform audit.filter_column(v_filter.relation, v_filter.name, 'text', audit.filter_values(v_filter.relation, v_filter.name, v_filter.accepted));
     end;
   end loop;
@@ -2235,7 +2254,7 @@ begin
   ) into v_values using p_values;
   return v_values;
 exception
-  when data_exception then
+  when data_exception or integrity_constraint_violation then
     return null;
 end
 $function$;
@@ -3350,8 +3369,11 @@ begin
           then format(
             'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.live_record_id = %s and __o.position <> all ($1) '
             -- It goes as well, or references another row by then.
-            'and (__o.action = ''delete'' or __o.action = ''update'' and __o.position < __i.position and __o.columns && %L::text[] and not (%s)))',
-            v_key.child, audit.record_key_sql(v_key.child, '__t'), v_key.child_columns,
+            'and (__o.action = ''delete'' or __o.action = ''update'' and %s and not (%s)))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t'),
+            -- What the deletion clears is written afterwards, if all of it is.
+            format(case when v_key.on_delete = 'c' then '__o.position < __i.position and __o.columns && %1$L::text[]'
+              else '(__o.position < __i.position and __o.columns && %1$L::text[] or __o.columns @> %1$L::text[])' end, v_key.child_columns),
             audit.reference_sql('__o.target', v_key.child_columns, '__i.live', v_key.parent_columns)
           )
           else 'false'
@@ -3422,21 +3444,37 @@ CREATE OR REPLACE FUNCTION audit.keys_are_known_free(p_relation oid, p_columns t
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-begin
-  return (
-    select array_agg(c.name) @> p_columns and array_agg(c.name) <@ p_columns
-      and bool_and(
-        a.atttypid = any ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
-        and not exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
-      )
-    from audit.restore_columns(p_relation) c
-    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
-    where c.key_position is not null
-  ) and not exists (
-    select from pg_temp.restore_draft d
-    where d.relation = p_relation and d.is_there
-      and (d.record_id <> d.live_record_id or d.is_anew or d.action = 'update' and d.columns && p_columns)
+declare
+  v_keys constant text[] := array(
+    select c.name from audit.restore_columns(p_relation) c where c.key_position is not null order by c.key_position
   );
+  v_is_free boolean;
+begin
+  if not (v_keys @> p_columns and v_keys <@ p_columns) or exists (
+    select from pg_attribute a
+    where a.attrelid = p_relation and a.attname = any (v_keys) and (
+      a.atttypid <> all ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
+      or exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
+    )
+  ) then
+    return false;
+  end if;
+  execute format(
+    'select not exists ('
+      'select from pg_temp.restore_draft d where d.relation = $1 and d.is_there and ('
+        'd.record_id <> d.live_record_id or d.is_anew or d.action = ''update'' and d.columns && $2 '
+        -- Under another type the key had another text.
+        'or d.record_id is distinct from %s'
+      ')'
+    ') and not exists ('
+      'select from pg_temp.restore_draft d where d.relation = $1 and d.is_there group by d.record_id having count(*) > 1'
+    ')',
+    case cardinality(v_keys)
+      when 1 then format('d.target ->> %L', v_keys[1])
+      else 'jsonb_build_array(' || (select string_agg(format('d.target -> %L', c), ', ' order by o) from unnest(v_keys) with ordinality k (c, o)) || ')::text'
+    end
+  ) into v_is_free using p_relation, p_columns;
+  return v_is_free;
 end
 $function$;
 
@@ -3877,6 +3915,34 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.move_away_first(p_going oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+begin
+  for v_key in
+    select k.* from audit.foreign_keys_of(p_going) k
+    where exists (select from pg_temp.restore_draft d where d.relation = k.parent and d.action = 'delete' and d.is_early)
+      and exists (select from pg_temp.restore_draft d where d.relation = k.child and d.action = 'update' and d.columns && k.child_columns)
+  loop
+    execute format(
+      'update pg_temp.restore_draft c set is_early = true, turn = -1 '
+      'from pg_temp.restore_live cl, pg_temp.restore_draft p join pg_temp.restore_live pl on pl.draft_id = p.draft_id '
+      'where cl.draft_id = c.draft_id and c.relation = %s and c.action = ''update'' and c.turn = 0 and c.columns && %L::text[] '
+      'and p.relation = %s and p.action = ''delete'' and p.is_early and %s '
+      'and not exists (select from pg_temp.restore_draft n where n.relation = %3$s and n.action = ''insert'' and %s)',
+      v_key.child, v_key.child_columns, v_key.parent,
+      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns),
+      audit.reference_sql('c.target', v_key.child_columns, 'n.target', v_key.parent_columns)
+    );
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.move_sequences()
  RETURNS void
  LANGUAGE plpgsql
@@ -3955,7 +4021,7 @@ $sql$,
   -- Of two rows that are to have the same, one must not.
   execute format(
     'insert into pg_temp.restore_holders select a.__draft, a.__key, b.__key from pg_temp.restore_values a '
-    'join pg_temp.restore_values b on b.__key < a.__key and %s',
+    'join pg_temp.restore_values b on (b.__key, b.__draft) < (a.__key, a.__draft) and %s',
     (
       select string_agg(format(case when p_is_null_equal then 'a.%1$I is not distinct from b.%1$I' else 'a.%1$I = b.%1$I' end, c), ' and ')
       from unnest(p_columns) c
@@ -4049,12 +4115,12 @@ begin
   create temp table restore_edges (child oid, parent oid) on commit drop;
   insert into pg_temp.restore_edges
   select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
-  v_left := audit.rank_coming(v_coming);
+  v_left := audit.rank_parents_first(v_coming, 'insert');
   if v_left <> '{}' then
     -- Tables that reference each other in a circle; the rows themselves may not.
     perform audit.keep_true_edges(v_left);
     delete from pg_temp.restore_ranks;
-    v_left := audit.rank_coming(v_coming);
+    v_left := audit.rank_parents_first(v_coming, 'insert');
   end if;
   if v_left <> '{}' then
     insert into pg_temp.restore_ranks select r, 'insert', (select count(*) from pg_temp.restore_ranks) from unnest(v_left) r;
@@ -4076,14 +4142,7 @@ begin
     perform audit.level_rows(array[v_relation]);
   end loop;
   drop table pg_temp.restore_edges;
-  -- Keys that rows which come reference are set back before.
-  if exists (select from pg_temp.restore_actions where action = 'update') then
-    update pg_temp.restore_draft d
-    set is_early = true
-    where d.action = 'update' and exists (
-      select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
-    );
-  end if;
+  perform audit.order_updates(v_coming);
   -- What references a row that goes early goes early, too.
   while v_going <> '{}' loop
     update pg_temp.restore_draft d
@@ -4095,6 +4154,7 @@ begin
     );
     exit when not found;
   end loop;
+  perform audit.move_away_first(v_going);
 
   v_left := v_going;
   while v_left <> '{}' loop
@@ -4124,7 +4184,7 @@ CREATE OR REPLACE FUNCTION audit.order_takers()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_level int := 0;
+  v_turn int := 1;
   v_count int;
   v_pass int;
 begin
@@ -4135,15 +4195,15 @@ begin
   for v_pass in 1..2 loop
     loop
       update pg_temp.restore_draft d
-      set level = v_level, is_cyclic = v_pass = 2
-      where d.is_early and d.level is null and not exists (
+      set turn = v_turn, is_cyclic = v_pass = 2
+      where d.is_early and d.turn = 0 and not exists (
         select from pg_temp.restore_takes t
         join pg_temp.restore_draft g on g.draft_id = t.giver
-        where t.taker = d.draft_id and g.level is null and (v_pass = 1 or t.is_hard)
+        where t.taker = d.draft_id and g.turn = 0 and (v_pass = 1 or t.is_hard)
       );
       get diagnostics v_count = row_count;
       exit when v_count = 0;
-      v_level := v_level + 1;
+      v_turn := v_turn + 1;
     end loop;
   end loop;
   insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
@@ -4151,7 +4211,36 @@ begin
   from pg_temp.restore_takes t
   join pg_temp.restore_draft d on d.draft_id = t.taker
   join pg_temp.restore_draft g on g.draft_id = t.giver
-  where t.is_hard and d.is_early and d.level is null and g.level is null;
+  where t.is_hard and d.is_early and d.turn = 0 and g.turn = 0;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.order_updates(p_coming oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_changing constant oid[] := array(select relation from pg_temp.restore_actions where action = 'update' order by 1);
+  v_left oid[];
+begin
+  if v_changing = '{}' then
+    return;
+  end if;
+  create temp table restore_edges (child oid, parent oid) on commit drop;
+  insert into pg_temp.restore_edges
+  select distinct k.child, k.parent from audit.foreign_keys_of(v_changing) k where k.child = any (v_changing) and k.parent = any (v_changing);
+  v_left := audit.rank_parents_first(v_changing, 'update');
+  insert into pg_temp.restore_ranks select r, 'update', cardinality(v_changing) from unnest(v_left) r;
+  drop table pg_temp.restore_edges;
+  update pg_temp.restore_draft d
+  set is_early = true
+  where d.action = 'update' and exists (
+    select from audit.foreign_keys_of(p_coming || v_changing) k
+    where k.parent = d.relation and d.columns && k.parent_columns
+      and (k.child = any (p_coming) or k.child = any (v_changing) and k.child <> k.parent)
+  );
 end
 $function$;
 
@@ -4230,7 +4319,7 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.rank_coming(p_relations oid[])
+CREATE OR REPLACE FUNCTION audit.rank_parents_first(p_relations oid[], p_action text)
  RETURNS oid[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4248,7 +4337,7 @@ begin
       )
     );
     exit when v_next = '{}';
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
+    insert into pg_temp.restore_ranks select r, p_action, v_rank from unnest(v_next) r;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
@@ -4548,18 +4637,18 @@ AS $function$
 begin
   -- Ordered by what is needed for that alone: the images are wide, the names of tables few.
   with kinds as materialized (
-    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name) as nth
+    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name, a.action) as nth
     from pg_temp.restore_actions a
     join audit.tracked_tables t on t.relation = a.relation
     left join pg_temp.restore_ranks k on k.relation = a.relation and k.action = a.action
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.rank, p.is_cyclic,
-      row_number() over (order by p.phase, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
-      dense_rank() over (order by p.phase, p.rank, p.level nulls first, p.nth) as batch
+      p.draft_id, p.phase, p.turn, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+      select d.draft_id, d.record_id, d.live_record_id, d.turn, d.level, d.is_cyclic, k.rank, k.nth,
         case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
@@ -4568,7 +4657,7 @@ begin
   chunked as (
     select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.turn, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
@@ -4981,12 +5070,12 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.update_sql(p_relation oid, p_mine text, p_columns text[], p_touch text[])
+CREATE OR REPLACE FUNCTION audit.update_sql(p_relation oid, p_mine text, p_columns text[], p_touch text[], p_key text DEFAULT 'coalesce(__i.live_record_id, __i.record_id)'::text)
  RETURNS text
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT format('with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when (__i.columns is null or %1$L = any (__i.columns)) and __i.target ? %1$L then %2$s else __t.%1$I end'::text, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, 'coalesce(__i.live_record_id, __i.record_id)'::text), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
+RETURN (SELECT format('with __w as (update %s as __t set %s from pg_temp.restore_chunk __i cross join lateral jsonb_to_record(__i.target) as %s where %s and __i.target is not null and %s returning __i.position as __position, %s as __digest) insert into audit.restore_outcomes (run_id, position, outcome, digest) select $1, __w.__position, ''applied'', __w.__digest from __w'::text, (update_sql.p_relation)::regclass, string_agg(CASE WHEN (u.c = ANY (update_sql.p_touch)) THEN format('%I = now()'::text, u.c) ELSE format('%1$I = case when (__i.columns is null or %1$L = any (__i.columns)) and __i.target ? %1$L then %2$s else __t.%1$I end'::text, u.c, audit.image_value_sql(update_sql.p_relation, u.c, '__i.target_exact'::text)) END, ', '::text ORDER BY u.c), audit.image_record_sql(update_sql.p_relation, update_sql.p_columns), update_sql.p_mine, audit.key_match_sql(update_sql.p_relation, '__t'::text, update_sql.p_key), audit.row_digest_sql('__t'::text)) AS format FROM (SELECT c.c FROM unnest(update_sql.p_columns) c(c) UNION SELECT unnest(update_sql.p_touch) AS unnest) u WHERE (NOT (u.c IN (SELECT i.name FROM audit.restore_columns(update_sql.p_relation) i(name, type, fidelity, key_position, is_writable, is_hidden, is_fixed_identity, is_required) WHERE i.is_fixed_identity))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.uuid_v7()
@@ -5022,6 +5111,11 @@ with recorded as materialized (
       and not coalesce(__i.columns <@ %5$L::text[], false)
       and (select o.digest from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position) is distinct from coalesce(
         (select s.digest from audit.restore_snapshot_rows s where s.run_id = $1 and s.position = __i.position), __i.live_digest
+      )
+      -- An earlier chunk may have changed it already, by a cascade.
+      and not exists (
+        select from audit.audit_logs l
+        where l.table_name = %1$L and l.table_schema = %2$L and l.record_id in (__i.record_id, __i.live_record_id) and l.restore_id = $1
       ) as is_unrecorded
   from audit.restore_items __i
   left join lateral (select %6$s as image, %7$s as exact from %8$s __t where %9$s offset 0) __l on true
@@ -5227,6 +5321,17 @@ begin
       select distinct c from pg_temp.restore_chunk i cross join unnest(i.columns) c where i.position between p_first and p_last
     );
     return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
+    if exists (
+      select from pg_temp.restore_chunk i where i.position between p_first and p_last and i.record_id <> i.live_record_id
+    ) then
+      -- Its key went with that of a row which it references.
+      return next audit.update_sql(
+        p_relation,
+        v_regular || ' and __i.record_id <> __i.live_record_id and '
+          'not exists (select from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position)',
+        v_columns, v_touch, '__i.record_id'
+      );
+    end if;
   else
     for v_shape in select * from audit.image_shapes(p_first, p_last) loop
       return next audit.insert_sql(p_relation, concat_ws(' and ', v_regular, v_shape.condition), v_shape.names, v_touch);
@@ -5544,11 +5649,13 @@ grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
+grant execute on function audit.move_away_first(oid[]) to audit_worker;
 grant execute on function audit.move_sequences() to audit_worker;
 grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
 grant execute on function audit.order_draft(integer) to audit_worker;
 grant execute on function audit.order_takers() to audit_worker;
+grant execute on function audit.order_updates(oid[]) to audit_worker;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
 grant execute on function audit.overlapping_restore(uuid) to audit_worker;
 grant execute on function audit.overlay_image(jsonb,jsonb) to audit_worker;
@@ -5558,7 +5665,7 @@ grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
 grant execute on function audit.pin_restore_session() to audit_worker;
-grant execute on function audit.rank_coming(oid[]) to audit_worker;
+grant execute on function audit.rank_parents_first(oid[],text) to audit_worker;
 grant execute on function audit.record_key_sql(oid,text) to admin;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
 grant execute on function audit.record_key_sql(oid,text) to audit_worker;
@@ -5589,7 +5696,7 @@ grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
 grant execute on function audit.undo_each() to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
-grant execute on function audit.update_sql(oid,text,text[],text[]) to audit_worker;
+grant execute on function audit.update_sql(oid,text,text[],text[],text) to audit_worker;
 grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
@@ -5956,18 +6063,20 @@ comment on function audit.mark_changed_since() is 'Marks the drafted rows that s
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
+comment on function audit.move_away_first(oid[]) is 'Lets rows that change leave rows that go early. For order_draft().';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
 comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
 comment on function audit.order_takers() is 'Orders the rows that hand unique values over to others; for check_unique().';
+comment on function audit.order_updates(oid[]) is 'Ranks the rows that change; those whose keys others reference are early. For order_draft().';
 comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';
 comment on function audit.overlay_image(jsonb,jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
 comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the record_ids of the parents in restore_missing, by a foreign key to their key.';
 comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
-comment on function audit.rank_coming(oid[]) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
+comment on function audit.rank_parents_first(oid[],text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
@@ -5995,7 +6104,7 @@ comment on function audit.truncated_by(oid) is 'The partitions whose rows the TR
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
 comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
-comment on function audit.update_sql(oid,text,text[],text[]) is 'Sets the columns that each item names; all of its image where it names none.';
+comment on function audit.update_sql(oid,text,text[],text[],text) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
 comment on function audit.verification_sql(uuid,oid) is 'The statement that reads the rows of one table again and finds those that are not what they were to be, or not in the history.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';

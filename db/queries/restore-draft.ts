@@ -74,10 +74,11 @@ export const draftOf = (tx: Db) => ({
       sql`audit.draft_record(${relation}::oid, ${recordId}, ${entryId}::bigint, ${instantOf(at)})`,
     ),
   rollback: (runId: string) => value<number>(tx, sql`audit.draft_rollback(${runId}::uuid)`),
-  /** Leaves only the record under this key, of those that its keys led to. */
-  keep: (recordId: string) =>
-    tx.execute(sql`delete from pg_temp.restore_draft where record_id <> ${recordId} or not is_there and exists (
-      select from pg_temp.restore_draft o where o.is_there and o.record_id = ${recordId})`),
+  /** Leaves only the record that was asked for, whose entry is the first, of those that its keys led to. */
+  keepFirst: () =>
+    tx.execute(
+      sql`delete from pg_temp.restore_draft where entry_id <> (select min(id) from pg_temp.restore_entries)`,
+    ),
   rows: (undo: boolean) => value(tx, sql`audit.draft_rows(${undo})`),
   matchLive: () => value(tx, sql`audit.match_live_rows()`),
   children: (at: Date | null) => value<number>(tx, sql`audit.draft_children(${instantOf(at)})`),

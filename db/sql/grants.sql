@@ -88,7 +88,7 @@ begin
       'parent_key_sql', 'find_missing_parents',
       'map_columns', 'image_record_sql', 'image_value_sql', 'fitted_sql', 'fit_images', 'fit_each_target', 'fit_each_left', 'check_unique', 'keys_are_known_free', 'note_holders', 'order_takers',
       'check_constraints', 'check_dependents', 'check_lost_children', 'spread_clashes', 'widen_rollback', 'check_access', 'filter_values',
-      'filter_draft', 'filter_column', 'image_difference', 'decide_actions', 'order_draft', 'rank_coming', 'keep_true_edges',
+      'filter_draft', 'filter_column', 'image_difference', 'decide_actions', 'order_draft', 'order_updates', 'move_away_first', 'rank_parents_first', 'keep_true_edges',
       'level_rows', 'level_going_rows', 'store_items', 'items_digest',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',

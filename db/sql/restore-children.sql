@@ -19,6 +19,15 @@ begin
   if not exists (select from pg_temp.restore_removals m where m.txid is distinct from v_whole) then
     return 0;
   end if;
+  insert into pg_temp.restore_problems (severity, code, relation, record_id)
+  select 'blocking', 'key_twice', d.relation, d.record_id
+  from pg_temp.restore_draft d
+  where d.is_there
+  group by d.relation, d.record_id
+  having count(*) > 1;
+  if found then
+    return 0;
+  end if;
   create unique index if not exists restore_draft_key on pg_temp.restore_draft (relation, record_id) where is_there;
   for v_key in
     select k.*, t.table_schema, t.table_name

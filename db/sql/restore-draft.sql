@@ -50,6 +50,9 @@ begin
     action text not null default 'insert',
     columns text[],
     is_early boolean not null default false,
+    -- Among those that are early: by unique values that they hand over, before that by rank and level, by which tables and rows
+    -- reference each other.
+    turn int not null default 0,
     level int,
     is_cyclic boolean not null default false,
     conflict text
@@ -93,7 +96,8 @@ end
 $$;
 comment on function audit.begin_restore_draft() is 'Makes the temporary tables in which a restore is planned; once per transaction.';
 
--- Texts of values depend on these settings; images were written under them.
+-- Texts of values depend on the first of these settings, under which images were written; the others are for plans over
+-- temporary tables and rows that are looked up by their keys.
 create or replace function audit.pin_restore_session() returns void
 language sql
 set search_path = pg_catalog, pg_temp

@@ -25,6 +25,7 @@ begin
     limit 1000
   ) s
   where exists (select from audit.audit_logs l where l.txid = s.txid and l.created_at <= p_at)
+  order by s.until, s.txid
   limit 20;
   return v_count;
 end
@@ -47,7 +48,13 @@ begin
     and t.tracked_at <= l.created_at and exists (select from pg_class c where c.oid = t.relation)
   where l.txid = p_txid;
   get diagnostics v_count = row_count;
-  update pg_temp.restore_progress set txid = p_txid;
+  update pg_temp.restore_progress set txid = p_txid
+  -- What a table was tracked for before it was tracked again is not drafted here.
+  where not exists (
+    select from audit.audit_logs l
+    join audit.tracked_tables t on t.relation = t.root and t.table_name = l.table_name and t.table_schema = l.table_schema
+    where l.txid = p_txid and l.created_at < t.tracked_at
+  );
   return v_count;
 end
 $$;

@@ -18,7 +18,7 @@ begin
       perform audit.filter_column(v_filter.relation, v_filter.name, v_filter.type, v_filter.accepted);
     exception
       -- Types that images hold in another form (arrays), that cannot be compared (json), or that old values do not fit.
-      when data_exception or undefined_function or feature_not_supported then
+      when others then
         perform audit.filter_column(v_filter.relation, v_filter.name, 'text', audit.filter_values(v_filter.relation, v_filter.name, v_filter.accepted));
     end;
   end loop;
@@ -67,7 +67,7 @@ begin
   ) into v_values using p_values;
   return v_values;
 exception
-  when data_exception then
+  when data_exception or integrity_constraint_violation then
     return null;
 end
 $$;
@@ -129,18 +129,18 @@ as $$
 begin
   -- Ordered by what is needed for that alone: the images are wide, the names of tables few.
   with kinds as materialized (
-    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name) as nth
+    select a.relation, a.action, coalesce(k.rank, 0) as rank, row_number() over (order by t.table_schema, t.table_name, a.action) as nth
     from pg_temp.restore_actions a
     join audit.tracked_tables t on t.relation = a.relation
     left join pg_temp.restore_ranks k on k.relation = a.relation and k.action = a.action
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.rank, p.is_cyclic,
-      row_number() over (order by p.phase, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
-      dense_rank() over (order by p.phase, p.rank, p.level nulls first, p.nth) as batch
+      p.draft_id, p.phase, p.turn, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+      select d.draft_id, d.record_id, d.live_record_id, d.turn, d.level, d.is_cyclic, k.rank, k.nth,
         case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
@@ -149,7 +149,7 @@ begin
   chunked as (
     select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.turn, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,

@@ -55,7 +55,7 @@ return (
     i.conflict is not null or not exists (
       select from audit.audit_logs l
       where l.table_name = t.table_name and l.table_schema = t.table_schema and l.record_id = i.live_record_id
-        and l.restore_id = p_run and l.new_record_id is null and l.action = 'UPDATE' and l.old_values = i.live
+        and l.restore_id = p_run and coalesce(l.new_record_id, i.record_id) = i.record_id and l.action = 'UPDATE' and l.old_values = i.live
         and coalesce(nullif(l.exact_values -> 'old', 'null'), '{}') = coalesce(i.live_exact, '{}')
         and not exists (
           select from audit.audit_logs o
@@ -107,8 +107,11 @@ begin
           then format(
             'exists (select from pg_temp.restore_chunk __o where __o.relation = %s and __o.live_record_id = %s and __o.position <> all ($1) '
             -- It goes as well, or references another row by then.
-            'and (__o.action = ''delete'' or __o.action = ''update'' and __o.position < __i.position and __o.columns && %L::text[] and not (%s)))',
-            v_key.child, audit.record_key_sql(v_key.child, '__t'), v_key.child_columns,
+            'and (__o.action = ''delete'' or __o.action = ''update'' and %s and not (%s)))',
+            v_key.child, audit.record_key_sql(v_key.child, '__t'),
+            -- What the deletion clears is written afterwards, if all of it is.
+            format(case when v_key.on_delete = 'c' then '__o.position < __i.position and __o.columns && %1$L::text[]'
+              else '(__o.position < __i.position and __o.columns && %1$L::text[] or __o.columns @> %1$L::text[])' end, v_key.child_columns),
             audit.reference_sql('__o.target', v_key.child_columns, '__i.live', v_key.parent_columns)
           )
           else 'false'

@@ -17,12 +17,12 @@ begin
   create temp table restore_edges (child oid, parent oid) on commit drop;
   insert into pg_temp.restore_edges
   select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
-  v_left := audit.rank_coming(v_coming);
+  v_left := audit.rank_parents_first(v_coming, 'insert');
   if v_left <> '{}' then
     -- Tables that reference each other in a circle; the rows themselves may not.
     perform audit.keep_true_edges(v_left);
     delete from pg_temp.restore_ranks;
-    v_left := audit.rank_coming(v_coming);
+    v_left := audit.rank_parents_first(v_coming, 'insert');
   end if;
   if v_left <> '{}' then
     insert into pg_temp.restore_ranks select r, 'insert', (select count(*) from pg_temp.restore_ranks) from unnest(v_left) r;
@@ -44,14 +44,7 @@ begin
     perform audit.level_rows(array[v_relation]);
   end loop;
   drop table pg_temp.restore_edges;
-  -- Keys that rows which come reference are set back before.
-  if exists (select from pg_temp.restore_actions where action = 'update') then
-    update pg_temp.restore_draft d
-    set is_early = true
-    where d.action = 'update' and exists (
-      select from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = d.relation and d.columns && k.parent_columns
-    );
-  end if;
+  perform audit.order_updates(v_coming);
   -- What references a row that goes early goes early, too.
   while v_going <> '{}' loop
     update pg_temp.restore_draft d
@@ -63,6 +56,7 @@ begin
     );
     exit when not found;
   end loop;
+  perform audit.move_away_first(v_going);
 
   v_left := v_going;
   while v_left <> '{}' loop
@@ -86,8 +80,65 @@ end
 $$;
 comment on function audit.order_draft(int) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
 
--- Ranks the tables whose rows come, parents first, as far as no circle of restore_edges is in the way; returns the others.
-create or replace function audit.rank_coming(p_relations oid[]) returns oid[]
+-- Keys are set back parents first, and before rows come or change that reference them: those follow where the key cascades.
+create or replace function audit.order_updates(p_coming oid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_changing constant oid[] := array(select relation from pg_temp.restore_actions where action = 'update' order by 1);
+  v_left oid[];
+begin
+  if v_changing = '{}' then
+    return;
+  end if;
+  create temp table restore_edges (child oid, parent oid) on commit drop;
+  insert into pg_temp.restore_edges
+  select distinct k.child, k.parent from audit.foreign_keys_of(v_changing) k where k.child = any (v_changing) and k.parent = any (v_changing);
+  v_left := audit.rank_parents_first(v_changing, 'update');
+  insert into pg_temp.restore_ranks select r, 'update', cardinality(v_changing) from unnest(v_left) r;
+  drop table pg_temp.restore_edges;
+  update pg_temp.restore_draft d
+  set is_early = true
+  where d.action = 'update' and exists (
+    select from audit.foreign_keys_of(p_coming || v_changing) k
+    where k.parent = d.relation and d.columns && k.parent_columns
+      and (k.child = any (p_coming) or k.child = any (v_changing) and k.child <> k.parent)
+  );
+end
+$$;
+comment on function audit.order_updates(oid[]) is 'Ranks the rows that change; those whose keys others reference are early. For order_draft().';
+
+-- What references a row that goes early, and is to reference another one that is there, moves away before.
+create or replace function audit.move_away_first(p_going oid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+begin
+  for v_key in
+    select k.* from audit.foreign_keys_of(p_going) k
+    where exists (select from pg_temp.restore_draft d where d.relation = k.parent and d.action = 'delete' and d.is_early)
+      and exists (select from pg_temp.restore_draft d where d.relation = k.child and d.action = 'update' and d.columns && k.child_columns)
+  loop
+    execute format(
+      'update pg_temp.restore_draft c set is_early = true, turn = -1 '
+      'from pg_temp.restore_live cl, pg_temp.restore_draft p join pg_temp.restore_live pl on pl.draft_id = p.draft_id '
+      'where cl.draft_id = c.draft_id and c.relation = %s and c.action = ''update'' and c.turn = 0 and c.columns && %L::text[] '
+      'and p.relation = %s and p.action = ''delete'' and p.is_early and %s '
+      'and not exists (select from pg_temp.restore_draft n where n.relation = %3$s and n.action = ''insert'' and %s)',
+      v_key.child, v_key.child_columns, v_key.parent,
+      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns),
+      audit.reference_sql('c.target', v_key.child_columns, 'n.target', v_key.parent_columns)
+    );
+  end loop;
+end
+$$;
+comment on function audit.move_away_first(oid[]) is 'Lets rows that change leave rows that go early. For order_draft().';
+
+-- Ranks the tables of an action, parents first, as far as no circle of restore_edges is in the way; returns the others.
+create or replace function audit.rank_parents_first(p_relations oid[], p_action text) returns oid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -104,14 +155,14 @@ begin
       )
     );
     exit when v_next = '{}';
-    insert into pg_temp.restore_ranks select r, 'insert', v_rank from unnest(v_next) r;
+    insert into pg_temp.restore_ranks select r, p_action, v_rank from unnest(v_next) r;
     v_left := array(select r from unnest(v_left) r where r <> all (v_next));
     v_rank := v_rank + 1;
   end loop;
   return v_left;
 end
 $$;
-comment on function audit.rank_coming(oid[]) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
+comment on function audit.rank_parents_first(oid[], text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
 
 -- Of the edges among some tables only those stay along which a row that comes references another.
 create or replace function audit.keep_true_edges(p_relations oid[]) returns void

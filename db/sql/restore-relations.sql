@@ -1,4 +1,4 @@
--- What must come along with drafted rows: the children that went with them, the parents that they reference.
+-- How tables reference each other, for what comes along with drafted rows.
 create or replace function audit.foreign_keys_of(p_relations oid[])
 returns table (name text, child oid, parent oid, child_columns text[], parent_columns text[], on_delete "char", on_update "char", is_deferrable boolean)
 language sql stable

@@ -33,27 +33,43 @@ end
 $$;
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
 
--- Live rows were looked up by their keys, and no key was drafted twice: where every row keeps the key that it was looked up
--- under, and equal keys have equal texts, nothing is left to ask.
+-- Live rows were looked up by their keys: where every row keeps the key that it was looked up under, no two have the same, and
+-- equal keys have equal texts, nothing is left to ask.
 create or replace function audit.keys_are_known_free(p_relation oid, p_columns text[]) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-begin
-  return (
-    select array_agg(c.name) @> p_columns and array_agg(c.name) <@ p_columns
-      and bool_and(
-        a.atttypid = any ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
-        and not exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
-      )
-    from audit.restore_columns(p_relation) c
-    join pg_attribute a on a.attrelid = p_relation and a.attname = c.name
-    where c.key_position is not null
-  ) and not exists (
-    select from pg_temp.restore_draft d
-    where d.relation = p_relation and d.is_there
-      and (d.record_id <> d.live_record_id or d.is_anew or d.action = 'update' and d.columns && p_columns)
+declare
+  v_keys constant text[] := array(
+    select c.name from audit.restore_columns(p_relation) c where c.key_position is not null order by c.key_position
   );
+  v_is_free boolean;
+begin
+  if not (v_keys @> p_columns and v_keys <@ p_columns) or exists (
+    select from pg_attribute a
+    where a.attrelid = p_relation and a.attname = any (v_keys) and (
+      a.atttypid <> all ('{int2,int4,int8,uuid,text,varchar}'::regtype[])
+      or exists (select from pg_collation o where o.oid = a.attcollation and not o.collisdeterministic)
+    )
+  ) then
+    return false;
+  end if;
+  execute format(
+    'select not exists ('
+      'select from pg_temp.restore_draft d where d.relation = $1 and d.is_there and ('
+        'd.record_id <> d.live_record_id or d.is_anew or d.action = ''update'' and d.columns && $2 '
+        -- Under another type the key had another text.
+        'or d.record_id is distinct from %s'
+      ')'
+    ') and not exists ('
+      'select from pg_temp.restore_draft d where d.relation = $1 and d.is_there group by d.record_id having count(*) > 1'
+    ')',
+    case cardinality(v_keys)
+      when 1 then format('d.target ->> %L', v_keys[1])
+      else 'jsonb_build_array(' || (select string_agg(format('d.target -> %L', c), ', ' order by o) from unnest(v_keys) with ordinality k (c, o)) || ')::text'
+    end
+  ) into v_is_free using p_relation, p_columns;
+  return v_is_free;
 end
 $$;
 comment on function audit.keys_are_known_free(oid, text[]) is 'Whether a unique index on the key can hold no surprise for the drafted rows.';
@@ -107,7 +123,7 @@ $sql$,
   -- Of two rows that are to have the same, one must not.
   execute format(
     'insert into pg_temp.restore_holders select a.__draft, a.__key, b.__key from pg_temp.restore_values a '
-    'join pg_temp.restore_values b on b.__key < a.__key and %s',
+    'join pg_temp.restore_values b on (b.__key, b.__draft) < (a.__key, a.__draft) and %s',
     (
       select string_agg(format(case when p_is_null_equal then 'a.%1$I is not distinct from b.%1$I' else 'a.%1$I = b.%1$I' end, c), ' and ')
       from unnest(p_columns) c
@@ -134,7 +150,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_level int := 0;
+  v_turn int := 1;
   v_count int;
   v_pass int;
 begin
@@ -145,15 +161,15 @@ begin
   for v_pass in 1..2 loop
     loop
       update pg_temp.restore_draft d
-      set level = v_level, is_cyclic = v_pass = 2
-      where d.is_early and d.level is null and not exists (
+      set turn = v_turn, is_cyclic = v_pass = 2
+      where d.is_early and d.turn = 0 and not exists (
         select from pg_temp.restore_takes t
         join pg_temp.restore_draft g on g.draft_id = t.giver
-        where t.taker = d.draft_id and g.level is null and (v_pass = 1 or t.is_hard)
+        where t.taker = d.draft_id and g.turn = 0 and (v_pass = 1 or t.is_hard)
       );
       get diagnostics v_count = row_count;
       exit when v_count = 0;
-      v_level := v_level + 1;
+      v_turn := v_turn + 1;
     end loop;
   end loop;
   insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
@@ -161,7 +177,7 @@ begin
   from pg_temp.restore_takes t
   join pg_temp.restore_draft d on d.draft_id = t.taker
   join pg_temp.restore_draft g on g.draft_id = t.giver
-  where t.is_hard and d.is_early and d.level is null and g.level is null;
+  where t.is_hard and d.is_early and d.turn = 0 and g.turn = 0;
 end
 $$;
 comment on function audit.order_takers() is 'Orders the rows that hand unique values over to others; for check_unique().';

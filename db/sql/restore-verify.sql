@@ -87,6 +87,11 @@ with recorded as materialized (
       and not coalesce(__i.columns <@ %5$L::text[], false)
       and (select o.digest from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position) is distinct from coalesce(
         (select s.digest from audit.restore_snapshot_rows s where s.run_id = $1 and s.position = __i.position), __i.live_digest
+      )
+      -- An earlier chunk may have changed it already, by a cascade.
+      and not exists (
+        select from audit.audit_logs l
+        where l.table_name = %1$L and l.table_schema = %2$L and l.record_id in (__i.record_id, __i.live_record_id) and l.restore_id = $1
       ) as is_unrecorded
   from audit.restore_items __i
   left join lateral (select %6$s as image, %7$s as exact from %8$s __t where %9$s offset 0) __l on true

@@ -52,6 +52,17 @@ begin
       select distinct c from pg_temp.restore_chunk i cross join unnest(i.columns) c where i.position between p_first and p_last
     );
     return next audit.update_sql(p_relation, v_regular, v_columns, v_touch);
+    if exists (
+      select from pg_temp.restore_chunk i where i.position between p_first and p_last and i.record_id <> i.live_record_id
+    ) then
+      -- Its key went with that of a row which it references.
+      return next audit.update_sql(
+        p_relation,
+        v_regular || ' and __i.record_id <> __i.live_record_id and '
+          'not exists (select from audit.restore_outcomes o where o.run_id = $1 and o.position = __i.position)',
+        v_columns, v_touch, '__i.record_id'
+      );
+    end if;
   else
     for v_shape in select * from audit.image_shapes(p_first, p_last) loop
       return next audit.insert_sql(p_relation, concat_ws(' and ', v_regular, v_shape.condition), v_shape.names, v_touch);
@@ -121,7 +132,10 @@ return (
 );
 comment on function audit.insert_sql(oid, text, text[], text[]) is 'Inserts items whose images have exactly these columns.';
 
-create or replace function audit.update_sql(p_relation oid, p_mine text, p_columns text[], p_touch text[]) returns text
+drop function if exists audit.update_sql(oid, text, text[], text[]);
+create or replace function audit.update_sql(
+  p_relation oid, p_mine text, p_columns text[], p_touch text[], p_key text default 'coalesce(__i.live_record_id, __i.record_id)'
+) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 return (
@@ -137,8 +151,7 @@ return (
         c, audit.image_value_sql(p_relation, c, '__i.target_exact')) end,
       ', ' order by c
     ),
-    audit.image_record_sql(p_relation, p_columns), p_mine,
-    audit.key_match_sql(p_relation, '__t', 'coalesce(__i.live_record_id, __i.record_id)'), audit.row_digest_sql('__t')
+    audit.image_record_sql(p_relation, p_columns), p_mine, audit.key_match_sql(p_relation, '__t', p_key), audit.row_digest_sql('__t')
   )
   from (
     select c from unnest(p_columns) c
@@ -147,7 +160,7 @@ return (
   ) u
   where c not in (select i.name from audit.restore_columns(p_relation) i where i.is_fixed_identity)
 );
-comment on function audit.update_sql(oid, text, text[], text[]) is 'Sets the columns that each item names; all of its image where it names none.';
+comment on function audit.update_sql(oid, text, text[], text[], text) is 'Sets the columns that each item names; all of its image where it names none.';
 
 create or replace function audit.delete_sql(p_relation oid, p_mine text) returns text
 language sql stable

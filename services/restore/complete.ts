@@ -84,7 +84,7 @@ function endOf(id: string, course: Course, applied: number): End {
 function whyStopped(stop: Stop): string {
   switch (stop.state) {
     case "conflict":
-      return `${stop.rows} rows are no longer as they were planned.`;
+      return `${stop.rows === 1 ? "1 row is" : `${stop.rows} rows are`} no longer as planned.`;
     case "cancelled":
       return "It was cancelled.";
     case "refused":

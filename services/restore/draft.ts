@@ -1,12 +1,12 @@
 import type { Db } from "../../db/client.ts";
 import type { Draft } from "../../db/queries/restore-draft.ts";
 import { draftEntries } from "./draft-entries.ts";
-import { tooManyEntries, tooManyItems, type Limits } from "./limits.ts";
+import { tooDeep, tooManyEntries, tooManyItems, type Limits } from "./limits.ts";
 import { requireOptionColumns } from "./require-known.ts";
 import { kindOf, type RestoreOptions, type RestoreTarget } from "./target.ts";
 
 /** How far relations are followed: children of children, parents of parents. */
-const ROUNDS_MAX = 50;
+const ROUNDS_MAX = 200;
 
 export interface TargetInput {
   target: RestoreTarget;
@@ -27,7 +27,7 @@ export async function draftTarget(
   const { record, where, relations, since } = await draftEntries(tx, draft, target, limits);
   const kind = kindOf(target);
   await draft.rows(kind === "transaction" || kind === "actor");
-  if (record !== null) await draft.keep(record);
+  if (record !== null) await draft.keepFirst();
   await draft.matchLive();
   if (where.length > 0) await draft.filter(where);
   await follow(draft, () => draft.children(at), limits);
@@ -57,6 +57,7 @@ async function follow(draft: Draft, next: () => Promise<number>, limits: Limits)
     if (found > limits.entriesMax) throw tooManyEntries(limits);
     await draft.matchLive();
   }
+  throw tooDeep(ROUNDS_MAX);
 }
 
 interface Settling {

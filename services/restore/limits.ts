@@ -25,3 +25,9 @@ export const tooManyEntries = ({ entriesMax }: Limits) =>
     "conflict",
     `This target has more than ${entriesMax} changes to look at. Name fewer tables, or a time nearer to the damage.`,
   );
+
+export const tooDeep = (max: number) =>
+  new ServiceError(
+    "conflict",
+    `Rows that come along reference others in turn, over more than ${max} steps. Restore the tables as of a time instead: { tables, at }.`,
+  );

@@ -87,6 +87,8 @@ function messageOf({ code, table, count, detail }: DraftProblem, isRollback: boo
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). ${isRollback ? "Delete them, or let them reference another row, then roll back again." : "Restore that table, too, or leave strictDelete out."}`;
     case "key_dependents":
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
+    case "key_twice":
+      return `Two rows of ${of} had the same key in turn, within what is to be undone. Restore them one by one: { table, recordId }.`;
     case "transaction_split":
       return `Transaction ${String(detail.transactionId)} was under way at that time and changed ${of} until ${String(detail.until)}: what it did after that time is undone, what it did before stays. Take a time before or after it.`;
     case "unseen_children":

@@ -343,3 +343,20 @@ test("what a clash keeps away keeps its children, where conflicts are skipped", 
     ],
   );
 });
+
+test("come along though their table was tracked anew since, and however deep they are", async () => {
+  await sql(`create schema anew; create table anew.p (id int primary key);
+    create table anew.c (id int primary key, p int references anew.p on delete cascade);
+    select audit.track('anew.p'), audit.track('anew.c'); insert into anew.p values (1); insert into anew.c values (1, 1), (2, 1)`);
+  const id = await stage.as("eve", "delete from anew.p");
+  await sql("select audit.untrack('anew.c')");
+  await sql("select audit.track('anew.c')");
+  const { body } = await stage.preview({ transactionId: id });
+  expect(body).toMatchObject({ itemCount: 3, problems: [] });
+
+  await sql(`create table anew.n (id int primary key, up int references anew.n on delete cascade); select audit.track('anew.n');
+    insert into anew.n select n, nullif(n - 1, 0) from generate_series(1, 60) n`);
+  await sql("delete from anew.n where id = 1");
+  const deep = await stage.preview({ table: "anew.n", recordId: "1" });
+  expect(deep.body).toMatchObject({ itemCount: 60, problems: [] });
+});

@@ -319,3 +319,15 @@ describe("tables as of a time", () => {
     expect(await things()).toEqual(before);
   });
 });
+
+test("a filter on a column whose type refuses values of then compares texts, and says which value it refuses", async () => {
+  await sql(`create schema fit; create domain fit.money as numeric; create table fit.t (id int primary key, m fit.money);
+    select audit.track('fit.t'); insert into fit.t values (1, 20), (2, -5)`);
+  const at = await stage.moment();
+  await sql("delete from fit.t; alter domain fit.money add check (value > 0)");
+  const found = await stage.preview({ tables: ["fit.t"], at, where: { m: "20" } });
+  expect(found.body).toMatchObject({ itemCount: 1 });
+  const refused = await stage.preview({ tables: ["fit.t"], at, where: { m: "-5" } });
+  expect(refused.status).toBe(400);
+  expect(refused.body.errors).toMatchObject([{ path: "body.target.where.m" }]);
+});
