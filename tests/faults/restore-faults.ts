@@ -8,8 +8,9 @@ const POLL_MS = 25;
 const SPACING_MS = 300;
 const SPACING_FACTOR = 1.5;
 const SECOND_TIMEOUT_MS = 2_000;
-/** Attempts of a step after which no other fault may strike. */
+/** Attempts of a step after which no other fault may strike, and for how long: it may itself be held for its own fault. */
 const ATTEMPTS_MAX = 3;
+const SPARED_MS = 10_000;
 
 export interface Held {
   number: number;
@@ -125,7 +126,8 @@ export class Faults {
     if (QUIET.has(fault.kind)) return act();
     // One part at a time is away.
     return this.#turn.alone(async () => {
-      while (await isHardPressed(stage)) await sleep(POLL_MS);
+      const deadline = Date.now() + SPARED_MS;
+      while (Date.now() < deadline && (await isHardPressed(stage))) await sleep(POLL_MS);
       const since = Date.now();
       await (ALONE.has(fault.kind) ? this.gate.alone(act) : act());
       await sleep(Math.max(SPACING_MS, SPACING_FACTOR * (Date.now() - since)));
