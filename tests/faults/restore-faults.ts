@@ -8,9 +8,6 @@ const POLL_MS = 25;
 const SPACING_MS = 300;
 const SPACING_FACTOR = 1.5;
 const SECOND_TIMEOUT_MS = 2_000;
-/** Attempts of a step after which no other fault may strike, and for how long: it may itself be held for its own fault. */
-const ATTEMPTS_MAX = 3;
-const SPARED_MS = 10_000;
 
 export interface Held {
   number: number;
@@ -126,28 +123,11 @@ export class Faults {
     if (QUIET.has(fault.kind)) return act();
     // One part at a time is away.
     return this.#turn.alone(async () => {
-      const deadline = Date.now() + SPARED_MS;
-      while (Date.now() < deadline && (await isHardPressed(stage))) await sleep(POLL_MS);
       const since = Date.now();
       await (ALONE.has(fault.kind) ? this.gate.alone(act) : act());
       await sleep(Math.max(SPACING_MS, SPACING_FACTOR * (Date.now() - since)));
     });
   }
-}
-
-/** Whether a run has few attempts left: it is to end by its own fault's doing, not by that of eleven others. */
-async function isHardPressed(stage: Stage): Promise<boolean> {
-  const [row] = await stage.sql(
-    `select exists (
-       select from audit.restore_steps s
-       join audit.restore_runs r on r.id = s.run_id and r.status = 'running'
-       where s.attempt >= $1 and s.outcome is distinct from 'done' and not exists (
-         select from audit.restore_steps d where d.run_id = s.run_id and d.step = s.step and d.attempt > s.attempt and d.outcome = 'done'
-       )
-     ) as is_pressed`,
-    [ATTEMPTS_MAX],
-  );
-  return row?.is_pressed === true;
 }
 
 async function deliverAgain(stage: Stage, { restoreId, epoch, isRollback }: Held): Promise<void> {
