@@ -1,10 +1,12 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { findRun, lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
-import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
+import { resolveAlert } from "../alerts/raise.ts";
 import { requireOperator, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
+import { alarm } from "./alarm.ts";
+import { logRun } from "./log-intent.ts";
 import { isSilent } from "./silence.ts";
 import { toRestore, type Restore } from "./run.ts";
 import { settleOriginal } from "./settle-original.ts";
@@ -34,7 +36,14 @@ export async function cancelRestore(ctx: Context, id: string): Promise<Restore> 
     if (isNow) {
       await resolveAlert(inner, "restore.silent", id);
       await settleOriginal(tx, run, { status: end.status, applied: counts.applied });
-      if (end.status === "needs_attention") await alarm(inner, run, end.error);
+      if (end.status === "needs_attention") await alarm(inner, "restore.needs-attention", run, end);
+      // It was begun, so it has an outcome.
+      if (run.status === "running") {
+        await logRun(inner, run, `RESTORE_${end.status.toUpperCase()}`, `outcome:${run.epoch}`, {
+          applied: counts.applied,
+          error: end.error,
+        });
+      }
     }
     await logServiceEvent(inner, "CANCEL_RESTORE", "restore", id, { newValues: { atOnce: isNow } });
     return toRestore(row as RunRow);
@@ -49,12 +58,3 @@ function endOf(id: string, applied: number): { status: "cancelled" | "needs_atte
     error: `It was abandoned after ${applied} rows were restored; no cache was flushed for all of them and nothing was verified. POST /api/restores/${id}/rollback puts everything back as it was; /side-effects flushes and enqueues.`,
   };
 }
-
-const alarm = (ctx: Context, run: RunRow, message: string) =>
-  raiseAlert(ctx, {
-    code: "restore.needs-attention",
-    subject: run.id,
-    severity: "critical",
-    message,
-    details: { restoreId: run.id, incident: run.incident, status: "needs_attention" },
-  });

@@ -1,9 +1,9 @@
 import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { lockRun, updateRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
-import type { AlertCode } from "../alerts/codes.ts";
-import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
+import { resolveAlert } from "../alerts/raise.ts";
 import { inTransaction, type TransactionContext } from "../context.ts";
+import { alarm } from "./alarm.ts";
 import type { Applied } from "./apply.ts";
 import type { RestoreContext } from "./context.ts";
 import { logRun } from "./log-intent.ts";
@@ -52,7 +52,10 @@ export async function completeRestore(ctx: RestoreContext, ref: RunRef, course: 
       });
       await resolveAlert(inner, "restore.silent", run.id);
       if (status === "completed") await resolvePast(inner, run);
-      else if (error !== null && status !== "cancelled") await alarm(inner, run, status, error);
+      else if (error !== null && status !== "cancelled") {
+        const code = status === "failed" ? "restore.failed" : "restore.needs-attention";
+        await alarm(inner, code, run, { status, error });
+      }
     });
     return { status };
   });
@@ -106,18 +109,6 @@ function faultsOf({ verification, effects }: Course): string[] {
     checks.some(({ error }) => error !== undefined) ? "an address that is checked did not answer well" : "",
     ...remains.map(([name]) => `${name} did not come to its end`),
   ].filter((fault) => fault !== "");
-}
-
-async function alarm(ctx: TransactionContext, run: RunRow, status: string, error: string): Promise<void> {
-  const failed: AlertCode = "restore.failed";
-  const needsAttention: AlertCode = "restore.needs-attention";
-  await raiseAlert(ctx, {
-    code: status === "failed" ? failed : needsAttention,
-    subject: run.id,
-    severity: "critical",
-    message: error,
-    details: { restoreId: run.id, incident: run.incident, status },
-  });
 }
 
 /** What is done closes what was told of it before, and a rollback what was told of the restore that it takes back. */

@@ -7,8 +7,6 @@ import type { RestoreTarget } from "./target.ts";
 
 /** What else a target says, besides the entries that are drafted. */
 interface Asked {
-  /** The key of the one record that is asked for. */
-  record: string | null;
   where: Filter[];
   /** The tables that are asked for by name, and since when their history counts. */
   relations: number[];
@@ -19,7 +17,7 @@ type RecordTarget = Extract<RestoreTarget, { recordId: string }>;
 type ActorTarget = Extract<RestoreTarget, { actor: string }>;
 type TablesTarget = Extract<RestoreTarget, { at: Date }>;
 
-const NOTHING_ELSE: Asked = { record: null, where: [], relations: [], since: null };
+const NOTHING_ELSE: Asked = { where: [], relations: [], since: null };
 
 /** Drafts the entries of the history that a target undoes. */
 export async function draftEntries(
@@ -70,7 +68,7 @@ async function draftTables(
     entries += await draft.since(relation, at, limits.entriesMax - entries);
     if (entries > limits.entriesMax) throw tooManyEntries(limits);
   }
-  return { record: null, where, relations: tables.map(({ relation }) => relation), since: at };
+  return { where, relations: tables.map(({ relation }) => relation), since: at };
 }
 
 async function draftRecord(
@@ -97,7 +95,7 @@ async function draftRecord(
           : "record with a history";
     throw nothingKnown(what, entryId !== null ? "body.target.to.entryId" : "body.target.recordId");
   }
-  return { record, where: [], relations: [relation], since: time };
+  return { where: [], relations: [relation], since: time };
 }
 
 const nothingKnown = (what: string, path: string) => {

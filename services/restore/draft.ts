@@ -5,9 +5,6 @@ import { tooDeep, tooManyEntries, tooManyItems, type Limits } from "./limits.ts"
 import { requireOptionColumns } from "./require-known.ts";
 import { kindOf, type RestoreOptions, type RestoreTarget } from "./target.ts";
 
-/** How far relations are followed: children of children, parents of parents. */
-const ROUNDS_MAX = 200;
-
 export interface TargetInput {
   target: RestoreTarget;
   options: RestoreOptions;
@@ -24,10 +21,10 @@ export async function draftTarget(
   limits: Limits,
 ): Promise<number> {
   const at = pointOf(target);
-  const { record, where, relations, since } = await draftEntries(tx, draft, target, limits);
+  const { where, relations, since } = await draftEntries(tx, draft, target, limits);
   const kind = kindOf(target);
   await draft.rows(kind === "transaction" || kind === "actor");
-  if (record !== null) await draft.keepFirst();
+  if (kind === "record") await draft.keepFirst();
   await draft.matchLive();
   if (where.length > 0) await draft.filter(where);
   await follow(draft, () => draft.children(at), limits);
@@ -50,14 +47,14 @@ export async function draftRollback(draft: Draft, rollbackOf: string, limits: Li
 /** Follows relations until a round finds nothing more. */
 async function follow(draft: Draft, next: () => Promise<number>, limits: Limits): Promise<void> {
   let found = 0;
-  for (let round = 0; round < ROUNDS_MAX; round++) {
+  for (let round = 0; round < limits.roundsMax; round++) {
     const count = await next();
     if (count === 0) return;
     found += count;
     if (found > limits.entriesMax) throw tooManyEntries(limits);
     await draft.matchLive();
   }
-  throw tooDeep(ROUNDS_MAX);
+  throw tooDeep(limits);
 }
 
 interface Settling {

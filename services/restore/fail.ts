@@ -2,8 +2,9 @@ import { countOutcomes } from "../../db/queries/restore-items.ts";
 import { notePickedUp } from "../../db/queries/requests.ts";
 import { findRun, lockRun, updateRun } from "../../db/queries/restore-runs.ts";
 import { sqlNow } from "../../db/queries/rows.ts";
-import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
+import { resolveAlert } from "../alerts/raise.ts";
 import { inTransaction, type WorkerContext } from "../context.ts";
+import { alarm } from "./alarm.ts";
 import { logRun } from "./log-intent.ts";
 import type { RunRef } from "./note-step.ts";
 import { settleOriginal } from "./settle-original.ts";
@@ -35,12 +36,6 @@ export async function failRestore(
     await settleOriginal(inner.db, run, { status, applied });
     await resolveAlert(inner, "restore.silent", restoreId);
     await logRun(inner, run, `RESTORE_${status.toUpperCase()}`, `outcome:${epoch}`, { applied, error });
-    await raiseAlert(inner, {
-      code: "restore.failed",
-      subject: restoreId,
-      severity: "critical",
-      message: error,
-      details: { restoreId, incident: run.incident, status },
-    });
+    await alarm(inner, "restore.failed", run, { status, error });
   });
 }

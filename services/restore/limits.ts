@@ -9,9 +9,11 @@ export interface Limits {
   itemsMax: number;
   /** Entries of the history that it looks at. */
   entriesMax: number;
+  /** How far relations are followed: children of children, parents of parents. */
+  roundsMax: number;
 }
 
-export const LIMITS: Limits = { itemsMax: 200_000, entriesMax: 1_000_000 };
+export const LIMITS: Limits = { itemsMax: 200_000, entriesMax: 1_000_000, roundsMax: 200 };
 
 export const tooManyItems = (count: number, { itemsMax }: Limits) =>
   new ServiceError(
@@ -26,8 +28,8 @@ export const tooManyEntries = ({ entriesMax }: Limits) =>
     `This target has more than ${entriesMax} changes to look at. Name fewer tables, or a time nearer to the damage.`,
   );
 
-export const tooDeep = (max: number) =>
+export const tooDeep = ({ roundsMax }: Limits) =>
   new ServiceError(
     "conflict",
-    `Rows that come along reference others in turn, over more than ${max} steps. Restore the tables as of a time instead: { tables, at }.`,
+    `Rows that come along reference others in turn, over more than ${roundsMax} steps. Restore the tables as of a time instead: { tables, at }.`,
   );

@@ -113,7 +113,7 @@ describe("npm start", { timeout: TIMEOUT_MS }, () => {
   });
 
   test("on a system without ps and without redis-server it recovers all the same", async () => {
-    const start = () => stack.start(["--port", "0", "--no-inngest"], { env: { PATH: "" } });
+    const start = () => stack.start(["--port", "0"], { env: { PATH: "" } });
     const first = await start();
     expect(first.output()).toContain("in-memory stand-in");
     process.kill(first.dev.pids.start as number, "SIGKILL");
@@ -123,7 +123,7 @@ describe("npm start", { timeout: TIMEOUT_MS }, () => {
   });
 
   test("Ctrl-C while it starts ends it without a word of failure", async () => {
-    await expect(stack.start(["--port", "0", "--no-inngest"], { interrupt: true })).rejects.toThrow(
+    await expect(stack.start(["--port", "0"], { interrupt: true })).rejects.toThrow(
       /^ended with 0:[^]*Stopping …\n$/,
     );
   });

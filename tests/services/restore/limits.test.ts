@@ -34,7 +34,7 @@ const plan = (target: unknown, limits: Partial<Limits>) => {
       ...operatorContext(app.db, "user-test", log),
       worker: worker.db,
       config,
-      limits: { itemsMax: 100, entriesMax: 100, ...limits },
+      limits: { itemsMax: 100, entriesMax: 100, roundsMax: 100, ...limits },
     },
     {
       target: restoreTarget.parse(target),
@@ -111,4 +111,18 @@ test("more rows than a restore may change are refused; rows that are as they sho
   expect(await plans()).toEqual(before);
   await sql("update things set n = 0 where id = 4");
   expect(await plan(target, { itemsMax: 3 })).toMatchObject({ itemCount: 3 });
+});
+
+test("relations that go deeper than they are followed are refused, not cut off", async () => {
+  await sql(`
+    drop table if exists nested;
+    create table nested (id int primary key, up int references nested on delete cascade);
+    select audit.track('nested');
+    insert into nested select n, nullif(n - 1, 0) from generate_series(1, 5) n`);
+  await sql("delete from nested where id = 1");
+  const target = { table: "public.nested", recordId: "1" };
+  expect(await plan(target, { roundsMax: 5 })).toMatchObject({ itemCount: 5 });
+  const before = await plans();
+  await expect(plan(target, { roundsMax: 4 })).rejects.toThrow(/over more than 4 steps/);
+  expect(await plans()).toEqual(before);
 });

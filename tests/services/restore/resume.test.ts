@@ -124,6 +124,14 @@ describe("a restore that nobody works on", () => {
     });
     expect((await names()).filter((name) => name === "good")).toHaveLength(CHUNK_ROWS);
     expect(await alertsOf(stage, id)).toEqual(["restore.needs-attention", "restore.silent (closed)"]);
+    const told = await rows(
+      stage,
+      "select action_type from audit.audit_events where resource_id = $1 order by created_at",
+      [id],
+    );
+    expect(told.map((one) => one.action_type)).toEqual(
+      expect.arrayContaining(["RESTORE_BEGUN", "RESTORE_NEEDS_ATTENTION"]),
+    );
 
     expect(await rollback(stage, id)).toMatchObject({ status: "completed", appliedCount: CHUNK_ROWS });
     expect(new Set(await names())).toEqual(new Set(["bad"]));
