@@ -14,8 +14,8 @@ import { safeSteps, type Steps } from "./_steps.ts";
 
 const RETRIES = 10;
 const WAIT_S = 3 * 3_600;
-/** How soon a decision is looked for if its event is lost, then every three hours for a week; none may wait longer. */
-const WAITS_S = [60, 300, 900, ...Array.from({ length: 56 }, () => WAIT_S)];
+/** How soon a decision is looked for if its event came before the wait began, then every three hours for a week; none may wait longer. */
+const WAITS_S = [5, 60, 300, 900, ...Array.from({ length: 56 }, () => WAIT_S)];
 const SETTLE_S = 3;
 const SUPERSEDED = { state: "superseded" } as const;
 
