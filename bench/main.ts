@@ -1,9 +1,11 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { archive } from "./archive.ts";
 import { batchIngest } from "./batch-ingest.ts";
 import { capture } from "./capture.ts";
 import { hotWorkspace } from "./hot-workspace.ts";
 import { memory } from "./memory.ts";
+import { months } from "./months.ts";
 import { reads } from "./reads.ts";
 import { restore } from "./restore.ts";
 import { rowHistory } from "./row-history.ts";
@@ -23,6 +25,8 @@ const MEASURES: readonly Measure[] = [
   restore,
   rowHistory,
   capture,
+  archive,
+  months,
 ];
 const DOCUMENT = path.resolve(import.meta.dirname, "../docs/PERFORMANCE.md");
 const ROUNDS = 7;

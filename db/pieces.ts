@@ -6,7 +6,10 @@ import path from "node:path";
 const BEFORE_TABLES = ["roles", "schema", "keeper"];
 const AFTER_TABLES = [
   "home",
+  "events-every",
   "events-guard",
+  "retention",
+  "holds",
   "events-chronology",
   "events-membership",
   "events-insert",
@@ -17,6 +20,12 @@ const AFTER_TABLES = [
   "trails-due",
   "trails",
   "events-service",
+  "archive-rows",
+  "archive-plan",
+  "archive-moves",
+  "archive-months",
+  "archive-run",
+  "archive-back",
   "history-catalog",
   "history-images",
   "history-exact",

@@ -82,6 +82,17 @@ create table audit.api_keys (
 );
 CREATE UNIQUE INDEX api_keys_secret_hash ON audit.api_keys USING btree (secret_hash);
 
+create table audit.audit_archive_pins (
+  event_id uuid not null,
+  event_created_at timestamp with time zone not null,
+  workspace_id text not null,
+  pinned_until timestamp with time zone not null,
+  pinned_at timestamp with time zone not null default clock_timestamp(),
+  pinned_by_user_id text not null,
+  reason text,
+  constraint audit_archive_pins_pkey PRIMARY KEY (event_created_at, event_id)
+);
+
 create table audit.audit_deletion_log (
   id uuid not null default audit.uuid_v7(),
   deleted_at timestamp with time zone not null default clock_timestamp(),
@@ -151,6 +162,45 @@ CREATE INDEX audit_events_created ON ONLY audit.audit_events USING btree (create
 CREATE INDEX audit_events_resource ON ONLY audit.audit_events USING btree (workspace_id, resource_type, resource_id, created_at, id);
 CREATE INDEX audit_events_workspace ON ONLY audit.audit_events USING btree (workspace_id, created_at, id);
 
+create table audit.audit_events_archive (
+  id uuid not null default audit.uuid_v7(),
+  created_at timestamp with time zone not null default clock_timestamp(),
+  occurred_at timestamp with time zone,
+  event_id text,
+  workspace_id text,
+  created_by_user_id text,
+  action_type text not null,
+  resource_type text not null,
+  resource_id text not null,
+  old_values jsonb,
+  new_values jsonb,
+  changed_fields text[],
+  ip_address inet,
+  user_agent text,
+  request_id text,
+  tags text[],
+  metadata jsonb,
+  txid xid8 not null default pg_current_xact_id(),
+  deleted_at timestamp with time zone,
+  deleted_by_user_id text,
+  deletion_reason text,
+  archived_at timestamp with time zone not null default now(),
+  constraint check_action_type_not_empty CHECK ((btrim(action_type) <> ''::text)),
+  constraint check_created_at_not_future CHECK ((created_at <= (clock_timestamp() + '00:01:00'::interval))),
+  constraint check_created_by_user_id_not_null CHECK (((created_by_user_id IS NOT NULL) AND (created_by_user_id <> ''::text))),
+  constraint check_id_lengths CHECK (((GREATEST(length(action_type), length(resource_type), length(resource_id), length(workspace_id), length(created_by_user_id), length(event_id)) <= 200) AND (resource_id <> ''::text))),
+  constraint check_new_values_not_empty CHECK (((new_values IS NULL) OR ((jsonb_typeof(new_values) = 'object'::text) AND (new_values <> '{}'::jsonb)))),
+  constraint check_occurred_at_finite CHECK (isfinite(occurred_at)),
+  constraint check_old_values_not_empty CHECK (((old_values IS NULL) OR ((jsonb_typeof(old_values) = 'object'::text) AND (old_values <> '{}'::jsonb)))),
+  constraint check_resource_type_not_empty CHECK ((btrim(resource_type) <> ''::text)),
+  constraint check_workspace_id_not_null CHECK (((workspace_id IS NOT NULL) AND (workspace_id <> ''::text))),
+  constraint audit_events_archive_pkey PRIMARY KEY (id, created_at)
+) partition by RANGE (created_at);
+CREATE INDEX audit_events_archive_actor ON ONLY audit.audit_events_archive USING btree (workspace_id, created_by_user_id, created_at, id);
+CREATE INDEX audit_events_archive_created ON ONLY audit.audit_events_archive USING btree (created_at, id);
+CREATE INDEX audit_events_archive_resource ON ONLY audit.audit_events_archive USING btree (workspace_id, resource_type, resource_id, created_at, id);
+CREATE INDEX audit_events_archive_workspace ON ONLY audit.audit_events_archive USING btree (workspace_id, created_at, id);
+
 create table audit.audit_logs (
   id bigint not null default nextval('audit.audit_logs_id_seq'::regclass),
   created_at timestamp with time zone not null default clock_timestamp(),
@@ -172,6 +222,21 @@ CREATE INDEX audit_logs_created ON ONLY audit.audit_logs USING brin (created_at)
 CREATE INDEX audit_logs_new_record ON ONLY audit.audit_logs USING btree (table_name, new_record_id, id) WHERE (new_record_id IS NOT NULL);
 CREATE INDEX audit_logs_record ON ONLY audit.audit_logs USING btree (table_name, record_id, id);
 CREATE INDEX audit_logs_transaction ON ONLY audit.audit_logs USING btree (txid);
+
+create table audit.audit_retention_policies (
+  workspace_id text not null,
+  hot_retention_days integer not null default 90,
+  warm_archive_days integer not null default 365,
+  cold_retention_days integer not null default 2555,
+  is_compliance_mode boolean not null default false,
+  compliance_reason text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  updated_by_user_id text,
+  constraint check_compliance_reason CHECK (((compliance_reason IS NULL) OR ((btrim(compliance_reason) <> ''::text) AND (length(compliance_reason) <= 1000)))),
+  constraint check_retention_days CHECK (((hot_retention_days >= 1) AND (hot_retention_days < warm_archive_days) AND (warm_archive_days < cold_retention_days) AND (cold_retention_days <= 36500))),
+  constraint audit_retention_policies_pkey PRIMARY KEY (workspace_id)
+);
 
 create table audit.audit_trail_rollup (
   project_id text not null,
@@ -298,6 +363,26 @@ create table audit.job_schedules (
   paused_by_user_id text,
   constraint job_schedules_pkey PRIMARY KEY (job_id)
 );
+
+create table audit.legal_holds (
+  id uuid not null default audit.uuid_v7(),
+  workspace_id text,
+  resource_type text,
+  resource_id text,
+  subject_user_id text,
+  reason text not null,
+  placed_by_user_id text not null,
+  placed_at timestamp with time zone not null default clock_timestamp(),
+  released_by_user_id text,
+  released_at timestamp with time zone,
+  release_reason text,
+  constraint check_hold_names_something CHECK ((COALESCE(workspace_id, resource_type, subject_user_id) IS NOT NULL)),
+  constraint check_hold_reason CHECK ((btrim(reason) <> ''::text)),
+  constraint check_hold_release CHECK (((released_at IS NULL) = (released_by_user_id IS NULL))),
+  constraint check_hold_resource CHECK (((resource_id IS NULL) OR (resource_type IS NOT NULL))),
+  constraint legal_holds_pkey PRIMARY KEY (id)
+);
+CREATE INDEX legal_holds_active ON audit.legal_holds USING btree (workspace_id) WHERE (released_at IS NULL);
 
 create table audit.membership_source (
   id text not null default 'the one'::text,
@@ -494,6 +579,25 @@ CREATE INDEX workflow_requests_waiting ON audit.workflow_requests USING btree (c
 -- Functions
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.add_month_for_rows(p_parent name, p_month date)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '800ms'
+AS $function$
+begin
+  if not exists (
+    select from audit.month_partitions() m
+    where m.table_name = p_parent and m.month_start = date_trunc('month', p_month::timestamp)
+  ) then
+    execute format('lock table only audit.%I in access exclusive mode', p_parent);
+    perform audit.add_month_partition(p_parent, p_month);
+  end if;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.add_month_partition(p_parent name, p_month date)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -530,24 +634,15 @@ begin
     raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
   end if;
 
-  -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
-  if p_parent = 'audit_events' then
-    execute format(
-      'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
-      'for each statement execute function audit.refuse_event_change()',
-      v_name
-    );
-  elsif p_parent = 'audit_logs' then
-    execute format(
-      'create or replace trigger audit_logs_immutable_statement before update or delete or truncate on audit.%I '
-      'for each statement execute function audit.refuse_event_change(''Entries of the row history'')',
-      v_name
-    );
-  end if;
+  perform audit.guard_month(p_parent, v_name);
   -- Compares columns and checks, and reads the rows where no check proves that they are of the month.
   execute format(
     'alter table audit.%I attach partition audit.%I for values from (%L) to (%L)', p_parent, v_name, v_from, v_to
   );
+  -- Its place in the archive stands long before anything moves there: see add_month_for_rows().
+  if p_parent = 'audit_events' then
+    perform audit.add_month_partition('audit_events_archive', v_from::date);
+  end if;
   return true;
 exception
   when wrong_object_type or datatype_mismatch or check_violation or duplicate_object or insufficient_privilege
@@ -557,6 +652,28 @@ exception
     raise exception 'audit.% cannot become a partition of audit.%: %', quote_ident(v_name), quote_ident(p_parent), v_reason
       using errcode = 'object_not_in_prerequisite_state',
             hint = 'Mend, rename or detach what is in its way, then call audit.create_monthly_audit_partition() again.';
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.analyze_month(p_month date)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  v_partition name;
+begin
+  for v_partition in
+    select m.partition_name
+    from audit.month_partitions() m
+    where m.table_name in ('audit_events', 'audit_events_archive')
+      and m.month_start = date_trunc('month', p_month::timestamp)
+  loop
+    execute format('analyze audit.%I', v_partition);
+  end loop;
 end
 $function$;
 
@@ -670,6 +787,204 @@ begin
     raise exception 'The run is no longer this workflow''s' using errcode = 'AF002';
   end if;
   return pg_catalog.jsonb_build_object('state', 'done', 'applied', v_counts.applied, 'skipped', v_counts.skipped);
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.archive_month(p_month date)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_month record;
+begin
+  perform audit.lock_archiver();
+  select * into v_month from audit.prepare_month(p_month);
+  if v_month.state = 'ready' then
+    perform audit.log_month_move(v_month.month_start, v_month.row_count);
+  end if;
+  if v_month.state in ('ready', 'empty') then
+    perform audit.switch_month(
+      v_month.hot, v_month.archived, v_month.month_start, v_month.month_end, v_month.state = 'empty'
+    );
+  end if;
+  return case v_month.state when 'ready' then 'moved' when 'empty' then 'dropped' else v_month.state end;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.archive_old_audit_events(p_rows_max integer DEFAULT 100000)
+ RETURNS TABLE(archived_count bigint, deleted_count bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_batch constant int := 5000;
+  v_plan record;
+  v_month record;
+  v_left int := p_rows_max;
+  v_moved int;
+  v_ready date[] := '{}';
+  v_rows bigint := 0;
+  v_switched bigint := 0;
+begin
+  perform audit.lock_archiver();
+  for v_plan in select * from audit.archive_plan(p_rows_max) loop
+    loop
+      exit when v_left <= 0 or v_plan.kind = 'month' and v_plan.merge is null;
+      v_moved := audit.archive_rows(v_plan.month, coalesce(v_plan.merge, 'due'), least(v_left, c_batch));
+      exit when v_moved = 0;
+      v_left := v_left - v_moved;
+      v_rows := v_rows + case v_plan.merge when 'to_hot' then -v_moved else v_moved end;
+    end loop;
+    if v_plan.kind = 'month' then
+      v_ready := v_ready || v_plan.month;
+    end if;
+  end loop;
+  begin
+    -- Counted all before the first of them is locked.
+    for v_month in
+      select p.* from unnest(v_ready) m (month) cross join lateral audit.prepare_month(m.month) p
+      where p.state in ('ready', 'empty')
+      order by p.month_start
+    loop
+      if v_month.state = 'ready' then
+        perform audit.log_month_move(v_month.month_start, v_month.row_count);
+        v_switched := v_switched + v_month.row_count;
+      end if;
+      perform audit.switch_month(
+        v_month.hot, v_month.archived, v_month.month_start, v_month.month_end, v_month.state = 'empty'
+      );
+    end loop;
+  exception
+    when lock_not_available then
+      v_switched := 0;
+      raise notice 'The tables are busy: whole months are left for the next call';
+  end;
+  archived_count := greatest(v_rows + v_switched, 0);
+  deleted_count := archived_count;
+  return next;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.archive_plan(p_rows_alone integer DEFAULT 10000)
+ RETURNS TABLE(month date, kind text, merge text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  c_patience constant interval := '31 days';
+  v_month record;
+  v_due int;
+  v_hot bigint;
+  v_archived bigint;
+begin
+  if p_rows_alone is null or p_rows_alone not between 0 and 1000000 then
+    raise exception 'p_rows_alone is %, but must be from 0 to 1000000', coalesce(p_rows_alone::text, 'null')
+      using errcode = 'invalid_parameter_value';
+  end if;
+  perform audit.ensure_policies_of_month(m.month_start, m.month_end) from audit.hot_months() m;
+  for v_month in select * from audit.hot_months() m order by m.month_start loop
+    if v_month.is_old and v_month.stays_until is null then
+      month := v_month.month_start::date;
+      kind := 'month';
+      merge := null;
+      if exists (
+        select from audit.audit_events_archive a
+        where a.created_at >= v_month.month_start and a.created_at < v_month.month_end
+      ) then
+        select count(*) into v_hot from audit.audit_events e
+        where e.created_at >= v_month.month_start and e.created_at < v_month.month_end;
+        select count(*) into v_archived from audit.audit_events_archive a
+        where a.created_at >= v_month.month_start and a.created_at < v_month.month_end;
+        merge := case when v_hot <= v_archived then 'to_archive' else 'to_hot' end;
+      end if;
+      return next;
+      continue;
+    end if;
+    select count(*) into v_due
+    from (
+      select from audit.audit_retention_policies p
+      cross join lateral (
+        select from audit.audit_events e
+        where e.workspace_id = p.workspace_id
+          and e.created_at >= v_month.month_start
+          and e.created_at < least(v_month.month_end, now() - make_interval(days => p.hot_retention_days))
+          and not exists (
+            select from audit.audit_archive_pins k
+            where k.event_created_at = e.created_at and k.event_id = e.id and k.pinned_until > now()
+          )
+        limit p_rows_alone + 1
+      ) due
+      where v_month.month_start < now() - make_interval(days => p.hot_retention_days)
+      limit p_rows_alone + 1
+    ) d;
+    if v_due > 0
+      and (v_due <= p_rows_alone or not v_month.is_old and v_month.stays_until is null
+        or v_month.stays_until > now() + c_patience)
+    then
+      month := v_month.month_start::date;
+      kind := 'rows';
+      merge := null;
+      return next;
+    end if;
+  end loop;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.archive_rows(p_month date, p_how text, p_limit integer DEFAULT 5000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  c_limit_max constant int := 50000;
+  v_from constant timestamptz := date_trunc('month', p_month::timestamp);
+  v_to constant timestamptz := date_trunc('month', p_month::timestamp) + interval '1 month';
+  v_moved record;
+begin
+  if p_how is null or p_how not in ('due', 'to_archive', 'to_hot') then
+    raise exception 'p_how is %, but must be due, to_archive or to_hot', coalesce(p_how, 'null')
+      using errcode = 'invalid_parameter_value';
+  elsif p_limit is null or p_limit not between 1 and c_limit_max then
+    raise exception 'p_limit is %, but must be from 1 to %', coalesce(p_limit::text, 'null'), c_limit_max
+      using errcode = 'invalid_parameter_value';
+  end if;
+  perform audit.lock_archiver();
+  -- Whoever may call this may not choose what moves: a merge is for a month that is due as a whole.
+  if not exists (
+    select from audit.hot_months(v_from) m where p_how = 'due' or m.is_old and m.stays_until is null
+  ) then
+    return 0;
+  end if;
+  if p_how = 'to_hot' then
+    select * into v_moved from audit.move_rows_from_archive(v_from, v_to, null, p_limit);
+  else
+    perform audit.add_month_for_rows('audit_events_archive', v_from::date);
+    select * into v_moved from audit.move_rows_to_archive(v_from, v_to, p_how = 'to_archive', p_limit);
+  end if;
+  if v_moved.moved > 0 then
+    perform audit.log_move(
+      'audit_events', to_char(v_from, 'YYYY-MM'),
+      case p_how when 'to_hot' then 'Back for a moment, so that the month moves as a whole' else 'Past the hot retention' end,
+      jsonb_build_object(
+        'move', 'rows',
+        'from', case p_how when 'to_hot' then 'audit_events_archive' else 'audit_events' end,
+        'to', case p_how when 'to_hot' then 'audit_events' else 'audit_events_archive' end,
+        'rowCount', v_moved.moved, 'oldest', v_moved.oldest, 'newest', v_moved.newest
+      )
+    );
+  end if;
+  return v_moved.moved;
 end
 $function$;
 
@@ -1323,6 +1638,29 @@ begin
       set last_event_id = excluded.last_event_id,
           last_created_at = excluded.last_created_at
       where s.last_created_at < excluded.last_created_at;
+    -- The workspace's first event, under the same lock, so that this waits for nobody either.
+    if v_watermark is null then
+      insert into audit.audit_retention_policies (workspace_id) values (new.workspace_id) on conflict do nothing;
+    end if;
+  end if;
+  return new;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_hold_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if old.released_at is not null
+    or new.released_at is null
+    or (to_jsonb(new) - '{released_at,released_by_user_id,release_reason}'::text[])
+      <> (to_jsonb(old) - '{released_at,released_by_user_id,release_reason}'::text[])
+  then
+    raise exception 'A legal hold can be released, once, and not changed'
+      using errcode = 'insufficient_privilege', hint = 'Place another hold, then release this one.';
   end if;
   return new;
 end
@@ -1450,8 +1788,11 @@ begin
   execute format(
     'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
   );
+  -- Without a threshold, also a month that a few rows have left for the archive is vacuumed, which its drop waits for.
   execute format(
-    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', p_name
+    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
+    'autovacuum_analyze_scale_factor = 0.005)',
+    p_name
   );
 end
 $function$;
@@ -1487,6 +1828,9 @@ begin
   loop
     v_added := v_added + audit.add_month_partition(v_parent, v_month)::int;
   end loop;
+  perform audit.add_month_partition('audit_events_archive', m.month_start::date)
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events';
   return v_added;
 end
 $function$;
@@ -1533,6 +1877,13 @@ begin
   return v_stay;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.default_retention_values()
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN jsonb_build_object('hotRetentionDays', 90, 'warmArchiveDays', 365, 'coldRetentionDays', 2555, 'isComplianceMode', false, 'complianceReason', NULL::unknown);
 
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.delete_due_trails(p_limit integer DEFAULT 1000)
@@ -1609,6 +1960,25 @@ begin
   end if;
   return v_deleted;
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.deletion_stops(p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_automatic boolean)
+ RETURNS TABLE(kind text, hold_id uuid, reason text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select 'hold', h.id, h.reason
+  from audit.legal_holds h
+  where h.released_at is null
+    and (h.workspace_id is null or h.workspace_id = p_workspace_id)
+    and (h.resource_type is null or h.resource_type = p_resource_type)
+    and (h.resource_id is null or h.resource_id = p_resource_id)
+    and (h.subject_user_id is null or h.subject_user_id = p_user_id or h.subject_user_id = p_resource_id)
+  union all
+  select 'compliance', null, p.compliance_reason
+  from audit.audit_retention_policies p
+  where p_automatic and p.is_compliance_mode and p.workspace_id = p_workspace_id
 $function$;
 
 -- owner: audit_owner
@@ -2130,6 +2500,56 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.ensure_policies_of_month(p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive seen (workspace_id) as (
+    (
+      select e.workspace_id from audit.audit_events e
+      where e.created_at >= p_from and e.created_at < p_to
+      order by e.workspace_id
+      limit 1
+    )
+    union all
+    select n.workspace_id
+    from seen s
+    cross join lateral (
+      select e.workspace_id from audit.audit_events e
+      where e.created_at >= p_from and e.created_at < p_to and e.workspace_id > s.workspace_id
+      order by e.workspace_id
+      limit 1
+    ) n
+  )
+  insert into audit.audit_retention_policies (workspace_id)
+  select s.workspace_id from seen s
+  where not exists (select from audit.audit_retention_policies p where p.workspace_id = s.workspace_id)
+  order by 1
+  limit 1000
+  on conflict do nothing
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.ensure_retention_policy(p_workspace_id text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_lock_space constant int := 1097622048;
+begin
+  if p_workspace_id is not null
+    and not exists (select from audit.audit_retention_policies p where p.workspace_id = p_workspace_id)
+    and current_setting('transaction_isolation') = 'read committed'
+    and pg_try_advisory_xact_lock(c_lock_space, hashtext(p_workspace_id))
+  then
+    insert into audit.audit_retention_policies (workspace_id) values (p_workspace_id) on conflict do nothing;
+  end if;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.event_payload_hash(p_event jsonb)
  RETURNS bytea
  LANGUAGE sql
@@ -2565,8 +2985,11 @@ CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id text, p_resource
  LANGUAGE sql
  STABLE
 AS $function$
-  select e.*
-  from audit.audit_events e
+  select
+    e.id, e.created_at, e.occurred_at, e.event_id, e.workspace_id, e.created_by_user_id, e.action_type, e.resource_type,
+    e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id, e.tags,
+    e.metadata, e.txid, e.deleted_at, e.deleted_by_user_id, e.deletion_reason
+  from audit.every_event e
   where e.workspace_id = p_workspace_id
     and (p_resource_type is null or e.resource_type = p_resource_type)
     and (p_resource_id is null or e.resource_id = p_resource_id)
@@ -2601,6 +3024,23 @@ CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id uuid, p_resource
  STABLE
 AS $function$
   select * from audit.get_audit_trail(p_workspace_id::text, p_resource_type, p_resource_id::text, p_days_back, p_limit)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.guard_month(p_parent name, p_name name)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if p_parent in ('audit_events', 'audit_events_archive', 'audit_logs') then
+    execute format(
+      'create or replace trigger %I before update or delete or truncate on audit.%I '
+      'for each statement execute function audit.refuse_event_change(%s)',
+      p_parent || '_immutable_statement', p_name, case p_parent when 'audit_logs' then '''Entries of the row history''' else '' end
+    );
+  end if;
+end
 $function$;
 
 -- owner: audit_owner
@@ -2817,6 +3257,41 @@ begin
     select b.record_id, b.entry_id, b.kind, b.fields, b.explained_by
     from jsonb_to_recordset(v_found) b (record_id text, entry_id bigint, kind text, fields text[], explained_by text);
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.hot_months(p_month timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS TABLE(partition_name name, month_start timestamp with time zone, month_end timestamp with time zone, is_old boolean, stays_until timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select
+    m.partition_name, m.month_start, m.month_end,
+    m.month_start < date_trunc('month', now()) - interval '1 month',
+    greatest(
+      (
+        select max(m.month_end + make_interval(days => p.hot_retention_days))
+        from audit.audit_retention_policies p
+        cross join lateral (
+          -- LIMIT keeps this a probe of the index per workspace.
+          select from audit.audit_events e
+          where e.workspace_id = p.workspace_id
+            and e.created_at >= greatest(m.month_start, now() - make_interval(days => p.hot_retention_days))
+            and e.created_at < m.month_end
+          limit 1
+        ) hot
+        where m.month_end > now() - make_interval(days => p.hot_retention_days)
+      ),
+      (
+        select max(k.pinned_until)
+        from audit.audit_archive_pins k
+        where k.event_created_at >= m.month_start and k.event_created_at < m.month_end and k.pinned_until > now()
+      )
+    )
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events' and m.month_start < now() and (p_month is null or m.month_start = p_month)
 $function$;
 
 -- owner: audit_owner
@@ -3213,10 +3688,14 @@ begin
 
   -- A second statement sees what a concurrent writer of the same event_id has committed meanwhile.
   return query
-  select i.ordinality::int, k.id, e.created_at, true, k.payload_hash <> audit.event_payload_hash(i.item)
+  select i.ordinality::int, k.id, coalesce(e.created_at, audit.uuid_v7_time(k.id)), true, k.payload_hash <> audit.event_payload_hash(i.item)
   from jsonb_array_elements(p_events) with ordinality i (item, ordinality)
   join audit.audit_event_keys k on k.workspace_id = i.item ->> 'workspace_id' and k.event_id = i.item ->> 'event_id'
-  left join audit.audit_events e on e.id = k.id
+  -- The time in the id leads to the one month that has it.
+  left join audit.every_event e
+    on e.id = k.id
+    and e.created_at >= audit.uuid_v7_time(k.id) - interval '1 minute'
+    and e.created_at < audit.uuid_v7_time(k.id) + interval '10 minutes'
   where i.ordinality <> all (v_ordinals);
 end
 $function$;
@@ -3254,6 +3733,9 @@ begin
     -- Lost on its way to another partition.
     where r -> 'resource_id' <> 'null' and r -> 'workspace_id' <> 'null'
   ));
+  perform audit.ensure_retention_policy(w.id)
+  from (select distinct r ->> 'workspace_id' as id from jsonb_array_elements(p_rows) r) w
+  order by w.id;
 end
 $function$;
 
@@ -3271,6 +3753,7 @@ begin
   from audit.insert_audit_events(jsonb_build_array(
     p_event || jsonb_build_object('metadata', coalesce(p_event -> 'metadata', '{}') || '{"source": "afterimage"}')
   )) e;
+  perform audit.ensure_retention_policy(p_event ->> 'workspace_id');
   return v_id;
 end
 $function$;
@@ -3637,6 +4120,13 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.lock_archiver()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN pg_advisory_xact_lock(hashtextextended('audit.archive'::text, (0)::bigint));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -3676,6 +4166,135 @@ begin
     v_all := v_all || v_some;
   end loop;
   return v_all;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.log_hold_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.insert_service_event(jsonb_build_object(
+    'action_type', case when tg_op = 'INSERT' then 'PLACE_LEGAL_HOLD' else 'RELEASE_LEGAL_HOLD' end,
+    'resource_type', 'legal_hold',
+    'resource_id', new.id,
+    'workspace_id', coalesce(new.workspace_id, 'afterimage'),
+    'created_by_user_id', case when tg_op = 'INSERT' then new.placed_by_user_id else new.released_by_user_id end,
+    'request_id', nullif(current_setting('app.request_id', true), ''),
+    'new_values', jsonb_strip_nulls(jsonb_build_object(
+      'workspaceId', new.workspace_id, 'resourceType', new.resource_type, 'resourceId', new.resource_id,
+      'subjectUserId', new.subject_user_id, 'reason', new.reason, 'releaseReason', new.release_reason
+    )),
+    'metadata', jsonb_build_object('login', session_user)
+  ));
+  return null;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.log_month_move(p_from timestamp with time zone, p_rows bigint)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select audit.log_move(
+    'audit_events', to_char(p_from, 'YYYY-MM'), 'Past the hot retention',
+    jsonb_build_object('move', 'month', 'from', 'audit_events', 'to', 'audit_events_archive', 'rowCount', p_rows)
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.log_move(p_subject_type text, p_subject_id text, p_reason text, p_details jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into audit.audit_deletion_log (
+    deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, is_irrevocable, details
+  ) values (
+    coalesce(nullif(current_setting('app.user_id', true), ''), 'database:' || session_user),
+    p_subject_type, p_subject_id, 'retention policy', p_reason, false, p_details
+  )
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.log_retention_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before constant jsonb := case
+    when tg_op = 'INSERT' then audit.default_retention_values() else audit.retention_values(old) end;
+  v_after constant jsonb := case
+    when tg_op = 'DELETE' then audit.default_retention_values() else audit.retention_values(new) end;
+  v_workspace constant text := case when tg_op = 'DELETE' then old.workspace_id else new.workspace_id end;
+begin
+  if v_before <> v_after then
+    perform audit.insert_service_event(jsonb_build_object(
+      'action_type', 'UPDATE_RETENTION_POLICY',
+      'resource_type', 'retention_policy',
+      'resource_id', v_workspace,
+      'workspace_id', v_workspace,
+      'created_by_user_id', coalesce(nullif(current_setting('app.user_id', true), ''), 'database:' || session_user),
+      'request_id', nullif(current_setting('app.request_id', true), ''),
+      'old_values', v_before,
+      'new_values', v_after,
+      'metadata', jsonb_build_object('login', session_user)
+    ));
+  end if;
+  return null;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.look_back(p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_before timestamp with time zone, p_limit integer)
+ RETURNS TABLE(found integer, oldest timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+  if p_resource_type is not null and p_resource_id is not null then
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id
+        and e.resource_type = p_resource_type
+        and e.resource_id = p_resource_id
+        and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  elsif p_user_id is not null then
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id and e.created_by_user_id = p_user_id and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  else
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  end if;
 end
 $function$;
 
@@ -3893,6 +4512,13 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.may_delete(p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_automatic boolean)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (NOT (EXISTS (SELECT FROM audit.deletion_stops(may_delete.p_workspace_id, may_delete.p_resource_type, may_delete.p_resource_id, may_delete.p_user_id, may_delete.p_automatic) deletion_stops(kind, hold_id, reason))));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.month_partitions()
  RETURNS TABLE(table_name name, partition_name name, month_start timestamp with time zone, month_end timestamp with time zone)
  LANGUAGE sql
@@ -3939,6 +4565,98 @@ begin
       audit.reference_sql('c.target', v_key.child_columns, 'n.target', v_key.parent_columns)
     );
   end loop;
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.move_rows_from_archive(p_from timestamp with time zone, p_to timestamp with time zone, p_id uuid, p_limit integer)
+ RETURNS TABLE(moved integer, oldest timestamp with time zone, newest timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+  with chosen as materialized (
+    select o.id, o.created_at
+    from audit.audit_events_archive o
+    where o.created_at >= p_from and o.created_at < p_to and (p_id is null or o.id = p_id)
+    order by o.created_at
+    limit p_limit
+  ),
+  gone as (
+    delete from audit.audit_events_archive a
+    using chosen
+    where a.id = chosen.id and a.created_at = chosen.created_at and a.created_at >= p_from and a.created_at < p_to
+    returning a.*
+  ),
+  stored as (
+    -- As the keeper, so neither the order in time nor membership is asked again, and txid stays.
+    insert into audit.audit_events (
+      id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+      old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata, txid, deleted_at,
+      deleted_by_user_id, deletion_reason
+    )
+    select
+      g.id, g.created_at, g.occurred_at, g.event_id, g.workspace_id, g.created_by_user_id, g.action_type, g.resource_type,
+      g.resource_id, g.old_values, g.new_values, g.changed_fields, g.ip_address, g.user_agent, g.request_id, g.tags,
+      g.metadata, g.txid, g.deleted_at, g.deleted_by_user_id, g.deletion_reason
+    from gone g
+    returning created_at
+  )
+  select count(*)::int, min(s.created_at), max(s.created_at) from stored s;
+end
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.move_rows_to_archive(p_from timestamp with time zone, p_to timestamp with time zone, p_whole boolean, p_limit integer)
+ RETURNS TABLE(moved integer, oldest timestamp with time zone, newest timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+  with due as materialized (
+    select w.id, w.created_at
+    from audit.audit_events w
+    where p_whole and w.created_at >= p_from and w.created_at < p_to
+      and not exists (
+        select from audit.audit_archive_pins k
+        where k.event_created_at = w.created_at and k.event_id = w.id and k.pinned_until > now()
+      )
+    union all
+    select d.id, d.created_at
+    from audit.audit_retention_policies p
+    cross join lateral (
+      select o.id, o.created_at
+      from audit.audit_events o
+      where o.workspace_id = p.workspace_id
+        and o.created_at >= p_from
+        and o.created_at < least(p_to, clock_timestamp() - make_interval(days => p.hot_retention_days))
+        and not exists (
+          select from audit.audit_archive_pins k
+          where k.event_created_at = o.created_at and k.event_id = o.id and k.pinned_until > now()
+        )
+      order by o.created_at
+      limit p_limit
+    ) d
+    where not p_whole and p_from < clock_timestamp() - make_interval(days => p.hot_retention_days)
+    limit p_limit
+  ),
+  gone as (
+    delete from audit.audit_events h
+    using due
+    where h.id = due.id and h.created_at = due.created_at and h.created_at >= p_from and h.created_at < p_to
+    returning h.*
+  ),
+  stored as (
+    -- The archive has the same columns in the same order, and archived_at.
+    insert into audit.audit_events_archive
+    select gone.*, clock_timestamp() from gone
+    returning created_at
+  )
+  select count(*)::int, min(s.created_at), max(s.created_at) from stored s;
 end
 $function$;
 
@@ -4300,6 +5018,7 @@ AS $function$
   from pg_catalog.pg_partitioned_table p
   join pg_catalog.pg_class c on c.oid = p.partrelid
   where c.relnamespace = 'audit'::regnamespace
+    and c.relname <> 'audit_events_archive'
 $function$;
 
 -- owner: audit_owner
@@ -4316,6 +5035,54 @@ AS $function$
     set_config('default_statistics_target', '10', true),
     -- Rows are found by their keys, on disks where that is cheap.
     set_config('random_page_cost', '1.1', true)
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.prepare_month(p_month date)
+ RETURNS TABLE(state text, hot name, archived name, month_start timestamp with time zone, month_end timestamp with time zone, row_count bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '3s'
+AS $function$
+#variable_conflict use_variable
+declare
+  v_month record;
+begin
+  -- An old snapshot would not see what was written since, and a month that looks empty is dropped.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Months move in READ COMMITTED alone' using errcode = 'invalid_transaction_state';
+  end if;
+  select * into v_month from audit.hot_months(date_trunc('month', p_month::timestamp));
+  if not found then
+    state := 'gone';
+    return next;
+    return;
+  end if;
+  hot := v_month.partition_name;
+  month_start := v_month.month_start;
+  month_end := v_month.month_end;
+  execute format('lock table audit.%I in exclusive mode', hot);
+  -- Once more, now that nothing comes in between: an event may have been brought back a moment ago.
+  select * into v_month from audit.hot_months(date_trunc('month', p_month::timestamp));
+  execute format('select count(*) from audit.%I', hot) into row_count;
+  select p.partition_name into archived
+  from audit.month_partitions() p
+  where p.table_name = 'audit_events_archive' and p.month_start = v_month.month_start;
+  state := case
+    when not v_month.is_old or v_month.stays_until is not null then 'not_due'
+    when row_count > 0 and exists (
+      select from audit.audit_events_archive a
+      where a.created_at >= v_month.month_start and a.created_at < v_month.month_end
+    ) then 'not_merged'
+    -- A table that rows have left is dropped when VACUUM has emptied its file: until then a transaction with an older
+    -- snapshot may still have to read them there.
+    when pg_relation_size(format('audit.%I', case when row_count = 0 then hot else archived end)::regclass) > 0 then 'emptied'
+    when row_count = 0 then 'empty'
+    else 'ready'
+  end;
+  return next;
+end
 $function$;
 
 -- owner: audit_owner
@@ -4414,6 +5181,22 @@ CREATE OR REPLACE FUNCTION audit.restore_of_session()
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN CASE WHEN (current_setting('audit.restore_id'::text, true) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) THEN (current_setting('audit.restore_id'::text, true))::uuid ELSE NULL::uuid END;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.retention_values(p audit.audit_retention_policies)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select jsonb_build_object(
+    'hotRetentionDays', p.hot_retention_days,
+    'warmArchiveDays', p.warm_archive_days,
+    'coldRetentionDays', p.cold_retention_days,
+    'isComplianceMode', p.is_compliance_mode,
+    'complianceReason', p.compliance_reason
+  )
+$function$;
 
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.roll_up_trails(p_limit integer DEFAULT 5000)
@@ -4629,6 +5412,31 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.stamp_retention_policy()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_lock_space constant int := 1097622048;
+begin
+  if tg_op = 'INSERT' then
+    -- A first event must not wait for a policy that somebody is just writing: it tries for this lock, and passes on.
+    perform pg_advisory_xact_lock(c_lock_space, hashtext(new.workspace_id));
+    if audit.retention_values(new) = audit.default_retention_values() then
+      return new;
+    end if;
+  elsif new.workspace_id <> old.workspace_id then
+    raise exception 'A retention policy stays with its workspace'
+      using errcode = 'integrity_constraint_violation', hint = 'Insert a policy for the other workspace.';
+  end if;
+  new.updated_at := clock_timestamp();
+  new.updated_by_user_id := coalesce(nullif(current_setting('app.user_id', true), ''), 'database:' || session_user);
+  return new;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -4753,6 +5561,55 @@ begin
   join pg_namespace n on n.oid = c.relnamespace
   where c.oid = p_table;
   alter table audit.audit_events enable trigger check_audit_workspace_membership;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.switch_month(p_hot name, p_archived name, p_from timestamp with time zone, p_to timestamp with time zone, p_is_empty boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '800ms'
+AS $function$
+declare
+  v_name constant name := 'audit_events_archive' || to_char(p_from, '_YYYY_MM');
+  v_index name;
+begin
+  lock table only audit.audit_events in access exclusive mode;
+  lock table only audit.audit_events_archive in access exclusive mode nowait;
+  execute format('lock table audit.%I in access exclusive mode nowait', p_hot);
+  execute format('alter table audit.audit_events detach partition audit.%I', p_hot);
+  if p_is_empty then
+    execute format('drop table audit.%I', p_hot);
+    return;
+  end if;
+  if p_archived is not null then
+    execute format('lock table audit.%I in access exclusive mode nowait', p_archived);
+    execute format('alter table audit.audit_events_archive detach partition audit.%I', p_archived);
+    execute format('drop table audit.%I', p_archived);
+  end if;
+  execute format('alter table audit.%I rename to %I', p_hot, v_name);
+  -- A constant default is kept in the catalog: no row is written.
+  execute format('alter table audit.%I add column archived_at timestamptz not null default now()', v_name);
+  execute format('alter table audit.%I rename constraint %I to %I', v_name, p_hot || '_range', v_name || '_range');
+  for v_index in
+    select c.relname
+    from pg_catalog.pg_index i
+    join pg_catalog.pg_class c on c.oid = i.indexrelid
+    where i.indrelid = format('audit.%I', v_name)::regclass and starts_with(c.relname::text, p_hot::text)
+  loop
+    execute format('alter index audit.%I rename to %I', v_index, v_name || substr(v_index, length(p_hot) + 1));
+  end loop;
+  execute format('drop trigger if exists audit_events_immutable_statement on audit.%I', v_name);
+  perform audit.guard_month('audit_events_archive', v_name);
+  execute format(
+    'comment on table audit.%I is %L', v_name, format('audit_events_archive of %s (UTC).', to_char(p_from, 'YYYY-MM'))
+  );
+  -- The range check, made with the month, proves the bounds; the indexes are adopted.
+  execute format(
+    'alter table audit.audit_events_archive attach partition audit.%I for values from (%L) to (%L)', v_name, p_from, p_to
+  );
 end
 $function$;
 
@@ -4967,6 +5824,68 @@ CREATE OR REPLACE FUNCTION audit.txid_of(p_xid xid)
 RETURN (SELECT (n.txid - ((n.txid - ((txid_of.p_xid)::text)::bigint) & '4294967295'::bigint)) FROM (SELECT ((pg_snapshot_xmax(pg_current_snapshot()))::text)::bigint AS txid) n);
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.unarchive_audit_event(p_id uuid, p_keep_days integer DEFAULT 30, p_user_id text DEFAULT NULL::text, p_reason text DEFAULT NULL::text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  c_keep_days_max constant int := 3650;
+  v_user constant text := coalesce(
+    p_user_id, nullif(current_setting('app.user_id', true), ''), 'database:' || session_user
+  );
+  v_event record;
+  v_until constant timestamptz := now() + make_interval(days => p_keep_days);
+begin
+  if p_keep_days is null or p_keep_days not between 1 and c_keep_days_max then
+    raise exception 'p_keep_days is %, but must be from 1 to %', coalesce(p_keep_days::text, 'null'), c_keep_days_max
+      using errcode = 'invalid_parameter_value';
+  end if;
+  perform audit.lock_archiver();
+  select e.created_at, e.workspace_id, e.archived_at is not null as is_archived into v_event
+  from audit.every_event e
+  where e.id = p_id
+  order by e.created_at
+  limit 1;
+  if not found then
+    raise exception 'No event in hot storage or the archive has this id' using errcode = 'no_data_found';
+  end if;
+  insert into audit.audit_archive_pins as k (
+    event_id, event_created_at, workspace_id, pinned_until, pinned_by_user_id, reason
+  ) values (p_id, v_event.created_at, v_event.workspace_id, v_until, v_user, p_reason)
+  on conflict (event_created_at, event_id) do update
+    set pinned_until = excluded.pinned_until,
+        pinned_at = clock_timestamp(),
+        pinned_by_user_id = excluded.pinned_by_user_id,
+        reason = excluded.reason;
+  if v_event.is_archived then
+    perform audit.add_month_for_rows('audit_events', v_event.created_at::date);
+    perform audit.move_rows_from_archive(v_event.created_at, v_event.created_at + interval '1 microsecond', p_id, 1);
+    perform audit.log_move(
+      'audit_event', p_id::text, coalesce(p_reason, 'Asked for'),
+      jsonb_build_object(
+        'move', 'unarchive', 'from', 'audit_events_archive', 'to', 'audit_events', 'rowCount', 1,
+        'workspaceId', v_event.workspace_id, 'byUserId', v_user, 'staysUntil', v_until
+      )
+    );
+  end if;
+  perform audit.insert_service_event(jsonb_build_object(
+    'action_type', 'UNARCHIVE_AUDIT_EVENT',
+    'resource_type', 'audit_event',
+    'resource_id', p_id,
+    'workspace_id', v_event.workspace_id,
+    'created_by_user_id', v_user,
+    'request_id', nullif(current_setting('app.request_id', true), ''),
+    'new_values', jsonb_strip_nulls(jsonb_build_object('staysUntil', v_until, 'reason', p_reason)),
+    'metadata', jsonb_build_object('login', session_user)
+  ));
+  return v_until;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.undo_each()
  RETURNS void
  LANGUAGE plpgsql
@@ -5083,6 +6002,13 @@ CREATE OR REPLACE FUNCTION audit.uuid_v7()
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.uuid_v7_time(p_id uuid)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (substr((p_id)::text, 15, 1) = '7'::text) THEN to_timestamp((((((('x'::text || substr(replace((p_id)::text, '-'::text, ''::text), 1, 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision) ELSE NULL::timestamp with time zone END;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.verification_sql(p_run uuid, p_relation oid)
@@ -5349,9 +6275,17 @@ CREATE TRIGGER audit_events_chronology BEFORE INSERT ON audit.audit_events FOR E
 CREATE TRIGGER audit_events_immutable BEFORE DELETE OR UPDATE ON audit.audit_events FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change();
 CREATE TRIGGER audit_events_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change();
 CREATE TRIGGER check_audit_workspace_membership BEFORE INSERT ON audit.audit_events FOR EACH ROW WHEN ((CURRENT_USER <> 'audit_keeper'::name)) EXECUTE FUNCTION audit.check_workspace_membership(); -- disabled
+CREATE TRIGGER audit_events_archive_immutable BEFORE DELETE OR UPDATE ON audit.audit_events_archive FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change();
+CREATE TRIGGER audit_events_archive_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_events_archive FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change();
 CREATE TRIGGER audit_logs_immutable BEFORE DELETE OR UPDATE ON audit.audit_logs FOR EACH ROW EXECUTE FUNCTION audit.refuse_event_change('Entries of the row history');
 CREATE TRIGGER audit_logs_immutable_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Entries of the row history');
+CREATE TRIGGER audit_retention_policies_log AFTER INSERT OR DELETE OR UPDATE ON audit.audit_retention_policies FOR EACH ROW EXECUTE FUNCTION audit.log_retention_change();
+CREATE TRIGGER audit_retention_policies_stamp BEFORE INSERT OR UPDATE ON audit.audit_retention_policies FOR EACH ROW EXECUTE FUNCTION audit.stamp_retention_policy();
+CREATE TRIGGER audit_retention_policies_stay BEFORE TRUNCATE ON audit.audit_retention_policies FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Retention policies');
 CREATE TRIGGER audit_trails_changed BEFORE UPDATE ON audit.audit_trails FOR EACH ROW WHEN (((NOT new.rollup_due) AND (((((((((((old.status IS DISTINCT FROM new.status) OR (old."timestamp" IS DISTINCT FROM new."timestamp")) OR (old.model IS DISTINCT FROM new.model)) OR (old.prompt_tokens IS DISTINCT FROM new.prompt_tokens)) OR (old.completion_tokens IS DISTINCT FROM new.completion_tokens)) OR (old.total_tokens IS DISTINCT FROM new.total_tokens)) OR (old.cached_tokens IS DISTINCT FROM new.cached_tokens)) OR (old.reasoning_tokens IS DISTINCT FROM new.reasoning_tokens)) OR (old.prompt_cost IS DISTINCT FROM new.prompt_cost)) OR (old.completion_cost IS DISTINCT FROM new.completion_cost)) OR (old.total_cost IS DISTINCT FROM new.total_cost)))) EXECUTE FUNCTION audit.mark_rollup_due();
+CREATE TRIGGER legal_holds_change BEFORE UPDATE ON audit.legal_holds FOR EACH ROW EXECUTE FUNCTION audit.check_hold_change();
+CREATE TRIGGER legal_holds_log AFTER INSERT OR UPDATE ON audit.legal_holds FOR EACH ROW EXECUTE FUNCTION audit.log_hold_change();
+CREATE TRIGGER legal_holds_stay BEFORE DELETE OR TRUNCATE ON audit.legal_holds FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Legal holds');
 
 -- Views
 
@@ -5376,14 +6310,63 @@ UNION ALL
     e.resource_id AS entity_id,
     e.created_at,
     jsonb_build_object('old', e.old_values, 'new', e.new_values, 'request_id', e.request_id, 'txid', e.txid) || COALESCE(e.metadata, '{}'::jsonb) AS meta
-   FROM audit.audit_events e
+   FROM audit.every_event e
   WHERE e.deleted_at IS NULL;
+
+create view audit.every_event as
+ SELECT e.id,
+    e.created_at,
+    e.occurred_at,
+    e.event_id,
+    e.workspace_id,
+    e.created_by_user_id,
+    e.action_type,
+    e.resource_type,
+    e.resource_id,
+    e.old_values,
+    e.new_values,
+    e.changed_fields,
+    e.ip_address,
+    e.user_agent,
+    e.request_id,
+    e.tags,
+    e.metadata,
+    e.txid,
+    e.deleted_at,
+    e.deleted_by_user_id,
+    e.deletion_reason,
+    NULL::timestamp with time zone AS archived_at
+   FROM audit.audit_events e
+UNION ALL
+ SELECT a.id,
+    a.created_at,
+    a.occurred_at,
+    a.event_id,
+    a.workspace_id,
+    a.created_by_user_id,
+    a.action_type,
+    a.resource_type,
+    a.resource_id,
+    a.old_values,
+    a.new_values,
+    a.changed_fields,
+    a.ip_address,
+    a.user_agent,
+    a.request_id,
+    a.tags,
+    a.metadata,
+    a.txid,
+    a.deleted_at,
+    a.deleted_by_user_id,
+    a.deletion_reason,
+    a.archived_at
+   FROM audit.audit_events_archive a;
 
 create view audit.guard_functions as
  SELECT f.guard,
     found.fingerprint,
     found.fingerprint = f.fingerprint AS as_made
-   FROM ( VALUES ('audit.refuse_event_change()'::regprocedure,'c09748e51f229057a941012f786423a98bd542da8a7d9e499e494a0b4b0ac334'::text), ('audit.check_event_chronology()'::regprocedure,'21ca661771885922aa53750f98886290befab50c4926cc9c7f22d5089d8f6950'::text), ('audit.check_workspace_membership()'::regprocedure,'e937e0364e5fc80ec794f26bddc761a419e1ef7067160feb46e0600462d32a99'::text)) f(guard, fingerprint)
+   FROM ( VALUES ('audit.refuse_event_change()'::regprocedure,'c09748e51f229057a941012f786423a98bd542da8a7d9e499e494a0b4b0ac334'::text), ('audit.check_event_chronology()'::regprocedure,'4f90d489681a31644b848ef6f18b1e3fcc1735242859ed3e20873c5ab4143ab2'::text), ('audit.check_workspace_membership()'::regprocedure,'e937e0364e5fc80ec794f26bddc761a419e1ef7067160feb46e0600462d32a99'::text)) f(guard, fingerprint)
      JOIN pg_proc p ON p.oid = f.guard::oid
      CROSS JOIN LATERAL ( SELECT encode(sha256(convert_to(concat_ws(' '::text, p.proowner::regrole, p.prosecdef, p.proconfig, p.prosrc), 'UTF8'::name)), 'hex'::text) AS fingerprint) found;
 
@@ -5405,13 +6388,13 @@ create view audit.partition_guards as
             t.guard = 'audit.check_workspace_membership()'::regprocedure::oid AND t.bits = 7 AND t.for_all_but_keeper AS checks_membership
            FROM triggers t
         ), tables(id, has_months, holds_events) AS (
-         VALUES ('audit.audit_events'::regclass,true,true), ('audit.audit_logs'::regclass,true,false), ('audit.audit_event_keys'::regclass,false,false), ('audit.audit_deletion_log'::regclass,false,false)
+         VALUES ('audit.audit_events'::regclass,true,true), ('audit.audit_events_archive'::regclass,true,false), ('audit.audit_logs'::regclass,true,false), ('audit.audit_event_keys'::regclass,false,false), ('audit.audit_deletion_log'::regclass,false,false)
         UNION ALL
          SELECT i.inhrelid,
             true,
             i.inhparent = 'audit.audit_events'::regclass::oid
            FROM pg_inherits i
-          WHERE i.inhparent = ANY (ARRAY['audit.audit_events'::regclass::oid, 'audit.audit_logs'::regclass::oid])
+          WHERE i.inhparent = ANY (ARRAY['audit.audit_events'::regclass::oid, 'audit.audit_events_archive'::regclass::oid, 'audit.audit_logs'::regclass::oid])
         )
  SELECT c.relname AS table_name,
         CASE
@@ -5486,12 +6469,18 @@ create view audit.vw_security_audit as
     request_id,
     tags,
     metadata
-   FROM audit.audit_events e
+   FROM audit.every_event e
   WHERE deleted_at IS NULL AND audit.is_security_action(action_type);
 
 -- Grants; whatever is not named here is refused
 
+grant execute on function audit.analyze_month(date) to audit_worker;
 grant execute on function audit.apply_restore_chunk(uuid,integer,integer) to audit_worker;
+grant execute on function audit.archive_month(date) to audit_worker;
+grant execute on function audit.archive_old_audit_events(integer) to admin;
+grant execute on function audit.archive_old_audit_events(integer) to audit_worker;
+grant execute on function audit.archive_plan(integer) to audit_worker;
+grant execute on function audit.archive_rows(date,text,integer) to audit_worker;
 grant execute on function audit.as_events_sql(oid,text) to audit_recorder;
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
 grant execute on function audit.begin_restore_draft() to audit_worker;
@@ -5521,9 +6510,17 @@ grant execute on function audit.create_monthly_audit_partition(integer) to admin
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
 grant execute on function audit.current_name(oid,text) to audit_recorder;
 grant execute on function audit.decide_actions(boolean) to audit_worker;
+grant execute on function audit.default_retention_values() to admin;
+grant execute on function audit.default_retention_values() to audit_app;
+grant execute on function audit.default_retention_values() to audit_keeper;
+grant execute on function audit.default_retention_values() to audit_worker;
 grant execute on function audit.delete_due_trails(integer) to audit_worker;
 grant execute on function audit.delete_sql(oid,text) to audit_worker;
 grant execute on function audit.delete_trails_of_deleted_projects(integer) to audit_worker;
+grant execute on function audit.deletion_stops(text,text,text,text,boolean) to admin;
+grant execute on function audit.deletion_stops(text,text,text,text,boolean) to audit_app;
+grant execute on function audit.deletion_stops(text,text,text,text,boolean) to audit_keeper;
+grant execute on function audit.deletion_stops(text,text,text,text,boolean) to audit_worker;
 grant execute on function audit.differs_sql(oid,text,text,text) to audit_recorder;
 grant execute on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) to audit_worker;
 grant execute on function audit.draft_children(timestamp with time zone) to audit_worker;
@@ -5533,6 +6530,7 @@ grant execute on function audit.draft_rollback(uuid) to audit_worker;
 grant execute on function audit.draft_rows(boolean) to audit_worker;
 grant execute on function audit.draft_since(oid,timestamp with time zone) to audit_worker;
 grant execute on function audit.draft_transaction(xid8) to audit_worker;
+grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
 grant execute on function audit.event_payload_hash(jsonb) to audit_keeper;
@@ -5619,6 +6617,7 @@ grant execute on function audit.insert_audit_events(jsonb) to audit_keeper;
 grant execute on function audit.insert_audit_events(jsonb) to audit_worker;
 grant execute on function audit.insert_captured_events(oid,text,jsonb) to audit_recorder;
 grant execute on function audit.insert_service_event(jsonb) to audit_app;
+grant execute on function audit.insert_service_event(jsonb) to audit_owner;
 grant execute on function audit.insert_service_event(jsonb) to audit_worker;
 grant execute on function audit.insert_sql(oid,text,text[],text[]) to audit_worker;
 grant execute on function audit.is_branch() to admin;
@@ -5641,15 +6640,25 @@ grant execute on function audit.level_going_rows(oid[]) to audit_worker;
 grant execute on function audit.level_rows(oid[]) to audit_worker;
 grant execute on function audit.level_texts(oid) to audit_worker;
 grant execute on function audit.lock_restore_rows(uuid,text) to audit_worker;
+grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to admin;
+grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to audit_app;
+grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to audit_keeper;
+grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to audit_worker;
 grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
 grant execute on function audit.mark_changed_since() to audit_worker;
 grant execute on function audit.match_live_rows() to audit_worker;
+grant execute on function audit.may_delete(text,text,text,text,boolean) to admin;
+grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_app;
+grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_keeper;
+grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_worker;
 grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
 grant execute on function audit.move_away_first(oid[]) to audit_worker;
+grant execute on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) to audit_owner;
+grant execute on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) to audit_owner;
 grant execute on function audit.move_sequences() to audit_worker;
 grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
@@ -5673,6 +6682,10 @@ grant execute on function audit.reference_sql(text,text[],text,text[]) to audit_
 grant execute on function audit.relations_of(regclass) to admin;
 grant execute on function audit.restore_columns(oid) to audit_worker;
 grant execute on function audit.restore_of_session() to audit_recorder;
+grant execute on function audit.retention_values(audit.audit_retention_policies) to admin;
+grant execute on function audit.retention_values(audit.audit_retention_policies) to audit_app;
+grant execute on function audit.retention_values(audit.audit_retention_policies) to audit_keeper;
+grant execute on function audit.retention_values(audit.audit_retention_policies) to audit_worker;
 grant execute on function audit.roll_up_trails(integer) to audit_worker;
 grant execute on function audit.row_by_key_sql(oid,text) to admin;
 grant execute on function audit.row_by_key_sql(oid,text) to audit_worker;
@@ -5694,6 +6707,8 @@ grant execute on function audit.track(regclass,text[],text[],text[],text,jsonb) 
 grant execute on function audit.truncated_by(oid) to audit_recorder;
 grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
+grant execute on function audit.unarchive_audit_event(uuid,integer,text,text) to admin;
+grant execute on function audit.unarchive_audit_event(uuid,integer,text,text) to audit_app;
 grant execute on function audit.undo_each() to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.update_sql(oid,text,text[],text[],text) to audit_worker;
@@ -5701,6 +6716,10 @@ grant execute on function audit.uuid_v7() to admin;
 grant execute on function audit.uuid_v7() to audit_app;
 grant execute on function audit.uuid_v7() to audit_keeper;
 grant execute on function audit.uuid_v7() to audit_worker;
+grant execute on function audit.uuid_v7_time(uuid) to admin;
+grant execute on function audit.uuid_v7_time(uuid) to audit_app;
+grant execute on function audit.uuid_v7_time(uuid) to audit_keeper;
+grant execute on function audit.uuid_v7_time(uuid) to audit_worker;
 grant execute on function audit.verification_sql(uuid,oid) to audit_worker;
 grant execute on function audit.verified_columns(oid) to admin;
 grant execute on function audit.verified_columns(oid) to audit_worker;
@@ -5728,6 +6747,10 @@ grant select on table audit.alerts to audit_keeper;
 grant insert, select, update on table audit.alerts to audit_worker;
 grant select on table audit.api_keys to admin;
 grant insert, select, update on table audit.api_keys to audit_app;
+grant select on table audit.audit_archive_pins to admin;
+grant select on table audit.audit_archive_pins to audit_app;
+grant select on table audit.audit_archive_pins to audit_keeper;
+grant select on table audit.audit_archive_pins to audit_worker;
 grant select on table audit.audit_deletion_log to admin;
 grant insert, select on table audit.audit_deletion_log to audit_app;
 grant insert, select on table audit.audit_deletion_log to audit_keeper;
@@ -5742,8 +6765,12 @@ grant select on table audit.audit_event_sequence to audit_keeper;
 grant select on table audit.audit_event_sequence to audit_worker;
 grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, truncate, update on table audit.audit_events to admin;
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_app;
-grant delete, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, update on table audit.audit_events to audit_keeper;
+grant delete, insert, insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select, update on table audit.audit_events to audit_keeper;
 grant insert (action_type, changed_fields, created_at, created_by_user_id, event_id, id, ip_address, metadata, new_values, occurred_at, old_values, request_id, resource_id, resource_type, tags, user_agent, workspace_id), select on table audit.audit_events to audit_worker;
+grant select on table audit.audit_events_archive to admin;
+grant select on table audit.audit_events_archive to audit_app;
+grant delete, insert, select on table audit.audit_events_archive to audit_keeper;
+grant select on table audit.audit_events_archive to audit_worker;
 grant select on table audit.audit_log to admin;
 grant select on table audit.audit_log to audit_app;
 grant select on table audit.audit_log to audit_keeper;
@@ -5753,6 +6780,10 @@ grant select on table audit.audit_logs to audit_app;
 grant select on table audit.audit_logs to audit_keeper;
 grant insert (action, changed_fields, exact_values, new_record_id, new_values, old_values, record_id, request_id, restore_id, table_name, table_schema, user_id) on table audit.audit_logs to audit_recorder;
 grant select on table audit.audit_logs to audit_worker;
+grant insert, select, update on table audit.audit_retention_policies to admin;
+grant insert, select, update on table audit.audit_retention_policies to audit_app;
+grant insert, select on table audit.audit_retention_policies to audit_keeper;
+grant select on table audit.audit_retention_policies to audit_worker;
 grant select on table audit.audit_trail_rollup to admin;
 grant select on table audit.audit_trail_rollup to audit_app;
 grant insert, select, update on table audit.audit_trail_rollup to audit_keeper;
@@ -5770,6 +6801,10 @@ grant select on table audit.database_home to admin;
 grant select on table audit.database_home to audit_app;
 grant select on table audit.database_home to audit_keeper;
 grant select on table audit.database_home to audit_worker;
+grant select on table audit.every_event to admin;
+grant select on table audit.every_event to audit_app;
+grant select on table audit.every_event to audit_keeper;
+grant select on table audit.every_event to audit_worker;
 grant select on table audit.guard_functions to admin;
 grant select on table audit.guard_functions to audit_app;
 grant select on table audit.guard_functions to audit_keeper;
@@ -5784,6 +6819,10 @@ grant select on table audit.job_schedules to admin;
 grant select, update on table audit.job_schedules to audit_app;
 grant select on table audit.job_schedules to audit_keeper;
 grant insert, select, update on table audit.job_schedules to audit_worker;
+grant insert, select, update (release_reason, released_at, released_by_user_id) on table audit.legal_holds to admin;
+grant insert, select, update (release_reason, released_at, released_by_user_id) on table audit.legal_holds to audit_app;
+grant select on table audit.legal_holds to audit_keeper;
+grant select on table audit.legal_holds to audit_worker;
 grant select on table audit.membership_source to admin;
 grant select on table audit.membership_source to audit_app;
 grant select on table audit.membership_source to audit_keeper;
@@ -5881,6 +6920,8 @@ comment on column audit.audit_events.event_id is 'The caller''s natural key, uni
 comment on column audit.audit_events.id is 'UUIDv7 of ours; unique as made by the insert functions.';
 comment on column audit.audit_events.occurred_at is 'When the caller says it happened.';
 comment on column audit.audit_events.txid is 'The transaction that wrote it, set by the database: readers that must miss nothing go by it.';
+comment on column audit.audit_events_archive.archived_at is 'When it came here; the same for all events of a month that moved whole.';
+comment on column audit.audit_events_archive.deleted_at is 'Set when an approved erasure hid the event; archiving does not set it, and reads leave such events out.';
 comment on column audit.audit_logs.exact_values is 'Texts of the values in old and new that JSON cannot bring back bit for bit, by side and column; null when there are none.';
 comment on column audit.audit_logs.id is 'In the order in which the changes of a row were made.';
 comment on column audit.audit_logs.new_record_id is 'The new key, where an UPDATE changed it.';
@@ -5891,6 +6932,11 @@ comment on column audit.audit_logs.request_id is 'In which request: app.request_
 comment on column audit.audit_logs.restore_id is 'The restore that did it, if one did.';
 comment on column audit.audit_logs.txid is 'The transaction that made the change.';
 comment on column audit.audit_logs.user_id is 'Who did it: app.user_id of the same transaction.';
+comment on column audit.audit_retention_policies.cold_retention_days is 'Age at which their purge may be proposed.';
+comment on column audit.audit_retention_policies.hot_retention_days is 'Age at which events may go into the archive.';
+comment on column audit.audit_retention_policies.is_compliance_mode is 'Nothing of the workspace is deleted without an approval.';
+comment on column audit.audit_retention_policies.updated_by_user_id is 'app.user_id of the transaction, or the login; null while nobody has changed the defaults.';
+comment on column audit.audit_retention_policies.warm_archive_days is 'Age at which they may go into cold files.';
 comment on column audit.audit_trail_rollup.bucket_start is 'First moment of the 15 minutes.';
 comment on column audit.audit_trail_rollup.unpriced_count is 'Complete messages without a total cost.';
 comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
@@ -5915,6 +6961,7 @@ comment on column audit.idempotency_keys.status is 'The HTTP status that was ans
 comment on column audit.job_runs.engine_run_id is 'The workflow engine''s id of the run.';
 comment on column audit.job_schedules.late_after_seconds is 'Without a success for so long the schedule is late.';
 comment on column audit.job_schedules.watched_since is 'Before its first success, lateness counts from here.';
+comment on column audit.legal_holds.subject_user_id is 'Fits what this user did, and resources with this id.';
 comment on column audit.membership_source.id is 'Always the same value: there is one row at most.';
 comment on column audit.membership_source.set_by is 'The login that switched the check on.';
 comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
@@ -5950,8 +6997,14 @@ comment on column audit.untracked_tables.table_name is 'The name under which its
 comment on column audit.untracked_tables.tracked_at is 'Since when there is history.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
+comment on function audit.add_month_for_rows(name,date) is 'As add_month_partition(), for a month that gets rows in the same transaction. 55P03: busy, ask again.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
+comment on function audit.analyze_month(date) is 'Gathers statistics of a month after a move, hot and archived.';
 comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
+comment on function audit.archive_month(date) is 'Moves a month whole into the archive, or drops it when it is empty: moved, dropped, gone, not_due, not_merged, or emptied while a table that rows have left waits for VACUUM. 55P03: busy, ask again.';
+comment on function audit.archive_old_audit_events(integer) is 'Archives what is due: whole months, and up to p_rows_max events alone. deleted_count: how many left the hot table for it.';
+comment on function audit.archive_plan(integer) is 'What is due for the archive: months that move whole (and which side is merged into which first), and months of which rows move alone.';
+comment on function audit.archive_rows(date,text,integer) is 'Moves up to p_limit events of a month in one transaction, each logged; returns how many, 0 when none is left to move.';
 comment on function audit.as_events_code(oid,boolean) is 'The lines of a trigger function that write workspace events: statements made ready, or made anew for changed columns.';
 comment on function audit.as_events_sql(oid,text) is 'SQL, but for its SELECT, that writes the workspace events of an operation; null when it has none.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
@@ -5969,6 +7022,7 @@ comment on function audit.check_as_events(regclass,jsonb) is 'Refuses what track
 comment on function audit.check_constraints() is 'Notes drafted rows that NOT NULL or a CHECK of today would refuse.';
 comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
+comment on function audit.check_hold_change() is 'Trigger: a hold stays as it was placed until it is released.';
 comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
@@ -5976,12 +7030,14 @@ comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns,
 comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
 comment on function audit.compared_columns_sql(oid,text,text,boolean) is 'SQL for the names of the columns that differ between two rows, or that do not.';
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
-comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
+comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many. The archive has the months of the events.';
 comment on function audit.current_name(oid,text) is 'What a column that had this name at tracking time is called now; null when there is none.';
 comment on function audit.decide_actions(boolean) is 'Leaves only the drafted rows for which there is something to do, and says what.';
+comment on function audit.default_retention_values() is 'What holds for a workspace without a policy of its own, as JSON.';
 comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
 comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+comment on function audit.deletion_stops(text,text,text,text,boolean) is 'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
 comment on function audit.differs_sql(oid,text,text,text) is 'SQL for whether a column differs between two rows.';
 comment on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) is 'Drafts to undo what one user did in a window of time.';
 comment on function audit.draft_children(timestamp with time zone) is 'Drafts what went with the drafted rows by ON DELETE CASCADE, SET NULL and SET DEFAULT; as of a time, or before the transaction that took it away.';
@@ -5992,6 +7048,8 @@ comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries o
 comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts to undo every change of a table after a time.';
 comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
 comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
+comment on function audit.ensure_policies_of_month(timestamp with time zone,timestamp with time zone) is 'Gives every workspace with hot events in a month the default policy if it has none.';
+comment on function audit.ensure_retention_policy(text) is 'Gives a workspace the default policy if it has none; leaves it to a later event rather than wait.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
 comment on function audit.exact_sql(oid,text) is 'SQL for the texts of those values that an image cannot bring back bit for bit; null when the table has no such column.';
 comment on function audit.exact_values_sql(oid,text,text,text) is 'SQL for exact_values of an entry; null where the table has no such column.';
@@ -6010,13 +7068,15 @@ comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and t
 comment on function audit.forget_dropped() is 'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
 comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit: notes when the tracking ended, so that the history is still found.';
 comment on function audit.forgive_changes_of(uuid) is 'Takes the mark off rows that nothing but this restore has changed.';
-comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
+comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it, hot or archived: 30 days back and 100 at most unless said otherwise.';
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'get_audit_trail() for a workspace and a resource whose ids are UUIDs.';
+comment on function audit.guard_month(name,name) is 'Gives the table of a month the guard that is not cloned to it.';
 comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
 comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
+comment on function audit.hot_months(timestamp with time zone) is 'Months of audit_events up to now, or one of them, and until when something in them is to stay hot; null when nothing is.';
 comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
 comment on function audit.image_columns_sql(oid,text,text) is 'A select list of which to_jsonb() makes a row''s image; with another row, only what differs from it has values.';
 comment on function audit.image_difference(jsonb,jsonb,jsonb,jsonb,text[]) is 'The columns in which a row differs from what it is to be, to the last digit.';
@@ -6054,7 +7114,13 @@ comment on function audit.let_through_policies(oid) is 'Lets the service see and
 comment on function audit.level_going_rows(oid[]) is 'Orders rows that reference each other for their deletion; those in a circle go together.';
 comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
 comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
+comment on function audit.lock_archiver() is 'One move at a time, until the transaction ends.';
 comment on function audit.lock_restore_rows(uuid,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
+comment on function audit.log_hold_change() is 'Trigger: placing and releasing a hold are events.';
+comment on function audit.log_month_move(timestamp with time zone,bigint) is 'Writes down that a month moved whole.';
+comment on function audit.log_move(text,text,text,jsonb) is 'Writes down that events left a table for another one, in the transaction that moves them.';
+comment on function audit.log_retention_change() is 'Trigger: writes an event with a policy before and after, in the transaction that changes it.';
+comment on function audit.look_back(text,text,text,text,timestamp with time zone,integer) is 'How many events (p_limit at most) a workspace has before a time, of a resource or a user if given, and when the oldest of these was.';
 comment on function audit.lost_rows_code(oid) is 'The lines of a partitioned table''s trigger function for an UPDATE that lost rows on their way to another partition.';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
 comment on function audit.make_home() is 'Makes this branch or restored copy the home, so that schedules and alarms run here; null where Neon is not.';
@@ -6062,8 +7128,11 @@ comment on function audit.map_columns(text[]) is 'Maps the images to the columns
 comment on function audit.mark_changed_since() is 'Marks the drafted rows that somebody changed after the changes that are to be undone.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
+comment on function audit.may_delete(text,text,text,text,boolean) is 'Whether nothing keeps one record from being deleted; for many, anti-join audit.deletion_stops().';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.move_away_first(oid[]) is 'Lets rows that change leave rows that go early. For order_draft().';
+comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
+comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
 comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
@@ -6074,8 +7143,9 @@ comment on function audit.overlapping_restore(uuid) is 'A restore under way that
 comment on function audit.overlay_image(jsonb,jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
 comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the record_ids of the parents in restore_missing, by a foreign key to their key.';
-comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
+comment on function audit.partitioned_tables() is 'The tables of this schema that need a partition for each month ahead; the archive gets its months with those of the events.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
+comment on function audit.prepare_month(date) is 'Looks whether a month can move whole: ready, empty, emptied, not_due, not_merged or gone; its writers wait until the transaction ends.';
 comment on function audit.rank_parents_first(oid[],text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
@@ -6083,6 +7153,7 @@ comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DEL
 comment on function audit.relations_of(regclass) is 'A table and all its partitions: each fires only its own triggers when it is written to directly.';
 comment on function audit.restore_columns(oid) is 'The columns of a tracked table for a restore: which can be written, which the history hides, which an INSERT must name.';
 comment on function audit.restore_of_session() is 'The restore that this transaction belongs to, if it is one.';
+comment on function audit.retention_values(audit.audit_retention_policies) is 'What a retention policy says, as JSON.';
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
 comment on function audit.row_by_key_sql(oid,text) is 'SQL of a from clause that finds the row __t of a record_id by the table''s index.';
 comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole row, hidden columns included: whether it is still the one that was looked at.';
@@ -6091,10 +7162,12 @@ comment on function audit.set_membership_source(regclass,name,name) is 'Switches
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
 comment on function audit.some_of_image(jsonb,text[]) is 'These columns of an image alone; null where it does not have one.';
 comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
+comment on function audit.stamp_retention_policy() is 'Trigger: notes when a policy was changed and by whom.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
 comment on function audit.switch_membership_check(regclass,name,name) is 'The half of set_membership_source() that needs the rights of the owner of audit_events.';
+comment on function audit.switch_month(name,name,timestamp with time zone,timestamp with time zone,boolean) is 'Makes the hot table of a month the archive''s in a few milliseconds, or drops it when it is empty.';
 comment on function audit.touched_columns(uuid,oid) is 'The columns that get the time of the restore, as the configuration said when it was planned.';
 comment on function audit.trace_back(text,text,timestamp with time zone) is 'Finds the keys that the rows in restore_gone had at a time; for draft_children().';
 comment on function audit.trace_records(oid) is 'Says of each drafted entry of a record whose key changed which record it belongs to.';
@@ -6102,10 +7175,12 @@ comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Re
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
+comment on function audit.unarchive_audit_event(uuid,integer,text,text) is 'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays; P0002 when none has this id.';
 comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[],text) is 'Sets the columns that each item names; all of its image where it names none.';
 comment on function audit.uuid_v7() is 'A time-ordered UUID, version 7.';
+comment on function audit.uuid_v7_time(uuid) is 'The time in a UUID of version 7, in milliseconds; null for any other.';
 comment on function audit.verification_sql(uuid,oid) is 'The statement that reads the rows of one table again and finds those that are not what they were to be, or not in the history.';
 comment on function audit.verified_columns(oid) is 'Per recorded column its type, whether changes of it alone go unrecorded, and the transaction that altered it last.';
 comment on function audit.verify_restore_rows(uuid,integer) is 'Applied items of a chunk whose rows are not what they were to be, with the cause, and those that the history does not show.';
@@ -6118,11 +7193,14 @@ comment on table audit.alert_channels is 'How each way out has done: mail, or a 
 comment on table audit.alert_notifications is 'One message about an alert to one channel, with its attempts.';
 comment on table audit.alerts is 'What an operator must know; an open alert is raised again, not twice.';
 comment on table audit.api_keys is 'API keys: the secret is shown once and kept only as its SHA-256.';
+comment on table audit.audit_archive_pins is 'Events that somebody brought back from the archive: they stay hot until pinned_until.';
 comment on table audit.audit_deletion_log is 'Every removal, written before anything is removed. Append-only.';
 comment on table audit.audit_event_keys is 'Natural keys in use: a partitioned table cannot promise that they are unique. Append-only.';
 comment on table audit.audit_event_sequence is 'A watermark per workspace: no event may be dated more than 5 s before it. Advanced at most once a second.';
 comment on table audit.audit_events is 'Workspace events: who did what to which resource, and when. Append-only, one partition a month (UTC).';
+comment on table audit.audit_events_archive is 'Events past their workspace''s hot retention, with the columns of audit_events. Append-only, one partition a month (UTC).';
 comment on table audit.audit_logs is 'Row history: one row per change of a row in a tracked table, written by the capture triggers alone. Append-only, one partition a month.';
+comment on table audit.audit_retention_policies is 'How long events stay where, per workspace. Ages count from created_at; every change is an event of the workspace.';
 comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
 comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
@@ -6130,6 +7208,7 @@ comment on table audit.database_home is 'Which Neon timeline is at home here; on
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
 comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
+comment on table audit.legal_holds is 'What may not be deleted until the hold is released. All that a hold names has to fit; what is null fits everything.';
 comment on table audit.membership_source is 'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
 comment on table audit.projects is 'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
 comment on table audit.restore_chunks is 'Chunks that are applied; the row commits with the chunk, so a retry finds it done.';
@@ -6145,16 +7224,25 @@ comment on table audit.untracked_tables is 'Tables that were tracked once, dropp
 comment on table audit.workflow_requests is 'Events for the workflow engine, each committed with the row that asks for the workflow.';
 comment on trigger audit_deletion_log_immutable on audit.audit_deletion_log is 'The record of removals only grows.';
 comment on trigger audit_event_keys_immutable on audit.audit_event_keys is 'A natural key stays taken: without it a late retry would store its event again.';
+comment on trigger audit_events_archive_immutable on audit.audit_events_archive is 'No archived event is changed or removed.';
+comment on trigger audit_events_archive_immutable_statement on audit.audit_events_archive is 'No archived event is changed or removed, not even by a statement that matches none.';
 comment on trigger audit_events_changed_fields on audit.audit_events is 'changed_fields follows from old and new values.';
 comment on trigger audit_events_chronology on audit.audit_events is 'Events of a workspace come in order.';
 comment on trigger audit_events_immutable on audit.audit_events is 'No event is changed or removed.';
 comment on trigger audit_events_immutable_statement on audit.audit_events is 'No event is changed or removed, not even by a statement that matches none.';
 comment on trigger audit_logs_immutable on audit.audit_logs is 'What happened to a row stays as it was recorded.';
 comment on trigger audit_logs_immutable_statement on audit.audit_logs is 'What happened to a row stays as it was recorded; also refuses a statement that matches none.';
+comment on trigger audit_retention_policies_log on audit.audit_retention_policies is 'Every change of a policy is an event of its workspace.';
+comment on trigger audit_retention_policies_stamp on audit.audit_retention_policies is 'Who changed a policy is whoever did.';
+comment on trigger audit_retention_policies_stay on audit.audit_retention_policies is 'Policies do not go all at once, which no log would show.';
 comment on trigger audit_trails_changed on audit.audit_trails is 'The roll-up counts what a trail is worth now.';
 comment on trigger check_audit_workspace_membership on audit.audit_events is 'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
+comment on trigger legal_holds_change on audit.legal_holds is 'A hold is released, not changed.';
+comment on trigger legal_holds_log on audit.legal_holds is 'Placing and releasing a hold are events.';
+comment on trigger legal_holds_stay on audit.legal_holds is 'Released holds stay on record.';
 comment on view audit.audit_log is 'Row history and events as one list: who, what, to which record, when.';
+comment on view audit.every_event is 'Every event in the database once, hot or archived; archived_at is null while it is hot.';
 comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';
 comment on view audit.partition_guards is 'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
 comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first one missing from now on, how many whole months after this one it has without a gap, and whether it has this moment.';
-comment on view audit.vw_security_audit is 'Events that matter to security, as audit.is_security_action() defines them.';
+comment on view audit.vw_security_audit is 'Events that matter to security, hot or archived, as audit.is_security_action() defines them.';

@@ -1,5 +1,6 @@
 import type { Runtime } from "../services/runtime.ts";
 import { alertOnFailure } from "./alert-on-failure.ts";
+import { archiveEvents } from "./archive-events.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { notifyAlert } from "./notify-alert.ts";
 import { repeatSideEffects } from "./repeat-side-effects.ts";
@@ -12,6 +13,7 @@ import { watchSchedules } from "./watch-schedules.ts";
 /** Every workflow of the service. */
 export const workflows = (runtime: Runtime) => [
   alertOnFailure(runtime),
+  archiveEvents(runtime),
   createPartitions(runtime),
   notifyAlert(runtime),
   repeatSideEffects(runtime),

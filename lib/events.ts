@@ -9,6 +9,7 @@ const schema = z.object({ runId: z.string().optional() });
 export const requestEvents = {
   "trail-rollup": eventType("audit/trail-rollup.requested", { schema }),
   "trail-cleanup": eventType("audit/trail-cleanup.requested", { schema }),
+  "archive-events": eventType("audit/archive-events.requested", { schema }),
   "create-partitions": eventType("audit/create-partitions.requested", { schema }),
   "watch-schedules": eventType("audit/watch-schedules.requested", { schema }),
 } satisfies Record<ScheduleId, unknown>;

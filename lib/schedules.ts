@@ -9,6 +9,7 @@ const DAY_S = 24 * HOUR_S;
 export const schedules = [
   { id: "trail-rollup", cron: "7 * * * *", lateAfterSeconds: 2 * HOUR_S + 30 * MINUTE_S },
   { id: "trail-cleanup", cron: "0 2 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
+  { id: "archive-events", cron: "0 2 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
   { id: "create-partitions", cron: "0 1 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
   { id: "watch-schedules", cron: "*/15 * * * *", lateAfterSeconds: HOUR_S },
 ] as const;

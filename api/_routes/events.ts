@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unarchived, unarchiveEvent, unarchiving } from "../../services/archive/unarchive.ts";
 import { appendEvents, BATCH_BYTES_MAX, EVENT_BYTES_MAX, newEvents } from "../../services/events/append.ts";
 import { event, newEvent } from "../../services/events/event.ts";
 import { eventExport, exportEvents } from "../../services/events/export.ts";
@@ -103,6 +104,22 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     handle: async (ctx, { params, query }) => ({
       status: 200,
       body: await getEvent(ctx, params.id, query.includeDeleted ?? false),
+    }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "post",
+    path: "/audit/events/{id}/unarchive",
+    summary: "Bring an archived event back into hot storage for some days",
+    description: "An event that is hot already is kept there as long.",
+    scope: "retention:manage",
+    limit: "admin",
+    params: z.object({ id: uuid }),
+    body: unarchiving,
+    answers: { 200: { description: "Until when it stays.", schema: unarchived } },
+    handle: async (ctx, { params, body }) => ({
+      status: 200,
+      body: await unarchiveEvent(ctx, params.id, body),
     }),
   });
 }

@@ -16,6 +16,11 @@ export interface Sizes {
   /** Entries of the two row histories that are read. */
   historyRows: [small: number, large: number];
   capture: { singles: number; bulk: number; memoryRows: number };
+  /** Events of the month that is archived, and how often. */
+  archiveRows: number;
+  archiveRounds: number;
+  /** Events in each month of the two logs that are read. */
+  monthRows: number;
 }
 
 export const FULL: Sizes = {
@@ -29,6 +34,9 @@ export const FULL: Sizes = {
   restoreRows: 100_000,
   historyRows: [100_000, 5_000_000],
   capture: { singles: 2_000, bulk: 10_000, memoryRows: 500_000 },
+  archiveRows: 1_000_000,
+  archiveRounds: 3,
+  monthRows: 20_000,
 };
 
 export const QUICK: Sizes = {
@@ -42,6 +50,9 @@ export const QUICK: Sizes = {
   restoreRows: 10_000,
   historyRows: [20_000, 200_000],
   capture: { singles: 200, bulk: 1_000, memoryRows: 5_000 },
+  archiveRows: 50_000,
+  archiveRounds: 1,
+  monthRows: 1_000,
 };
 
 export interface Run {

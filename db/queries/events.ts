@@ -1,7 +1,13 @@
 import { and, arrayContains, desc, eq, gte, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
-import { auditEvents as e } from "../schema/index.ts";
+import { everyEvent as e } from "../schema/index.ts";
 import { rows } from "./rows.ts";
+
+/** This month and the two before it: what is asked alone first. */
+const RECENT_MONTHS = 3;
+/** An event is stored in the statement that makes its id, which ends sooner. */
+const ID_BEFORE_EVENT_MS = 10 * 60 * 1_000;
+const UUID_VERSION_AT = 14;
 
 /** An event as insert_audit_events() takes it: keys are column names, what is absent stays null. */
 export type EventRecord = Record<string, unknown>;
@@ -84,43 +90,114 @@ const columns = {
   deletedAt: e.deletedAt,
   deletedByUserId: e.deletedByUserId,
   deletionReason: e.deletionReason,
+  archivedAt: e.archivedAt,
   position: utcText,
 };
 
-export type EventRow = Awaited<ReturnType<typeof listEvents>>[number];
+export type EventRow = Awaited<ReturnType<typeof selectEvents>>[number];
+const selectEvents = (db: Db) => db.select(columns).from(e);
 
-/** Events newest first; `limit` rows at most, after `position`. */
-export async function listEvents(db: Db, filter: EventFilter, limit: number, position: EventPosition | null) {
+/**
+ * Events newest first, hot or archived; `limit` rows at most, after `position`. The newest months are asked alone first: a
+ * page mostly ends there, and planning a statement costs time for each month that it may touch.
+ */
+export async function listEvents(
+  db: Db,
+  filter: EventFilter,
+  limit: number,
+  position: EventPosition | null,
+): Promise<EventRow[]> {
   // Said twice, because a comparison of rows does not let the planner leave out the months after it.
   const after = position
     ? sql`(${e.createdAt}, ${e.id}) < (${position.createdAt}::timestamptz, ${position.id}::uuid)
         and ${e.createdAt} <= ${position.createdAt}::timestamptz`
     : undefined;
-  return db
-    .select(columns)
-    .from(e)
-    .where(and(matches(filter), after))
-    .orderBy(desc(e.createdAt), desc(e.id))
-    .limit(limit);
+  const page = (part: SQL | undefined, rowCount: number) =>
+    db
+      .select(columns)
+      .from(e)
+      .where(and(matches(filter), after, part))
+      .orderBy(desc(e.createdAt), desc(e.id))
+      .limit(rowCount);
+  const now = new Date();
+  const top = filter.to !== undefined && filter.to < now ? filter.to : now;
+  const recent = monthAt(position ? new Date(position.createdAt) : top, 1 - RECENT_MONTHS);
+  // No event is of the future, whatever this clock says; the months that lie ready for it need no look.
+  const ahead = position ? undefined : lt(e.createdAt, monthAt(now, 2));
+  if (filter.from !== undefined && filter.from >= recent) return page(ahead, limit);
+  const found = await page(and(gte(e.createdAt, recent), ahead), limit);
+  const goOn = async (part: SQL | undefined) => void found.push(...(await page(part, limit - found.length)));
+  if (found.length === limit) return found;
+  const [workspaceId, ...others] = filter.workspaceIds ?? [];
+  let before = recent;
+  if (workspaceId !== undefined && others.length === 0) {
+    const wanted = limit - found.length;
+    const back = await lookBack(db, workspaceId, filter, recent, wanted);
+    if (back.oldest === null) return found;
+    const oldest = new Date(back.oldest);
+    await goOn(and(lt(e.createdAt, recent), gte(e.createdAt, oldest)));
+    if (found.length === limit || back.found < wanted) return found;
+    before = oldest;
+  }
+  await goOn(lt(e.createdAt, before));
+  return found;
+}
+
+/** How far back the next `limit` events of a workspace (and resource or user) reach, whatever else the filter asks. */
+async function lookBack(
+  db: Db,
+  workspaceId: string,
+  { resourceType, resourceId, actorId }: EventFilter,
+  before: Date,
+  limit: number,
+): Promise<{ found: number; oldest: string | null }> {
+  const [row] = await rows<{ found: number; oldest: string | null }>(
+    db,
+    sql`
+      select found, oldest::text as oldest
+      from audit.look_back(
+        ${workspaceId}, ${resourceType ?? null}::text, ${resourceId ?? null}::text, ${actorId ?? null}::text,
+        ${before.toISOString()}::timestamptz, ${limit}::int
+      )`,
+  );
+  return row ?? { found: 0, oldest: null };
+}
+
+/** The first moment of the month so many months later (UTC). */
+function monthAt(time: Date, months: number): Date {
+  return new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth() + months, 1));
 }
 
 export async function countEvents(db: Db, filter: EventFilter): Promise<number> {
   return db.$count(e, matches(filter));
 }
 
+/** One event by its id, hot or archived. An id of ours says when, so that one month is asked; then all. */
 export async function findEvent(
   db: Db,
   id: string,
   filter: Pick<EventFilter, "workspaceIds" | "includeDeleted">,
 ): Promise<EventRow | null> {
-  const [row] = await db
-    .select(columns)
-    .from(e)
-    .where(and(eq(e.id, id), matches(filter)))
-    // An id is unique with its time only; the first holder of it is the event.
-    .orderBy(e.createdAt)
-    .limit(1);
-  return row ?? null;
+  const find = async (part: SQL | undefined) => {
+    const [row] = await db
+      .select(columns)
+      .from(e)
+      .where(and(eq(e.id, id), matches(filter), part))
+      // An id is unique with its time only; the first holder of it is the event.
+      .orderBy(e.createdAt)
+      .limit(1);
+    return row ?? null;
+  };
+  const made = uuidTime(id);
+  if (made === null) return find(undefined);
+  const near = (ms: number) => new Date(made + ms);
+  const soon = and(gte(e.createdAt, near(-ID_BEFORE_EVENT_MS)), lt(e.createdAt, near(ID_BEFORE_EVENT_MS)));
+  return (await find(soon)) ?? find(undefined);
+}
+
+/** The time in a UUID of version 7, in milliseconds since 1970; null for any other. */
+function uuidTime(id: string): number | null {
+  return id.charAt(UUID_VERSION_AT) === "7" ? Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16) : null;
 }
 
 /** Names what is committed now, for a reader that takes several statements to read it. */

@@ -17,5 +17,15 @@ export function isoTime(text: string): string {
 
 export const isoTimeOrNull = (text: string | null) => (text === null ? null : isoTime(text));
 
+/** Says who asks, until the transaction ends: triggers that log changes write it down. */
+export async function setActor(
+  tx: Db,
+  { userId, requestId }: { userId: string; requestId: string },
+): Promise<void> {
+  await tx.execute(
+    sql`select set_config('app.user_id', ${userId}, true), set_config('app.request_id', ${requestId}, true)`,
+  );
+}
+
 /** The database's own clock, for a column that is set. */
 export const sqlNow: SQL = sql`clock_timestamp()`;

@@ -7,4 +7,5 @@ export * from "./home.ts";
 export * from "./jobs.ts";
 export * from "./keys.ts";
 export * from "./restores.ts";
+export * from "./retention.ts";
 export * from "./trails.ts";

@@ -11,6 +11,30 @@ comment on column audit.audit_events.txid is
   'The transaction that wrote it, set by the database: readers that must miss nothing go by it.';
 comment on column audit.audit_events.deleted_at is 'Set when an approved erasure hid the event; reads leave it out.';
 
+comment on table audit.audit_events_archive is
+  'Events past their workspace''s hot retention, with the columns of audit_events. Append-only, one partition a month (UTC).';
+comment on column audit.audit_events_archive.archived_at is
+  'When it came here; the same for all events of a month that moved whole.';
+comment on column audit.audit_events_archive.deleted_at is
+  'Set when an approved erasure hid the event; archiving does not set it, and reads leave such events out.';
+
+comment on table audit.audit_archive_pins is
+  'Events that somebody brought back from the archive: they stay hot until pinned_until.';
+
+comment on table audit.audit_retention_policies is
+  'How long events stay where, per workspace. Ages count from created_at; every change is an event of the workspace.';
+comment on column audit.audit_retention_policies.hot_retention_days is 'Age at which events may go into the archive.';
+comment on column audit.audit_retention_policies.warm_archive_days is 'Age at which they may go into cold files.';
+comment on column audit.audit_retention_policies.cold_retention_days is 'Age at which their purge may be proposed.';
+comment on column audit.audit_retention_policies.is_compliance_mode is
+  'Nothing of the workspace is deleted without an approval.';
+comment on column audit.audit_retention_policies.updated_by_user_id is
+  'app.user_id of the transaction, or the login; null while nobody has changed the defaults.';
+
+comment on table audit.legal_holds is
+  'What may not be deleted until the hold is released. All that a hold names has to fit; what is null fits everything.';
+comment on column audit.legal_holds.subject_user_id is 'Fits what this user did, and resources with this id.';
+
 comment on table audit.audit_event_keys is
   'Natural keys in use: a partitioned table cannot promise that they are unique. Append-only.';
 comment on column audit.audit_event_keys.id is 'The event that was stored under this key first.';

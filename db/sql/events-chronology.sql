@@ -39,6 +39,10 @@ begin
       set last_event_id = excluded.last_event_id,
           last_created_at = excluded.last_created_at
       where s.last_created_at < excluded.last_created_at;
+    -- The workspace's first event, under the same lock, so that this waits for nobody either.
+    if v_watermark is null then
+      insert into audit.audit_retention_policies (workspace_id) values (new.workspace_id) on conflict do nothing;
+    end if;
   end if;
   return new;
 end

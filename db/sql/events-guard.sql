@@ -30,6 +30,19 @@ create or replace trigger audit_events_immutable_statement
 comment on trigger audit_events_immutable_statement on audit.audit_events is
   'No event is changed or removed, not even by a statement that matches none.';
 
+-- The same of the archive.
+create or replace trigger audit_events_archive_immutable
+  before update or delete on audit.audit_events_archive
+  for each row execute function audit.refuse_event_change();
+comment on trigger audit_events_archive_immutable on audit.audit_events_archive is
+  'No archived event is changed or removed.';
+
+create or replace trigger audit_events_archive_immutable_statement
+  before update or delete or truncate on audit.audit_events_archive
+  for each statement execute function audit.refuse_event_change();
+comment on trigger audit_events_archive_immutable_statement on audit.audit_events_archive is
+  'No archived event is changed or removed, not even by a statement that matches none.';
+
 create or replace trigger audit_event_keys_immutable
   before update or delete or truncate on audit.audit_event_keys
   for each statement execute function audit.refuse_event_change('Audit event keys');

@@ -97,10 +97,14 @@ begin
 
   -- A second statement sees what a concurrent writer of the same event_id has committed meanwhile.
   return query
-  select i.ordinality::int, k.id, e.created_at, true, k.payload_hash <> audit.event_payload_hash(i.item)
+  select i.ordinality::int, k.id, coalesce(e.created_at, audit.uuid_v7_time(k.id)), true, k.payload_hash <> audit.event_payload_hash(i.item)
   from jsonb_array_elements(p_events) with ordinality i (item, ordinality)
   join audit.audit_event_keys k on k.workspace_id = i.item ->> 'workspace_id' and k.event_id = i.item ->> 'event_id'
-  left join audit.audit_events e on e.id = k.id
+  -- The time in the id leads to the one month that has it.
+  left join audit.every_event e
+    on e.id = k.id
+    and e.created_at >= audit.uuid_v7_time(k.id) - interval '1 minute'
+    and e.created_at < audit.uuid_v7_time(k.id) + interval '10 minutes'
   where i.ordinality <> all (v_ordinals);
 end
 $$;

@@ -9,8 +9,11 @@ create or replace function audit.get_audit_trail(
 ) returns setof audit.audit_events
 language sql stable
 as $$
-  select e.*
-  from audit.audit_events e
+  select
+    e.id, e.created_at, e.occurred_at, e.event_id, e.workspace_id, e.created_by_user_id, e.action_type, e.resource_type,
+    e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id, e.tags,
+    e.metadata, e.txid, e.deleted_at, e.deleted_by_user_id, e.deletion_reason
+  from audit.every_event e
   where e.workspace_id = p_workspace_id
     and (p_resource_type is null or e.resource_type = p_resource_type)
     and (p_resource_id is null or e.resource_id = p_resource_id)
@@ -20,7 +23,7 @@ as $$
   limit p_limit
 $$;
 comment on function audit.get_audit_trail(text, text, text, int, int) is
-  'The newest events of a workspace, or of one resource in it: 30 days back and 100 at most unless said otherwise.';
+  'The newest events of a workspace, or of one resource in it, hot or archived: 30 days back and 100 at most unless said otherwise.';
 
 -- Each mix of text and uuid needs a signature of its own. Only a text resource has a default: if a uuid had one too, a
 -- call that names no resource would fit two functions.
@@ -92,7 +95,56 @@ select
   e.id, e.created_at, e.occurred_at, e.workspace_id, e.created_by_user_id, e.action_type, e.resource_type,
   e.resource_id, e.old_values, e.new_values, e.changed_fields, e.ip_address, e.user_agent, e.request_id, e.tags,
   e.metadata
-from audit.audit_events e
+from audit.every_event e
 where e.deleted_at is null
   and audit.is_security_action(e.action_type);
-comment on view audit.vw_security_audit is 'Events that matter to security, as audit.is_security_action() defines them.';
+comment on view audit.vw_security_audit is 'Events that matter to security, hot or archived, as audit.is_security_action() defines them.';
+
+-- Planning a statement over years of months takes longer than running it, and most resources have few events. This asks by
+-- plans that a session makes once: it looks at keys alone, of the narrowest index that the filter has.
+create or replace function audit.look_back(
+  p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_before timestamptz, p_limit int
+) returns table (found int, oldest timestamptz)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  if p_resource_type is not null and p_resource_id is not null then
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id
+        and e.resource_type = p_resource_type
+        and e.resource_id = p_resource_id
+        and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  elsif p_user_id is not null then
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id and e.created_by_user_id = p_user_id and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  else
+    return query
+    select count(*)::int, min(k.created_at)
+    from (
+      select e.created_at
+      from audit.every_event e
+      where e.workspace_id = p_workspace_id and e.created_at < p_before
+      order by e.created_at desc, e.id desc
+      limit p_limit
+    ) k;
+  end if;
+end
+$$;
+comment on function audit.look_back(text, text, text, text, timestamptz, int) is
+  'How many events (p_limit at most) a workspace has before a time, of a resource or a user if given, and when the oldest of these was.';

@@ -12,6 +12,7 @@ begin
   from audit.insert_audit_events(jsonb_build_array(
     p_event || jsonb_build_object('metadata', coalesce(p_event -> 'metadata', '{}') || '{"source": "afterimage"}')
   )) e;
+  perform audit.ensure_retention_policy(p_event ->> 'workspace_id');
   return v_id;
 end
 $$;

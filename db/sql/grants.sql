@@ -38,9 +38,16 @@ grant insert (
   old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata
 ) on audit.audit_events to audit_app, audit_worker, audit_keeper, session_user;
 grant insert on audit.audit_event_keys to audit_app, audit_worker, audit_keeper, session_user;
-grant update, delete on audit.audit_events to audit_keeper;
+-- What moves between hot storage and the archive keeps what it was written with, its transaction and its erasure included.
+grant insert, update, delete on audit.audit_events to audit_keeper;
+grant insert, delete on audit.audit_events_archive to audit_keeper;
+grant insert on audit.audit_retention_policies to audit_keeper;
 
 grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
+-- Each change is an event by a trigger, so the operators' SQL may make it, too.
+grant insert, update on audit.audit_retention_policies to audit_app, session_user;
+grant insert on audit.legal_holds to audit_app, session_user;
+grant update (released_at, released_by_user_id, release_reason) on audit.legal_holds to audit_app, session_user;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
 grant insert, delete on audit.idempotency_keys to audit_app;
 grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;
@@ -119,8 +126,16 @@ grant insert, update on audit.audit_trail_rollup to audit_keeper;
 
 grant execute on function
   audit.uuid_v7(), audit.changed_keys(jsonb, jsonb), audit.event_payload_hash(jsonb), audit.insert_audit_events(jsonb),
-  audit.is_security_action(text), audit.is_branch(), audit.partitioned_tables(), audit.month_partitions()
+  audit.is_security_action(text), audit.is_branch(), audit.partitioned_tables(), audit.month_partitions(),
+  audit.look_back(text, text, text, text, timestamptz, int), audit.uuid_v7_time(uuid), audit.retention_values(audit.audit_retention_policies), audit.default_retention_values(),
+  audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
 to audit_app, audit_worker, audit_keeper, session_user;
+grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
+grant execute on function audit.unarchive_audit_event(uuid, int, text, text) to audit_app, session_user;
+grant execute on function
+  audit.archive_plan(int), audit.archive_rows(date, text, int), audit.archive_month(date), audit.analyze_month(date)
+to audit_worker;
+grant execute on function audit.archive_old_audit_events(int) to audit_worker, session_user;
 grant execute on function
   audit.begin_idempotent(uuid, text, bytea),
   audit.finish_idempotent(uuid, text, bytea, int, jsonb),

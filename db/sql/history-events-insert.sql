@@ -33,6 +33,9 @@ begin
     -- Lost on its way to another partition.
     where r -> 'resource_id' <> 'null' and r -> 'workspace_id' <> 'null'
   ));
+  perform audit.ensure_retention_policy(w.id)
+  from (select distinct r ->> 'workspace_id' as id from jsonb_array_elements(p_rows) r) w
+  order by w.id;
 end
 $$;
 comment on function audit.insert_captured_events(oid, text, jsonb) is

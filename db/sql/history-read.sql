@@ -19,6 +19,6 @@ select
   e.created_at,
   jsonb_build_object('old', e.old_values, 'new', e.new_values, 'request_id', e.request_id, 'txid', e.txid)
     || coalesce(e.metadata, '{}')
-from audit.audit_events e
+from audit.every_event e
 where e.deleted_at is null;
 comment on view audit.audit_log is 'Row history and events as one list: who, what, to which record, when.';

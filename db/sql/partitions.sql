@@ -35,13 +35,33 @@ begin
   execute format(
     'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
   );
+  -- Without a threshold, also a month that a few rows have left for the archive is vacuumed, which its drop waits for.
   execute format(
-    'alter table audit.%I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.005)', p_name
+    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
+    'autovacuum_analyze_scale_factor = 0.005)',
+    p_name
   );
 end
 $$;
 comment on function audit.create_month_table(name, name, timestamptz, timestamptz) is
   'Makes the table of a month, not attached yet; for add_month_partition().';
+
+-- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
+create or replace function audit.guard_month(p_parent name, p_name name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_parent in ('audit_events', 'audit_events_archive', 'audit_logs') then
+    execute format(
+      'create or replace trigger %I before update or delete or truncate on audit.%I '
+      'for each statement execute function audit.refuse_event_change(%s)',
+      p_parent || '_immutable_statement', p_name, case p_parent when 'audit_logs' then '''Entries of the row history''' else '' end
+    );
+  end if;
+end
+$$;
+comment on function audit.guard_month(name, name) is 'Gives the table of a month the guard that is not cloned to it.';
 
 -- Makes sure that a table partitioned by created_at has the month: a table of its name that stands alone (somebody
 -- detached it) is attached again. Made as a plain table first, because CREATE TABLE … PARTITION OF waits behind open
@@ -81,24 +101,15 @@ begin
     raise wrong_object_type using message = format('it is no plain table with the check %I', v_name || '_range');
   end if;
 
-  -- Postgres clones row triggers to partitions but not statement triggers, and TRUNCATE of a partition asks only its own.
-  if p_parent = 'audit_events' then
-    execute format(
-      'create or replace trigger audit_events_immutable_statement before update or delete or truncate on audit.%I '
-      'for each statement execute function audit.refuse_event_change()',
-      v_name
-    );
-  elsif p_parent = 'audit_logs' then
-    execute format(
-      'create or replace trigger audit_logs_immutable_statement before update or delete or truncate on audit.%I '
-      'for each statement execute function audit.refuse_event_change(''Entries of the row history'')',
-      v_name
-    );
-  end if;
+  perform audit.guard_month(p_parent, v_name);
   -- Compares columns and checks, and reads the rows where no check proves that they are of the month.
   execute format(
     'alter table audit.%I attach partition audit.%I for values from (%L) to (%L)', p_parent, v_name, v_from, v_to
   );
+  -- Its place in the archive stands long before anything moves there: see add_month_for_rows().
+  if p_parent = 'audit_events' then
+    perform audit.add_month_partition('audit_events_archive', v_from::date);
+  end if;
   return true;
 exception
   when wrong_object_type or datatype_mismatch or check_violation or duplicate_object or insufficient_privilege
@@ -112,6 +123,27 @@ end
 $$;
 comment on function audit.add_month_partition(name, date) is
   'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
+
+-- Attaching waits for no reader, so one that has just planned its statement without the month would still miss rows that come
+-- into it in the same transaction. The exclusive lock waits for such readers; at most as long as others may queue behind it.
+create or replace function audit.add_month_for_rows(p_parent name, p_month date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '800ms'
+as $$
+begin
+  if not exists (
+    select from audit.month_partitions() m
+    where m.table_name = p_parent and m.month_start = date_trunc('month', p_month::timestamp)
+  ) then
+    execute format('lock table only audit.%I in access exclusive mode', p_parent);
+    perform audit.add_month_partition(p_parent, p_month);
+  end if;
+end
+$$;
+comment on function audit.add_month_for_rows(name, date) is
+  'As add_month_partition(), for a month that gets rows in the same transaction. 55P03: busy, ask again.';
 
 create or replace function audit.create_monthly_audit_partition(p_months_ahead int default 3) returns int
 language plpgsql
@@ -142,11 +174,14 @@ begin
   loop
     v_added := v_added + audit.add_month_partition(v_parent, v_month)::int;
   end loop;
+  perform audit.add_month_partition('audit_events_archive', m.month_start::date)
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events';
   return v_added;
 end
 $$;
 comment on function audit.create_monthly_audit_partition(int) is
-  'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many.';
+  'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many. The archive has the months of the events.';
 
 create or replace function audit.partitioned_tables() returns table (table_name name)
 language sql stable
@@ -156,8 +191,10 @@ as $$
   from pg_catalog.pg_partitioned_table p
   join pg_catalog.pg_class c on c.oid = p.partrelid
   where c.relnamespace = 'audit'::regnamespace
+    and c.relname <> 'audit_events_archive'
 $$;
-comment on function audit.partitioned_tables() is 'The tables of this schema that have a partition a month.';
+comment on function audit.partitioned_tables() is
+  'The tables of this schema that need a partition for each month ahead; the archive gets its months with those of the events.';
 
 -- The first month missing is this one or begins where a partition ends. In UTC without a zone: a month added to a
 -- timestamptz is one of the session's time zone.
@@ -216,7 +253,7 @@ select
 from (
   values
     ('audit.refuse_event_change()'::regprocedure, 'c09748e51f229057a941012f786423a98bd542da8a7d9e499e494a0b4b0ac334'),
-    ('audit.check_event_chronology()'::regprocedure, '21ca661771885922aa53750f98886290befab50c4926cc9c7f22d5089d8f6950'),
+    ('audit.check_event_chronology()'::regprocedure, '4f90d489681a31644b848ef6f18b1e3fcc1735242859ed3e20873c5ab4143ab2'),
     ('audit.check_workspace_membership()'::regprocedure, 'e937e0364e5fc80ec794f26bddc761a419e1ef7067160feb46e0600462d32a99')
 ) f (guard, fingerprint)
 join pg_catalog.pg_proc p on p.oid = f.guard
@@ -253,13 +290,16 @@ guards as (
 tables (id, has_months, holds_events) as (
   values
     ('audit.audit_events'::regclass, true, true),
+    ('audit.audit_events_archive'::regclass, true, false),
     ('audit.audit_logs'::regclass, true, false),
     ('audit.audit_event_keys'::regclass, false, false),
     ('audit.audit_deletion_log'::regclass, false, false)
   union all
   select i.inhrelid, true, i.inhparent = 'audit.audit_events'::regclass
   from pg_catalog.pg_inherits i
-  where i.inhparent in ('audit.audit_events'::regclass, 'audit.audit_logs'::regclass)
+  where i.inhparent in (
+    'audit.audit_events'::regclass, 'audit.audit_events_archive'::regclass, 'audit.audit_logs'::regclass
+  )
 )
 select
   c.relname as table_name,

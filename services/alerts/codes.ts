@@ -4,6 +4,7 @@ export const alertCodes = {
   "job.stuck": "A run began and never ended.",
   "schedule.late": "A schedule has had no success for longer than it may.",
   "partitions.missing": "A table has fewer months ahead of it than it should.",
+  "archive.busy": "Months that are due could not be moved into the archive, because the tables were busy.",
   "guards.open": "The log can be changed, because guards are off or replaced.",
   "capture.off": "The recording of row changes is switched off.",
   "capture.gap": "Changes of a tracked table could not be recorded, and were let through.",

@@ -93,6 +93,10 @@ export const event = z
     deletedAt: z.string().nullable(),
     deletedByUserId: z.string().nullable(),
     deletionReason: z.string().nullable(),
+    archivedAt: z
+      .string()
+      .nullable()
+      .describe("When it went into the archive; null while it is in hot storage."),
   })
   .meta({ id: "Event" });
 export type Event = z.infer<typeof event>;
@@ -125,5 +129,6 @@ export function toEvent({ position: _, ...row }: EventRow): Event {
     createdAt: row.createdAt.toISOString(),
     occurredAt: row.occurredAt?.toISOString() ?? null,
     deletedAt: row.deletedAt?.toISOString() ?? null,
+    archivedAt: row.archivedAt?.toISOString() ?? null,
   };
 }

@@ -55,6 +55,24 @@ const routes: Route[] = [
     maxBytes: MIB / 16,
   },
   {
+    route: "PUT /retention/{workspaceId}",
+    path: (tenant) => `/retention/${tenant}`,
+    body: () => ({ hotRetentionDays: 1, warmArchiveDays: 2, coldRetentionDays: 3, isComplianceMode: false }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /holds",
+    path: () => "/holds",
+    body: (tenant) => ({ workspaceId: tenant, reason: "a case" }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /audit/events/{id}/unarchive",
+    path: () => `/audit/events/${KEY_ID}/unarchive`,
+    body: (tenant) => ({ reason: tenant }),
+    maxBytes: MIB / 16,
+  },
+  {
     route: "POST /keys",
     path: () => "/keys",
     body: (tenant) => ({ name: tenant, scopes: ["events:read"] }),
@@ -131,7 +149,7 @@ test("every route that takes a body is tried here", async () => {
   );
 });
 
-test.each(routes.filter((one) => /log|PUT|keys$|restores/.test(one.route)))(
+test.each(routes.filter((one) => /log|PUT|keys$|holds|restores/.test(one.route)))(
   "$route would accept and write what is spoiled below",
   async ({ route, path, body }) => {
     const tenant = newId("good");

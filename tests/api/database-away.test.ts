@@ -54,6 +54,13 @@ const VALID_BODIES: Record<string, unknown> = {
   "/audit/log/batch": { events: [newEvent("ws-away")] },
   "/trails/{messageId}": { projectId: "proj-away", model: "m", contextLayers: 1 },
   "/projects/{projectId}/retention": { trailRetentionDays: 9 },
+  "/retention/{workspaceId}": {
+    hotRetentionDays: 1,
+    warmArchiveDays: 2,
+    coldRetentionDays: 3,
+    isComplianceMode: false,
+  },
+  "/holds": { workspaceId: "ws-away", reason: "away" },
   "/keys": { name: "k", scopes: ["events:read"] },
   "/restores/preview": { target: { transactionId: "1" }, reason: "away" },
   "/restores": { target: { transactionId: "1" }, reason: "away" },

@@ -54,11 +54,11 @@ const running = async () =>
 /** What is logged as broken off when reading fails from here on, while `work` runs. */
 async function brokenOff(work: () => Promise<unknown>): Promise<number> {
   const from = api.logs.length;
-  await api.db.rows("superuser", "revoke select on audit.audit_events from audit_app");
+  await api.db.rows("superuser", "revoke select on audit.every_event from audit_app");
   try {
     await work();
   } finally {
-    await api.db.rows("superuser", "grant select on audit.audit_events to audit_app");
+    await api.db.rows("superuser", "grant select on audit.every_event to audit_app");
   }
   return api.logs.slice(from).filter((line) => line.includes("export broke off")).length;
 }

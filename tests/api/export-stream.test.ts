@@ -90,11 +90,11 @@ describe("an export of several thousand events", () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const logged = api.logs.length;
     let pieces = 0;
-    await api.db.rows("superuser", "revoke select on audit.audit_events from audit_app");
+    await api.db.rows("superuser", "revoke select on audit.every_event from audit_app");
     try {
       await expect(drain(reader, async () => ++pieces)).rejects.toThrow();
     } finally {
-      await api.db.rows("superuser", "grant select on audit.audit_events to audit_app");
+      await api.db.rows("superuser", "grant select on audit.every_event to audit_app");
     }
     expect(pieces).toBeLessThanOrEqual(2);
     expect(api.logs.slice(logged).join("")).toContain("export broke off");

@@ -14,7 +14,7 @@ interface Write {
   rows: Record<string, number>;
 }
 
-const EVENT_ROWS = { audit_events: 1, audit_event_sequence: 1 };
+const EVENT_ROWS = { audit_events: 1, audit_event_sequence: 1, audit_retention_policies: 1 };
 
 const writes: Write[] = [
   {

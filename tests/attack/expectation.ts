@@ -11,7 +11,16 @@ const SMALL_BODY_BYTES = 64 * 1024;
 /** Refusals by what a schema can say; the documents must say it, too. */
 const BY_SCHEMA = new Set(["invalid_type", "invalid_value", "too_big", "too_small", "unrecognized_keys"]);
 /** Refusals of values that fit their schema, by the clock, by each other, or by a table's columns. */
-const BEYOND_SCHEMA = new Set(["in_future", "before_from", "unknown_column"]);
+const BEYOND_SCHEMA = new Set([
+  "in_future",
+  "before_from",
+  "unknown_column",
+  "out_of_order",
+  "reason_missing",
+  "names_nothing",
+  "type_missing",
+  "workspace_missing",
+]);
 const UNAUTHENTICATED_KEYS = new Set(["revoked", "expired"]);
 
 /** What is wrong with how an answer took what was done to the request; empty when it was as the documents say. */

@@ -2,10 +2,12 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { archive } from "../../bench/archive.ts";
 import { batchIngest } from "../../bench/batch-ingest.ts";
 import { capture } from "../../bench/capture.ts";
 import { hotWorkspace } from "../../bench/hot-workspace.ts";
 import { memory } from "../../bench/memory.ts";
+import { months } from "../../bench/months.ts";
 import { reads } from "../../bench/reads.ts";
 import { restore } from "../../bench/restore.ts";
 import { rowHistory } from "../../bench/row-history.ts";
@@ -30,6 +32,9 @@ const TINY: Sizes = {
   restoreRows: 500,
   historyRows: [2_000, 4_000],
   capture: { singles: 20, bulk: 100, memoryRows: 500 },
+  archiveRows: 12_000,
+  archiveRounds: 1,
+  monthRows: 200,
 };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-bench-"));
@@ -55,6 +60,8 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [restore, 4],
     [rowHistory, 2],
     [capture, 8],
+    [archive, 3],
+    [months, 12],
   ])(
     "$name",
     async (measure, lines) => {

@@ -56,6 +56,7 @@ const HOSTILE: Record<string, unknown[]> = {
   "timestamp with time zone": [null, "infinity", "-infinity", "4713-01-01 BC"],
   date: [null, "infinity", "2031-01-01"],
   "audit.audit_trails": [null],
+  audit_retention_policies: [null],
 };
 
 interface Callable {

@@ -13,7 +13,7 @@ const partitions = () =>
      where i.inhparent = 'audit.audit_events'::regclass order by 1`,
   );
 
-/** audit_events and audit_logs. */
+/** audit_events and audit_logs; the archive gets its months with those of the events. */
 const TABLES = 2;
 
 test("a fresh database has last month, this month and three months ahead", async () => {
@@ -108,7 +108,7 @@ test("every month carries every trigger of its parent, in the state of its paren
         "admin",
         `select c.relname as table, string_agg(t.tgname || t.tgenabled::text, ' ' order by t.tgname) as triggers
        from pg_trigger t join pg_class c on c.oid = t.tgrelid
-       where c.relname like 'audit_events%' and not t.tgisinternal
+       where c.relname ~ '^audit_events(_[0-9]|$)' and not t.tgisinternal
        group by c.relname order by length(c.relname)`,
       )
       .then((rows) => {
@@ -154,4 +154,18 @@ test("a month that cannot be locked gives up in seconds instead of queueing writ
   });
   const { added } = await one(db.pool("worker"), "select create_monthly_audit_partition(22) as added");
   expect(added).toBe(TABLES);
+});
+
+test("the archive has a place for every month of events, before anything moves there", async () => {
+  await db.asOwner("select audit.add_month_partition('audit_events', '2020-02-01')");
+  await db.asOwner(
+    "alter table audit_events_archive detach partition audit_events_archive_2020_02; drop table audit_events_archive_2020_02",
+  );
+  await db.rows("worker", "select create_monthly_audit_partition()");
+  const missing = await db.rows(
+    "admin",
+    `select month_start from audit.month_partitions() where table_name = 'audit_events'
+     except select month_start from audit.month_partitions() where table_name = 'audit_events_archive'`,
+  );
+  expect(missing).toEqual([]);
 });

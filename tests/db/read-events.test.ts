@@ -98,7 +98,8 @@ describe("get_audit_trail()", () => {
     });
     expect(plan).toMatch(/Index Scan.*resource_type/);
     expect(plan).toMatch(/Subplans Removed: [1-9]/);
-    expect(plan).not.toMatch(/Seq Scan|Function Scan|Sort/);
+    // A merge of the hot and the archived has a sort key, and sorts nothing.
+    expect(plan).not.toMatch(/Seq Scan|Function Scan|Sort {2}/);
   });
 });
 

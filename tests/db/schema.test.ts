@@ -72,6 +72,7 @@ test("no function lets a caller's temporary type stand in for one of the catalog
   );
   // Inlined into the caller's own query and run with the caller's rights: the planner must see through them.
   expect(open.map((row) => row.name)).toEqual([
+    "deletion_stops(text,text,text,text,boolean)",
     "get_audit_trail(text,text,text,integer,integer)",
     "get_audit_trail(text,text,uuid,integer,integer)",
     "get_audit_trail(uuid,text,text,integer,integer)",
@@ -103,6 +104,8 @@ test("functions that act with another's rights belong to the roles meant for it"
         "delete_trails_of_deleted_projects",
         "insert_captured_events",
         "insert_service_event",
+        "move_rows_from_archive",
+        "move_rows_to_archive",
         "roll_up_trails",
       ],
     },
@@ -111,15 +114,23 @@ test("functions that act with another's rights belong to the roles meant for it"
       owner: "audit_owner",
       names: [
         "add_month_partition",
+        "analyze_month",
+        "archive_month",
+        "archive_old_audit_events",
+        "archive_plan",
+        "archive_rows",
         "capture_problems",
         "check_event_chronology",
         "create_monthly_audit_partition",
         "forget_dropped",
         "forget_tracked",
+        "log_hold_change",
+        "log_retention_change",
         "note_tracked",
         "sweep_idempotency_keys",
         "switch_capture",
         "switch_membership_check",
+        "unarchive_audit_event",
       ],
     },
   ]);

@@ -1,0 +1,43 @@
+import {
+  analyzeMonth,
+  moveEvents,
+  moveMonth,
+  type DueMonth,
+  type MoveOutcome,
+} from "../../db/queries/archive.ts";
+import type { WorkerContext } from "../context.ts";
+import { postgresError } from "../postgres-errors.ts";
+
+/** lock_not_available and deadlock_detected: somebody else was there; nothing was changed. */
+const BUSY = new Set(["55P03", "40P01"]);
+
+/**
+ * Moves a month into the archive whole, in a transaction of milliseconds. `busy` when readers or writers held the tables for
+ * 0.8 s: ask again later. A repeated call finds the month `gone`.
+ */
+export async function archiveMonth(ctx: WorkerContext, month: string): Promise<MoveOutcome | "busy"> {
+  return orBusy(() => moveMonth(ctx.db, month));
+}
+
+/** Moves up to `limit` events of a month in one transaction; returns how many, or `busy`. */
+export async function archiveBatch(
+  ctx: WorkerContext,
+  { month, merge }: DueMonth,
+  limit: number,
+): Promise<number | "busy"> {
+  return orBusy(() => moveEvents(ctx.db, month, merge ?? "due", limit));
+}
+
+/** Gathers the statistics of a month that moved. */
+export async function analyzeArchivedMonth(ctx: WorkerContext, month: string): Promise<void> {
+  await orBusy(() => analyzeMonth(ctx.db, month));
+}
+
+async function orBusy<T>(move: () => Promise<T>): Promise<T | "busy"> {
+  try {
+    return await move();
+  } catch (error) {
+    if (BUSY.has(postgresError(error)?.code ?? "")) return "busy";
+    throw error;
+  }
+}
