@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { archive } from "./archive.ts";
 import { batchIngest } from "./batch-ingest.ts";
 import { capture } from "./capture.ts";
+import { cold } from "./cold.ts";
 import { hotWorkspace } from "./hot-workspace.ts";
 import { memory } from "./memory.ts";
 import { months } from "./months.ts";
@@ -24,6 +25,7 @@ const MEASURES: readonly Measure[] = [
   memory,
   restore,
   rowHistory,
+  cold,
   capture,
   archive,
   months,

@@ -26,6 +26,8 @@ const AFTER_TABLES = [
   "archive-months",
   "archive-run",
   "archive-back",
+  "cold",
+  "cold-purge",
   "history-catalog",
   "history-images",
   "history-exact",

@@ -314,6 +314,48 @@ create table audit.capture_gaps (
   constraint capture_gaps_pkey PRIMARY KEY (relation, reason, began_at)
 );
 
+create table audit.cold_months (
+  id uuid not null default audit.uuid_v7(),
+  month date not null,
+  part integer not null,
+  object_key text not null,
+  row_count bigint not null,
+  bytes bigint not null,
+  min_created_at timestamp with time zone not null,
+  max_created_at timestamp with time zone not null,
+  min_workspace_id text not null,
+  max_workspace_id text not null,
+  workspaces text[] not null,
+  min_id uuid not null,
+  max_id uuid not null,
+  last_workspace_id text not null,
+  last_created_at timestamp with time zone not null,
+  last_id uuid not null,
+  rows_digest bytea not null,
+  row_marks numeric not null,
+  sha256 bytea not null,
+  chunk_bytes integer not null,
+  chunk_digests bytea not null,
+  schema_version integer not null,
+  encryption jsonb,
+  exported_at timestamp with time zone not null,
+  verified_at timestamp with time zone not null,
+  dropped_at timestamp with time zone,
+  purge_id uuid,
+  purged_at timestamp with time zone,
+  removed_at timestamp with time zone,
+  constraint check_cold_digests CHECK (((length(rows_digest) = 32) AND (length(sha256) = 32) AND ((length(chunk_digests) % 32) = 0))),
+  constraint check_cold_month CHECK ((month = (date_trunc('month'::text, (month)::timestamp without time zone))::date)),
+  constraint check_cold_order CHECK (((min_created_at <= max_created_at) AND (min_id <= max_id))),
+  constraint check_cold_purged CHECK (((purged_at IS NULL) OR ((dropped_at IS NOT NULL) AND (purge_id IS NOT NULL)))),
+  constraint check_cold_removed CHECK (((removed_at IS NULL) OR (purged_at IS NOT NULL))),
+  constraint check_cold_rows CHECK (((row_count > 0) AND (bytes > 0) AND (part > 0) AND (chunk_bytes > 0))),
+  constraint cold_months_pkey PRIMARY KEY (id),
+  constraint cold_months_object_key UNIQUE (object_key)
+);
+CREATE UNIQUE INDEX cold_months_exporting ON audit.cold_months USING btree (month, part) WHERE (dropped_at IS NULL);
+CREATE INDEX cold_months_found ON audit.cold_months USING btree (max_created_at, min_created_at) WHERE ((dropped_at IS NOT NULL) AND (purged_at IS NULL));
+
 create table audit.database_home (
   is_home boolean not null default true,
   timeline_id text not null,
@@ -405,6 +447,29 @@ create table audit.projects (
   constraint check_trail_retention_days CHECK (((trail_retention_days >= 1) AND (trail_retention_days <= 3650))),
   constraint projects_pkey PRIMARY KEY (project_id)
 );
+
+create table audit.purges (
+  id uuid not null default audit.uuid_v7(),
+  status text not null,
+  files uuid[] not null,
+  summary jsonb not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  expires_at timestamp with time zone not null,
+  requested_by_user_id text,
+  decision text,
+  decided_by_user_id text,
+  decided_by_key_id uuid,
+  decided_at timestamp with time zone,
+  decision_note text,
+  ended_at timestamp with time zone,
+  report jsonb,
+  constraint check_purge_decided CHECK ((((decision IS NULL) = (decided_at IS NULL)) AND ((decision IS NULL) = (decided_by_user_id IS NULL)))),
+  constraint check_purge_decision CHECK ((decision = ANY (ARRAY['approved'::text, 'rejected'::text]))),
+  constraint check_purge_files CHECK ((cardinality(files) > 0)),
+  constraint check_purge_status CHECK ((status = ANY (ARRAY['awaiting_approval'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'completed'::text, 'needs_attention'::text]))),
+  constraint purges_pkey PRIMARY KEY (id)
+);
+CREATE INDEX purges_status ON audit.purges USING btree (status, id);
 
 create table audit.restore_chunks (
   run_id uuid not null,
@@ -1009,6 +1074,49 @@ CREATE OR REPLACE FUNCTION audit.as_events_sql(p_relation oid, p_operation text)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT format('audit.insert_captured_events(%s, %L, __b.rows) from (select jsonb_agg(__e.row) as rows from (select (row_number() over () - 1) / 1000 as batch, jsonb_build_object(''resource_id'', %s::text, ''workspace_id'', %s::text, ''old_values'', %s, ''new_values'', %s, ''changed_fields'', %s) as row from %s) __e group by __e.batch) __b'::text, as_events_sql.p_relation, CASE as_events_sql.p_operation WHEN 'TRUNCATE'::text THEN 'DELETE'::text ELSE as_events_sql.p_operation END, audit.field_sql(p."row", n.resource), audit.field_sql(p."row", n.workspace), CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'null'::text WHEN 'UPDATE'::text THEN ('to_jsonb(__i) - '::text || audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, false)) ELSE 'to_jsonb(__i)'::text END, CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'to_jsonb(__j)'::text WHEN 'UPDATE'::text THEN ('to_jsonb(__j) - '::text || audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, false)) ELSE 'null'::text END, CASE as_events_sql.p_operation WHEN 'UPDATE'::text THEN audit.compared_columns_sql(as_events_sql.p_relation, '__o'::text, '__n'::text, true) ELSE 'null'::text END, audit.capture_source(as_events_sql.p_relation, as_events_sql.p_operation)) AS format FROM ((audit.tracked_tables t CROSS JOIN LATERAL (SELECT CASE as_events_sql.p_operation WHEN 'INSERT'::text THEN 'insert'::text WHEN 'UPDATE'::text THEN 'update'::text ELSE 'delete'::text END AS action, CASE WHEN (as_events_sql.p_operation = ANY (ARRAY['INSERT'::text, 'UPDATE'::text])) THEN '__n'::text ELSE '__o'::text END AS "row") p) CROSS JOIN LATERAL (SELECT audit.current_name(as_events_sql.p_relation, (t.as_events ->> 'resourceColumn'::text)) AS resource, audit.current_name(as_events_sql.p_relation, (t.as_events ->> 'workspaceColumn'::text)) AS workspace) n) WHERE ((t.relation = as_events_sql.p_relation) AND (t.as_events ? p.action) AND (n.resource IS NOT NULL) AND (n.workspace IS NOT NULL)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.begin_file_purge(p_purge uuid, p_file uuid, p_cleared uuid[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_purge audit.purges;
+  v_file audit.cold_months;
+begin
+  select * into v_purge from audit.purges p where p.id = p_purge for share;
+  select * into v_file from audit.cold_months f where f.id = p_file for update;
+  if v_purge.status is distinct from 'approved' or v_purge.decision is distinct from 'approved' or not (p_file = any (v_purge.files)) then
+    raise exception 'nobody approved that this file be purged' using errcode = 'insufficient_privilege';
+  end if;
+  if v_file.purged_at is not null then
+    return 'purged';
+  end if;
+  -- A hold that is being placed now is waited for, and one placed later finds the file gone.
+  lock table audit.legal_holds in share mode;
+  if exists (select from audit.holds_on_file(p_file) h where h <> all (p_cleared)) then
+    return 'held';
+  end if;
+  if not exists (select from audit.due_cold_files() d where d.id = p_file) then
+    return 'not due';
+  end if;
+  insert into audit.audit_deletion_log (
+    deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, approval_ticket_id, is_irrevocable,
+    details
+  ) values (
+    v_purge.decided_by_user_id, 'cold_file', v_file.object_key, 'retention', 'past its cold retention', p_purge::text, true,
+    jsonb_build_object(
+      'month', to_char(v_file.month, 'YYYY-MM'), 'rows', v_file.row_count, 'bytes', v_file.bytes,
+      'sha256', encode(v_file.sha256, 'hex'), 'workspaces', v_file.workspaces,
+      'requestedByUserId', v_purge.requested_by_user_id, 'decidedAt', v_purge.decided_at
+    )
+  );
+  update audit.cold_months f set purged_at = clock_timestamp(), purge_id = p_purge where f.id = p_file;
+  return 'purged';
+end
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.begin_idempotent(p_key_id uuid, p_idempotency_key text, p_request_hash bytea)
@@ -1990,6 +2098,18 @@ CREATE OR REPLACE FUNCTION audit.differs_sql(p_relation oid, p_column text, p_ol
 RETURN (SELECT format(CASE WHEN (a.atttypid = ANY (ARRAY[('smallint'::regtype)::oid, ('integer'::regtype)::oid, ('bigint'::regtype)::oid, ('boolean'::regtype)::oid, ('uuid'::regtype)::oid, ('bytea'::regtype)::oid, ('date'::regtype)::oid, ('timestamp without time zone'::regtype)::oid, ('timestamp with time zone'::regtype)::oid])) THEN '%s is distinct from %s'::text WHEN (a.atttypid = ANY (ARRAY[('text'::regtype)::oid, ('character varying'::regtype)::oid])) THEN '%s collate "C" is distinct from %s collate "C"'::text ELSE 'record_image_ne(row(%s), row(%s))'::text END, audit.field_sql(differs_sql.p_old, differs_sql.p_column), audit.field_sql(differs_sql.p_new, differs_sql.p_column)) AS format FROM pg_attribute a WHERE ((a.attrelid = differs_sql.p_relation) AND (a.attname = differs_sql.p_column) AND (a.attnum > 0) AND (NOT a.attisdropped)));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.discard_cold_files(p_month date)
+ RETURNS SETOF text
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from audit.cold_months f
+  where f.month = p_month and f.dropped_at is null
+  returning f.object_key
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.draft_actor(p_user_id text, p_from timestamp with time zone, p_to timestamp with time zone, p_relations oid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -2497,6 +2617,118 @@ begin
   execute format('alter function audit.capture_%s() owner to audit_owner', p_relation);
   execute format('drop function audit.capture_%s()', p_relation);
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.drop_cold_month(p_month date)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '800ms'
+AS $function$
+declare
+  v_table name;
+  v_rows bigint;
+  v_marks numeric;
+  v_noted record;
+begin
+  -- An old snapshot would not count what was written since.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Months are dropped in READ COMMITTED alone' using errcode = 'invalid_transaction_state';
+  end if;
+  perform audit.lock_archiver();
+  select m.partition_name into v_table
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events_archive' and m.month_start = p_month::timestamp;
+  if v_table is null then
+    return jsonb_build_object('state', 'gone', 'rows', 0);
+  end if;
+
+  execute format('lock table audit.%I in share mode', v_table);
+  execute format(
+    'select count(*), coalesce(sum(hashtextextended(id::text || '' '' || xmin::text, 0)), 0) from only audit.%I', v_table
+  ) into v_rows, v_marks;
+  select
+    coalesce(sum(f.row_count), 0) as row_count,
+    coalesce(sum(f.row_marks), 0) as row_marks,
+    jsonb_agg(jsonb_build_object('object', f.object_key, 'rows', f.row_count, 'sha256', encode(f.sha256, 'hex')) order by f.part)
+      as files
+  into v_noted
+  from audit.cold_months f
+  where f.month = p_month and f.dropped_at is null;
+  if v_rows = 0 and v_noted.files is null then
+    return jsonb_build_object('state', 'gone', 'rows', 0);
+  end if;
+  if v_rows <> v_noted.row_count or v_marks <> v_noted.row_marks then
+    return jsonb_build_object('state', 'changed', 'rows', v_rows, 'noted', v_noted.row_count);
+  end if;
+
+  lock table only audit.audit_events_archive in access exclusive mode;
+  execute format('lock table audit.%I in access exclusive mode nowait', v_table);
+  execute format('alter table audit.audit_events_archive detach partition audit.%I', v_table);
+  execute format('drop table audit.%I', v_table);
+  update audit.cold_months f set dropped_at = clock_timestamp() where f.month = p_month and f.dropped_at is null;
+  insert into audit.audit_deletion_log (
+    deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, is_irrevocable, details
+  ) values (
+    'afterimage', 'archive_month', to_char(p_month, 'YYYY-MM'), 'retention', 'moved to cold files', false,
+    jsonb_build_object('rows', v_rows, 'files', v_noted.files)
+  );
+  return jsonb_build_object('state', 'dropped', 'rows', v_rows);
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.due_cold_files()
+ RETURNS TABLE(id uuid, month date, object_key text, row_count bigint, bytes bigint, compliance_workspaces text[])
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select f.id, f.month, f.object_key, f.row_count, f.bytes, r.compliance_workspaces
+  from audit.cold_months f
+  cross join lateral (
+    select
+      max(coalesce(p.cold_retention_days, 2555)) as days,
+      coalesce(array_agg(w.id) filter (where p.is_compliance_mode), '{}') as compliance_workspaces
+    from unnest(f.workspaces) w (id)
+    left join audit.audit_retention_policies p on p.workspace_id = w.id
+  ) r
+  where f.dropped_at is not null
+    and f.purged_at is null
+    and f.max_created_at < now() - make_interval(days => r.days)
+  order by f.month, f.part
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.due_cold_months()
+ RETURNS TABLE(month date)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select m.month_start::date
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events_archive'
+    and m.month_end <= now()
+    and exists (
+      select from audit.audit_events_archive a where a.created_at >= m.month_start and a.created_at < m.month_end
+    )
+    and not exists (
+      select
+      from (
+        select a.workspace_id, max(a.created_at) as newest
+        from audit.audit_events_archive a
+        where a.created_at >= m.month_start and a.created_at < m.month_end
+        group by a.workspace_id
+      ) w
+      left join audit.audit_retention_policies p on p.workspace_id = w.workspace_id
+      where w.newest >= now() - make_interval(days => coalesce(p.warm_archive_days, 365))
+    )
+  order by 1
 $function$;
 
 -- owner: audit_owner
@@ -3257,6 +3489,19 @@ begin
     select b.record_id, b.entry_id, b.kind, b.fields, b.explained_by
     from jsonb_to_recordset(v_found) b (record_id text, entry_id bigint, kind text, fields text[], explained_by text);
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.holds_on_file(p_file uuid)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select h.id
+  from audit.cold_months f
+  join audit.legal_holds h on h.workspace_id is null or h.workspace_id = any (f.workspaces)
+  where f.id = p_file and h.released_at is null
 $function$;
 
 -- owner: audit_owner
@@ -4686,6 +4931,18 @@ begin
     execute format('select setval(%L, $1) from %s where last_value < $1 or last_value = $1 and not is_called', v_sequence.sequence, v_sequence.sequence) using v_highest;
   end loop;
 end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.note_file_removed(p_file uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update audit.cold_months f
+  set removed_at = coalesce(f.removed_at, clock_timestamp())
+  where f.id = p_file and f.purged_at is not null
 $function$;
 
 -- owner: audit_owner
@@ -6289,6 +6546,14 @@ CREATE TRIGGER legal_holds_stay BEFORE DELETE OR TRUNCATE ON audit.legal_holds F
 
 -- Views
 
+create view audit.archive_lines as
+ SELECT workspace_id,
+    created_at,
+    id,
+    array_to_json(ARRAY[id::text, (EXTRACT(epoch FROM created_at) * 1000000::numeric)::bigint::text, (EXTRACT(epoch FROM occurred_at) * 1000000::numeric)::bigint::text, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id, old_values::text, new_values::text, to_jsonb(changed_fields)::text, textin(inet_out(ip_address)), user_agent, request_id, to_jsonb(tags)::text, metadata::text, txid::text, (EXTRACT(epoch FROM deleted_at) * 1000000::numeric)::bigint::text, deleted_by_user_id, deletion_reason, (EXTRACT(epoch FROM archived_at) * 1000000::numeric)::bigint::text])::text AS line,
+    hashtextextended((id::text || ' '::text) || xmin::text, 0::bigint) AS mark
+   FROM audit.audit_events_archive a;
+
 create view audit.audit_log as
  SELECT l.user_id AS actor,
     l.table_name ||
@@ -6482,6 +6747,7 @@ grant execute on function audit.archive_old_audit_events(integer) to audit_worke
 grant execute on function audit.archive_plan(integer) to audit_worker;
 grant execute on function audit.archive_rows(date,text,integer) to audit_worker;
 grant execute on function audit.as_events_sql(oid,text) to audit_recorder;
+grant execute on function audit.begin_file_purge(uuid,uuid,uuid[]) to audit_worker;
 grant execute on function audit.begin_idempotent(uuid,text,bytea) to audit_app;
 grant execute on function audit.begin_restore_draft() to audit_worker;
 grant execute on function audit.capture_problems() to admin;
@@ -6522,6 +6788,7 @@ grant execute on function audit.deletion_stops(text,text,text,text,boolean) to a
 grant execute on function audit.deletion_stops(text,text,text,text,boolean) to audit_keeper;
 grant execute on function audit.deletion_stops(text,text,text,text,boolean) to audit_worker;
 grant execute on function audit.differs_sql(oid,text,text,text) to audit_recorder;
+grant execute on function audit.discard_cold_files(date) to audit_worker;
 grant execute on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) to audit_worker;
 grant execute on function audit.draft_children(timestamp with time zone) to audit_worker;
 grant execute on function audit.draft_parents(timestamp with time zone) to audit_worker;
@@ -6530,6 +6797,9 @@ grant execute on function audit.draft_rollback(uuid) to audit_worker;
 grant execute on function audit.draft_rows(boolean) to audit_worker;
 grant execute on function audit.draft_since(oid,timestamp with time zone) to audit_worker;
 grant execute on function audit.draft_transaction(xid8) to audit_worker;
+grant execute on function audit.drop_cold_month(date) to audit_worker;
+grant execute on function audit.due_cold_files() to audit_worker;
+grant execute on function audit.due_cold_months() to audit_worker;
 grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
 grant execute on function audit.event_payload_hash(jsonb) to admin;
 grant execute on function audit.event_payload_hash(jsonb) to audit_app;
@@ -6571,6 +6841,7 @@ grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
 grant execute on function audit.has_own_triggers(uuid) to audit_worker;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
+grant execute on function audit.holds_on_file(uuid) to audit_worker;
 grant execute on function audit.ignored_names(oid) to audit_recorder;
 grant execute on function audit.ignored_names(oid) to audit_worker;
 grant execute on function audit.image_columns_sql(oid,text,text) to audit_recorder;
@@ -6660,6 +6931,7 @@ grant execute on function audit.move_away_first(oid[]) to audit_worker;
 grant execute on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) to audit_owner;
 grant execute on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) to audit_owner;
 grant execute on function audit.move_sequences() to audit_worker;
+grant execute on function audit.note_file_removed(uuid) to audit_worker;
 grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
 grant execute on function audit.order_draft(integer) to audit_worker;
@@ -6747,6 +7019,10 @@ grant select on table audit.alerts to audit_keeper;
 grant insert, select, update on table audit.alerts to audit_worker;
 grant select on table audit.api_keys to admin;
 grant insert, select, update on table audit.api_keys to audit_app;
+grant select on table audit.archive_lines to admin;
+grant select on table audit.archive_lines to audit_app;
+grant select on table audit.archive_lines to audit_keeper;
+grant select on table audit.archive_lines to audit_worker;
 grant select on table audit.audit_archive_pins to admin;
 grant select on table audit.audit_archive_pins to audit_app;
 grant select on table audit.audit_archive_pins to audit_keeper;
@@ -6797,6 +7073,10 @@ grant select on table audit.capture_gaps to audit_app;
 grant select on table audit.capture_gaps to audit_keeper;
 grant insert, select on table audit.capture_gaps to audit_recorder;
 grant select on table audit.capture_gaps to audit_worker;
+grant select on table audit.cold_months to admin;
+grant select on table audit.cold_months to audit_app;
+grant select on table audit.cold_months to audit_keeper;
+grant insert, select on table audit.cold_months to audit_worker;
 grant select on table audit.database_home to admin;
 grant select on table audit.database_home to audit_app;
 grant select on table audit.database_home to audit_keeper;
@@ -6840,6 +7120,10 @@ grant select on table audit.projects to admin;
 grant insert, select, update on table audit.projects to audit_app;
 grant delete, select, update on table audit.projects to audit_keeper;
 grant select on table audit.projects to audit_worker;
+grant select on table audit.purges to admin;
+grant select, update (decided_at, decided_by_key_id, decided_by_user_id, decision, decision_note, status) on table audit.purges to audit_app;
+grant select on table audit.purges to audit_keeper;
+grant insert, select, update (ended_at, report, status) on table audit.purges to audit_worker;
 grant select on table audit.restore_chunks to admin;
 grant select on table audit.restore_chunks to audit_app;
 grant select on table audit.restore_chunks to audit_keeper;
@@ -6955,6 +7239,20 @@ comment on column audit.capture_gaps.detail is 'The error''s SQLSTATE.';
 comment on column audit.capture_gaps.ended_at is 'Null while it lasts.';
 comment on column audit.capture_gaps.noted_by is 'The login that switched it off, or that wrote.';
 comment on column audit.capture_gaps.reason is 'off: switched off by hand; error: a change could not be recorded and was let through.';
+comment on column audit.cold_months.chunk_digests is 'SHA-256 of each chunk_bytes of the object, one after the other: a range is checked without the rest.';
+comment on column audit.cold_months.dropped_at is 'When the table of the month was dropped: from then on searches read the file.';
+comment on column audit.cold_months.encryption is 'Algorithm and name of the key; null when the object is not encrypted.';
+comment on column audit.cold_months.last_workspace_id is 'With last_created_at and last_id the key of its last row: the next part begins after it.';
+comment on column audit.cold_months.min_workspace_id is 'The least by code points, as max_workspace_id is the greatest.';
+comment on column audit.cold_months.object_key is 'Where it lies below ARCHIVE_URL.';
+comment on column audit.cold_months.part is 'Files of a month are numbered as they were written; a month with late events goes on counting.';
+comment on column audit.cold_months.purged_at is 'When an approved purge took it from readers.';
+comment on column audit.cold_months.removed_at is 'When its object was gone from the storage.';
+comment on column audit.cold_months.row_marks is 'The sum of archive_lines.mark when it was verified.';
+comment on column audit.cold_months.rows_digest is 'SHA-256 over the SHA-256 of each line of archive_lines, in the order of the file.';
+comment on column audit.cold_months.schema_version is 'What services/cold/columns.ts called its columns then.';
+comment on column audit.cold_months.sha256 is 'Of the object as stored.';
+comment on column audit.cold_months.workspaces is 'All that have an event in it: a hold on one of them may concern the file.';
 comment on column audit.idempotency_keys.body is 'The body that was answered.';
 comment on column audit.idempotency_keys.request_hash is 'SHA-256 of the request, to refuse the key for another one.';
 comment on column audit.idempotency_keys.status is 'The HTTP status that was answered.';
@@ -6966,6 +7264,10 @@ comment on column audit.membership_source.id is 'Always the same value: there is
 comment on column audit.membership_source.set_by is 'The login that switched the check on.';
 comment on column audit.membership_source.source_table is 'Schema and table, quoted as SQL wants them.';
 comment on column audit.projects.trail_retention_days is 'Days after which its trails are deleted; the roll-up stays.';
+comment on column audit.purges.decision is 'The API writes it, which no workflow can: status alone lets nothing go.';
+comment on column audit.purges.files is 'The cold_months that it names; never changed.';
+comment on column audit.purges.report is 'What became of each file.';
+comment on column audit.purges.requested_by_user_id is 'Who had it proposed; null when the schedule did.';
 comment on column audit.restore_effects.repeat is '0 for the restore itself, one more for each time that its side effects were asked for again.';
 comment on column audit.restore_items.columns is 'The columns that an UPDATE sets; the whole image otherwise.';
 comment on column audit.restore_items.live_digest is 'SHA-256 of the whole live row, hidden columns included: it is written only while it is still so.';
@@ -7007,6 +7309,7 @@ comment on function audit.archive_plan(integer) is 'What is due for the archive:
 comment on function audit.archive_rows(date,text,integer) is 'Moves up to p_limit events of a month in one transaction, each logged; returns how many, 0 when none is left to move.';
 comment on function audit.as_events_code(oid,boolean) is 'The lines of a trigger function that write workspace events: statements made ready, or made anew for changed columns.';
 comment on function audit.as_events_sql(oid,text) is 'SQL, but for its SELECT, that writes the workspace events of an operation; null when it has none.';
+comment on function audit.begin_file_purge(uuid,uuid,uuid[]) is 'Marks a cold file of an approved purge as purged and logs it, unless it is held or no longer due: says purged, held or not due.';
 comment on function audit.begin_idempotent(uuid,text,bytea) is 'Claims an idempotency key until the end of the transaction, or says what became of its first use.';
 comment on function audit.begin_restore_draft() is 'Makes the temporary tables in which a restore is planned; once per transaction.';
 comment on function audit.capture_body(oid) is 'The code of the trigger function of a tracked relation, as it should be now.';
@@ -7039,6 +7342,7 @@ comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
 comment on function audit.deletion_stops(text,text,text,text,boolean) is 'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
 comment on function audit.differs_sql(oid,text,text,text) is 'SQL for whether a column differs between two rows.';
+comment on function audit.discard_cold_files(date) is 'Forgets the files of a month that is to be exported anew, and names them; those of a dropped month stay.';
 comment on function audit.draft_actor(text,timestamp with time zone,timestamp with time zone,oid[]) is 'Drafts to undo what one user did in a window of time.';
 comment on function audit.draft_children(timestamp with time zone) is 'Drafts what went with the drafted rows by ON DELETE CASCADE, SET NULL and SET DEFAULT; as of a time, or before the transaction that took it away.';
 comment on function audit.draft_parents(timestamp with time zone) is 'Drafts the missing parents of drafted rows from their own history; notes those that cannot be had as problems.';
@@ -7048,6 +7352,9 @@ comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries o
 comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts to undo every change of a table after a time.';
 comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
 comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
+comment on function audit.drop_cold_month(date) is 'Drops a month of the archive whose every row is in verified cold files; says dropped, gone, or changed and then drops nothing.';
+comment on function audit.due_cold_files() is 'Cold files in which every event is past its workspace''s cold retention.';
+comment on function audit.due_cold_months() is 'Months of the archive in which every event is past its warm time, oldest first.';
 comment on function audit.ensure_policies_of_month(timestamp with time zone,timestamp with time zone) is 'Gives every workspace with hot events in a month the default policy if it has none.';
 comment on function audit.ensure_retention_policy(text) is 'Gives a workspace the default policy if it has none; leaves it to a later event rather than wait.';
 comment on function audit.event_payload_hash(jsonb) is 'SHA-256 of what an event says, without request_id, which changes with every retry.';
@@ -7076,6 +7383,7 @@ comment on function audit.guard_month(name,name) is 'Gives the table of a month 
 comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
 comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
+comment on function audit.holds_on_file(uuid) is 'Holds that could concern an event in a cold file.';
 comment on function audit.hot_months(timestamp with time zone) is 'Months of audit_events up to now, or one of them, and until when something in them is to stay hot; null when nothing is.';
 comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
 comment on function audit.image_columns_sql(oid,text,text) is 'A select list of which to_jsonb() makes a row''s image; with another row, only what differs from it has values.';
@@ -7134,6 +7442,7 @@ comment on function audit.move_away_first(oid[]) is 'Lets rows that change leave
 comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
 comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
+comment on function audit.note_file_removed(uuid) is 'Notes that the object of a purged file is gone from the storage.';
 comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
 comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
@@ -7204,6 +7513,7 @@ comment on table audit.audit_retention_policies is 'How long events stay where, 
 comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), project and model; kept for ever, so that a day is right in any time zone.';
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
 comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
+comment on table audit.cold_months is 'Files that months of the archive were written to: read from dropped_at until purged_at. The numbers are those of the verification.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
@@ -7211,6 +7521,7 @@ comment on table audit.job_schedules is 'One row per schedule: what the dead-man
 comment on table audit.legal_holds is 'What may not be deleted until the hold is released. All that a hold names has to fit; what is null fits everything.';
 comment on table audit.membership_source is 'Where the membership check looks, as audit.set_membership_source() left it: no row means that it is off.';
 comment on table audit.projects is 'Projects that may own message trails. A deleted one is hidden at once and swept in batches.';
+comment on table audit.purges is 'Proposals to remove cold files for good: another person decides, once.';
 comment on table audit.restore_chunks is 'Chunks that are applied; the row commits with the chunk, so a retry finds it done.';
 comment on table audit.restore_effects is 'Cache keys flushed, jobs enqueued and addresses checked after a restore, so that a repeated step does none twice.';
 comment on table audit.restore_items is 'What a restore does, row by row, in the order in which it does it. Written once, with the plan.';
@@ -7240,6 +7551,7 @@ comment on trigger check_audit_workspace_membership on audit.audit_events is 'On
 comment on trigger legal_holds_change on audit.legal_holds is 'A hold is released, not changed.';
 comment on trigger legal_holds_log on audit.legal_holds is 'Placing and releasing a hold are events.';
 comment on trigger legal_holds_stay on audit.legal_holds is 'Released holds stay on record.';
+comment on view audit.archive_lines is 'Archived events as the text that cold files hold; mark names the version of a row, to see whether it changed.';
 comment on view audit.audit_log is 'Row history and events as one list: who, what, to which record, when.';
 comment on view audit.every_event is 'Every event in the database once, hot or archived; archived_at is null while it is hot.';
 comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';

@@ -15,7 +15,7 @@ const RETRIES = 4;
 export function scheduledJob(
   runtime: Runtime,
   jobId: ScheduleId,
-  work: (step: Steps, ctx: WorkerContext) => Promise<Record<string, unknown>>,
+  work: (step: Steps, ctx: WorkerContext, runId: string) => Promise<Record<string, unknown>>,
 ) {
   const schedule = schedules.find((one) => one.id === jobId);
   const clock = runtime.quiet ? [] : [cron(`TZ=UTC ${schedule?.cron}`)];
@@ -29,7 +29,7 @@ export function scheduledJob(
       const run = await step.run("begin", () => beginRun(ctx, { jobId, engineRunId, requestedRunId }));
       const { runId } = run;
       if (runId === null) return { skipped: true };
-      const result = await work(step, ctx);
+      const result = await work(step, ctx, runId);
       await step.run("finish", () => finishRun(ctx, { jobId, runId, result }));
       return result;
     },

@@ -2,7 +2,8 @@ import type { WorkerContext } from "../services/context.ts";
 import { logArchiveRun } from "../services/archive/log.ts";
 import { analyzeArchivedMonth, archiveBatch, archiveMonth } from "../services/archive/move.ts";
 import { planArchive, type DueMonth } from "../services/archive/plan.ts";
-import type { Runtime } from "../services/runtime.ts";
+import { coldContext, type Runtime } from "../services/runtime.ts";
+import { exportCold } from "./_export-cold.ts";
 import { scheduledJob } from "./_scheduled.ts";
 import type { Steps } from "./_steps.ts";
 
@@ -24,7 +25,7 @@ interface Progress {
 
 /**
  * Daily at 02:00 UTC. Events past their workspace's hot retention go into the archive: whole months by a switch of
- * milliseconds, the rest batch by batch. Each step is one transaction, logged with what it moves; repeated, it finds nothing
+ * milliseconds, the rest batch by batch; archived months past their warm time become cold files. Each step is one transaction, logged with what it moves; repeated, it finds nothing
  * left to do. A month that is busy is tried again, here and the next night.
  */
 export const archiveEvents = (runtime: Runtime) =>
@@ -36,11 +37,11 @@ export const archiveEvents = (runtime: Runtime) =>
       if (due.kind === "month") await moveMonth(step, ctx, due, done);
       await step.run(`analyze-${due.month}`, () => analyzeArchivedMonth(ctx, due.month));
     }
-    // Months of the archive past their warm time go into cold files here.
+    const cold = await exportCold(step, coldContext(runtime));
     await step.run("log", () => logArchiveRun(ctx, done.monthsBusy));
     const { monthsMoved, monthsBusy, eventsMoved, batches, tries } = done;
     const remains = monthsBusy.length > 0 || batches >= BATCHES_MAX || tries >= TRIES_MAX;
-    return { monthsMoved, monthsBusy, eventsMoved, remains };
+    return { monthsMoved, monthsBusy, eventsMoved, remains, ...cold };
   });
 
 async function moveRows(step: Steps, ctx: WorkerContext, due: DueMonth, done: Progress): Promise<void> {

@@ -3,6 +3,8 @@ import { alertOnFailure } from "./alert-on-failure.ts";
 import { archiveEvents } from "./archive-events.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { notifyAlert } from "./notify-alert.ts";
+import { purgeCold } from "./purge-cold.ts";
+import { purgeFiles } from "./purge-files.ts";
 import { repeatSideEffects } from "./repeat-side-effects.ts";
 import { restoreRecords } from "./restore-records.ts";
 import { rollbackRestore } from "./rollback-restore.ts";
@@ -16,6 +18,8 @@ export const workflows = (runtime: Runtime) => [
   archiveEvents(runtime),
   createPartitions(runtime),
   notifyAlert(runtime),
+  purgeCold(runtime),
+  purgeFiles(runtime),
   repeatSideEffects(runtime),
   restoreRecords(runtime),
   rollbackRestore(runtime),

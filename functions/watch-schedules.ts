@@ -1,13 +1,15 @@
 import { remindOfAlerts } from "../services/alerts/remind.ts";
 import { resolvePastAlerts } from "../services/alerts/resolve-past.ts";
+import { recheckDamaged } from "../services/cold/recheck.ts";
 import { alertCapture } from "../services/history/watch-capture.ts";
 import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
 import { alertOpenGuards } from "../services/readiness/watch-guards.ts";
 import { resendWaiting } from "../services/requests/resend-waiting.ts";
+import { expirePurges } from "../services/purges/expire.ts";
 import { expireApprovals } from "../services/restore/expire.ts";
 import { alertSilentRestores, sweepExpiredPlans } from "../services/restore/watch.ts";
 import { sweepIdempotencyKeys } from "../services/requests/sweep-idempotency-keys.ts";
-import { alertingContext, type Runtime } from "../services/runtime.ts";
+import { alertingContext, coldContext, type Runtime } from "../services/runtime.ts";
 import { scheduledJob } from "./_scheduled.ts";
 
 const BATCH_KEYS = 20_000;
@@ -25,11 +27,13 @@ export const watchSchedules = (runtime: Runtime) =>
     const { open } = await step.run("alert-open-guards", () => alertOpenGuards(ctx));
     const { silent } = await step.run("alert-silent-restores", () => alertSilentRestores(ctx));
     await step.run("expire-approvals", () => expireApprovals(ctx));
+    await step.run("expire-purges", () => expirePurges(ctx));
     await step.run("sweep-expired-plans", () => sweepExpiredPlans(ctx));
     const capture = await step.run("alert-capture", () => alertCapture(ctx));
     const { resolved } = await step.run("resolve-past-alerts", () =>
       resolvePastAlerts(alertingContext(runtime)),
     );
+    await step.run("recheck-damaged", () => recheckDamaged(coldContext(runtime)));
     const { reminded } = await step.run("remind", () => remindOfAlerts(ctx));
     let swept = 0;
     for (let n = 1, count = BATCH_KEYS; count === BATCH_KEYS && n <= BATCHES_MAX; n++) {

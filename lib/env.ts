@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { parseMailbox, parseRecipients } from "./mail-address.ts";
 import { parseSmtpUrl } from "./smtp-url.ts";
+import { parseArchiveKeys } from "./storage/archive-keys.ts";
+import { parseStorageUrl } from "./storage/open.ts";
 import { parseWebhookSecrets } from "./webhook-signature.ts";
 import { webhookTarget } from "./webhook-target.ts";
 
@@ -67,6 +69,13 @@ export const envSchema = z
       .transform((text) => text === "true"),
     /** Where docs/ALERTS.md can be read; every alert links to its entry there. */
     ALERT_DOCS_URL: z.string().min(1).default("docs/ALERTS.md"),
+    /**
+     * Where cold files are: file:///folder, or s3://bucket/prefix?region=…&endpoint=… with Amazon's own variables for the
+     * credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). Without it events stay in the archive's tables.
+     */
+    ARCHIVE_URL: checkedBy(parseStorageUrl).optional(),
+    /** What encrypts cold files: 32 bytes in base64; older keys, which still decrypt, follow after spaces. */
+    ARCHIVE_KEYS: readBy(parseArchiveKeys).optional(),
     /** Where traces go, by OpenTelemetry's own variables: a collector, or the whole URL for traces. Without one, none. */
     OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl.optional(),
@@ -98,6 +107,10 @@ export const envSchema = z
     } catch (error) {
       ctx.addIssue({ code: "custom", path: ["ALERT_WEBHOOK_URL"], message: (error as Error).message });
     }
+  })
+  .refine((env) => env.VERCEL_ENV === undefined || !env.ARCHIVE_URL?.startsWith("file:"), {
+    path: ["ARCHIVE_URL"],
+    message: "is a bucket in a deployment: a function's folder is gone with it",
   })
   .refine((env) => env.VERCEL_ENV === undefined || /^(0|false)?$/i.test(env.INNGEST_DEV ?? ""), {
     path: ["INNGEST_DEV"],

@@ -11,6 +11,7 @@ export const requestEvents = {
   "trail-cleanup": eventType("audit/trail-cleanup.requested", { schema }),
   "archive-events": eventType("audit/archive-events.requested", { schema }),
   "create-partitions": eventType("audit/create-partitions.requested", { schema }),
+  "purge-cold": eventType("audit/purge-cold.requested", { schema }),
   "watch-schedules": eventType("audit/watch-schedules.requested", { schema }),
 } satisfies Record<ScheduleId, unknown>;
 
@@ -32,6 +33,11 @@ export const rollbackRequested = eventType("audit/restore.rollback-requested", {
 /** Asks for the side effects of a restore once more. */
 export const sideEffectsRequested = eventType("audit/restore.side-effects-requested", {
   schema: z.object({ restoreId: z.uuid(), repeat: z.int().min(1), requestId: z.uuid() }),
+});
+
+/** Asks for an approved purge to be carried out; `requestId` is the event's own id. */
+export const purgeApproved = eventType("audit/purge.approved", {
+  schema: z.object({ purgeId: z.uuid(), requestId: z.uuid() }),
 });
 
 /** Somebody approved or rejected what `subjectId` names; the decision itself is in the database. */

@@ -11,6 +11,7 @@ export const schedules = [
   { id: "trail-cleanup", cron: "0 2 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
   { id: "archive-events", cron: "0 2 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
   { id: "create-partitions", cron: "0 1 * * *", lateAfterSeconds: DAY_S + 2 * HOUR_S },
+  { id: "purge-cold", cron: "0 3 1 * *", lateAfterSeconds: 32 * DAY_S },
   { id: "watch-schedules", cron: "*/15 * * * *", lateAfterSeconds: HOUR_S },
 ] as const;
 

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { migrate } from "../db/migrate.ts";
 import { startChild, type Child } from "./children.ts";
@@ -64,6 +65,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ? { UPSTASH_REDIS_REST_URL: redis.url, UPSTASH_REDIS_REST_TOKEN: redis.token }
         : {}),
       ...engineEnvironment(inngestUrl),
+      ...archiveEnvironment(options.dataDir),
       ...mail.environment,
     });
     const dev = parts.writeDevFile({
@@ -84,6 +86,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await parts.stop();
     throw error;
   }
+}
+
+/** Cold files lie beside the database that they come from, unless one of the two is somebody else's. */
+function archiveEnvironment(dataDir: string): Record<string, string> {
+  if (process.env.ARCHIVE_URL || process.env.DATABASE_URL) return {};
+  return { ARCHIVE_URL: pathToFileURL(path.join(dataDir, "archive")).href };
 }
 
 /** The running parts: stopped in the opposite order, their process ids kept in dev.json. */

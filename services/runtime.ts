@@ -8,7 +8,10 @@ import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { createRateLimiter, type RateLimiter } from "../lib/rate-limit.ts";
 import { createRedis, type Redis } from "../lib/redis.ts";
 import { createTracing, tracingOptions, type Tracing } from "../lib/tracing.ts";
+import { openStorage } from "../lib/storage/open.ts";
 import { createAlerting, type Alerting } from "./alerts/channels.ts";
+import type { ColdContext } from "./cold/context.ts";
+import type { Archive } from "./cold/open-file.ts";
 import type { WorkerContext } from "./context.ts";
 import { createAuthenticator, type Authenticate } from "./keys/authenticate.ts";
 import type { RestoreContext } from "./restore/context.ts";
@@ -33,13 +36,18 @@ export interface Runtime {
   /** Where the application's caches are, its replies as they came; null without Redis. */
   redis: Redis | null;
   config: Config;
+  /** Where cold files are; null without ARCHIVE_URL. */
+  archive: Archive | null;
   /** Whether this deployment runs no schedules and raises no alarms. */
   quiet: boolean;
   close(): Promise<void>;
 }
 
 export type RuntimeOverrides = Partial<
-  Pick<Runtime, "log" | "send" | "limiter" | "inngest" | "metrics" | "tracing" | "redis" | "config">
+  Pick<
+    Runtime,
+    "log" | "send" | "limiter" | "inngest" | "metrics" | "tracing" | "redis" | "config" | "archive"
+  >
 >;
 
 export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runtime {
@@ -69,10 +77,14 @@ export function createRuntime(env: Env, overrides: RuntimeOverrides = {}): Runti
         ? createRedis(redisAt, { timeoutMs: CACHE_TIMEOUT_MS, raw: true })
         : overrides.redis,
     config: overrides.config ?? defaultConfig,
+    archive: overrides.archive === undefined ? openArchive(env) : overrides.archive,
     quiet: isQuietDeployment(env),
     close: async () => void (await Promise.all([app.close(), worker.close(), tracing.close()])),
   };
 }
+
+const openArchive = ({ ARCHIVE_URL, ARCHIVE_KEYS }: Env): Archive | null =>
+  ARCHIVE_URL === undefined ? null : { storage: openStorage(ARCHIVE_URL), keys: ARCHIVE_KEYS ?? [] };
 
 let shared: Runtime | undefined;
 
@@ -101,4 +113,10 @@ export const restoreContext = (runtime: Runtime): RestoreContext => ({
   ...workerContext(runtime),
   redis: runtime.redis,
   config: runtime.config,
+});
+
+/** What cold files need, besides: where they are. */
+export const coldContext = (runtime: Runtime): ColdContext => ({
+  ...workerContext(runtime),
+  archive: runtime.archive,
 });

@@ -9,6 +9,7 @@ import { jobRoutes } from "../_routes/jobs.ts";
 import { keyRoutes } from "../_routes/keys.ts";
 import { metricsRoutes } from "../_routes/metrics.ts";
 import { projectRoutes } from "../_routes/projects.ts";
+import { purgeRoutes } from "../_routes/purges.ts";
 import { restoreRoutes } from "../_routes/restores.ts";
 import { retentionRoutes } from "../_routes/retention.ts";
 import { trailRoutes } from "../_routes/trails.ts";
@@ -25,6 +26,7 @@ export function createApp(runtime: Runtime): App {
   eventRoutes(app, runtime);
   historyRoutes(app, runtime);
   holdRoutes(app, runtime);
+  purgeRoutes(app, runtime);
   restoreRoutes(app, runtime);
   retentionRoutes(app, runtime);
   jobRoutes(app, runtime);

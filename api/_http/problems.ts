@@ -16,6 +16,7 @@ const problems = {
   not_a_member: [422, "The user is not a member of the workspace"],
   rate_limited: [429, "Too many requests"],
   internal: [500, "Something went wrong here"],
+  archive_damaged: [500, "A file of the archive cannot be read"],
   unavailable: [503, "Not available right now"],
 } as const satisfies Record<ErrorCode, readonly [number, string]>;
 

@@ -6,6 +6,7 @@ import { eventExport, exportEvents } from "../../services/events/export.ts";
 import { eventQuery } from "../../services/events/filter.ts";
 import { getEvent } from "../../services/events/get.ts";
 import { listEvents } from "../../services/events/list.ts";
+import type { Context } from "../../services/context.ts";
 import { replayHeaders } from "../../services/requests/run-idempotent.ts";
 import { flag, page, uuid } from "../../services/inputs.ts";
 import type { Runtime } from "../../services/runtime.ts";
@@ -17,6 +18,7 @@ const stored = z.object({ id: z.string(), createdAt: z.string() });
 const EXPORT_TYPES = { csv: "text/csv; charset=utf-8", ndjson: "application/x-ndjson" };
 
 export function eventRoutes(app: App, runtime: Runtime): void {
+  const reading = (ctx: Context) => ({ ...ctx, archive: runtime.archive });
   endpoint(app, runtime, {
     tag,
     method: "post",
@@ -70,7 +72,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     answers: {
       200: { description: "A page of events.", schema: page(event).extend({ total: z.int().optional() }) },
     },
-    handle: async (ctx, { query }) => ({ status: 200, body: await listEvents(ctx, query) }),
+    handle: async (ctx, { query }) => ({ status: 200, body: await listEvents(reading(ctx), query) }),
   });
   endpoint(app, runtime, {
     tag,
@@ -84,7 +86,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
       200: { description: "A file.", schema: z.string(), contentType: ["text/csv", "application/x-ndjson"] },
     },
     handle: async (ctx, { query }) =>
-      new Response(await exportEvents(ctx, query), {
+      new Response(await exportEvents(reading(ctx), query), {
         headers: {
           "content-type": EXPORT_TYPES[query.format],
           "content-disposition": `attachment; filename="audit-events.${query.format}"`,
@@ -103,7 +105,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     answers: { 200: { description: "The event.", schema: event } },
     handle: async (ctx, { params, query }) => ({
       status: 200,
-      body: await getEvent(ctx, params.id, query.includeDeleted ?? false),
+      body: await getEvent(reading(ctx), params.id, query.includeDeleted ?? false),
     }),
   });
   endpoint(app, runtime, {

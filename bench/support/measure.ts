@@ -15,6 +15,8 @@ export interface Sizes {
   restoreRows: number;
   /** Entries of the two row histories that are read. */
   historyRows: [small: number, large: number];
+  /** Cold months, and the events in each. */
+  cold: { months: number; rows: number };
   capture: { singles: number; bulk: number; memoryRows: number };
   /** Events of the month that is archived, and how often. */
   archiveRows: number;
@@ -33,6 +35,7 @@ export const FULL: Sizes = {
   memoryRequests: [1_000, 100_000],
   restoreRows: 100_000,
   historyRows: [100_000, 5_000_000],
+  cold: { months: 12, rows: 100_000 },
   capture: { singles: 2_000, bulk: 10_000, memoryRows: 500_000 },
   archiveRows: 1_000_000,
   archiveRounds: 3,
@@ -49,6 +52,7 @@ export const QUICK: Sizes = {
   memoryRequests: [1_000, 5_000],
   restoreRows: 10_000,
   historyRows: [20_000, 200_000],
+  cold: { months: 12, rows: 5_000 },
   capture: { singles: 200, bulk: 1_000, memoryRows: 5_000 },
   archiveRows: 50_000,
   archiveRounds: 1,

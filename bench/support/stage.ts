@@ -36,6 +36,8 @@ export interface BenchDatabase {
   name: string;
   /** As audit_app, past any proxy. */
   appUrl: string;
+  /** As audit_worker. */
+  workerUrl: string;
   superuserUrl: string;
   keys: readonly string[];
   /** Rows of one statement, as the superuser. */
@@ -95,6 +97,7 @@ export class Stage {
     return {
       name,
       appUrl,
+      workerUrl: this.#server.url(name, "audit_worker", this.#passwords.audit_worker),
       superuserUrl,
       keys,
       query: async <T extends pg.QueryResultRow>(text: string, values?: unknown[]) =>
@@ -103,13 +106,14 @@ export class Stage {
   }
 
   /** An API process on a database; ends with `stopApis`. */
-  async api(database: BenchDatabase, variant: Variant): Promise<Api> {
-    const worker = this.#server.url(database.name, "audit_worker", this.#passwords.audit_worker);
+  async api(database: BenchDatabase, variant: Variant, more: Record<string, string> = {}): Promise<Api> {
+    const worker = database.workerUrl;
     const env = {
       DATABASE_URL: database.appUrl,
       WORKER_DATABASE_URL: worker,
       // No workflow is asked for here, so nothing has to answer.
       INNGEST_DEV: "http://127.0.0.1:9",
+      ...more,
       ...(variant === "neon" ? await this.#neon(database.appUrl, worker) : {}),
       ...(variant === "pg + redis" ? await this.#redis() : {}),
     };

@@ -75,6 +75,12 @@ export async function isKeyFrom(db: Db, id: string, userId: string): Promise<boo
   return row?.found ?? true;
 }
 
+/** Every key that acts for somebody, ended ones included. */
+export async function keysOfUser(db: Db, userId: string): Promise<string[]> {
+  const found = await db.select({ id: apiKeys.id }).from(apiKeys).where(eq(apiKeys.userId, userId));
+  return found.map(({ id }) => id);
+}
+
 export async function insertKey(db: Db, key: NewKey): Promise<KeyRow> {
   const [row] = await db.insert(apiKeys).values(key).returning();
   return row as KeyRow;

@@ -1,4 +1,5 @@
 export * from "./alerts.ts";
+export * from "./cold.ts";
 export * from "./common.ts";
 export * from "./deletions.ts";
 export * from "./events.ts";

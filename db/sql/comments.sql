@@ -183,3 +183,26 @@ comment on table audit.restore_steps is 'Each attempt of each step of a restore:
 comment on table audit.restore_effects is
   'Cache keys flushed, jobs enqueued and addresses checked after a restore, so that a repeated step does none twice.';
 comment on column audit.restore_effects.repeat is '0 for the restore itself, one more for each time that its side effects were asked for again.';
+
+comment on table audit.cold_months is
+  'Files that months of the archive were written to: read from dropped_at until purged_at. The numbers are those of the verification.';
+comment on column audit.cold_months.part is 'Files of a month are numbered as they were written; a month with late events goes on counting.';
+comment on column audit.cold_months.object_key is 'Where it lies below ARCHIVE_URL.';
+comment on column audit.cold_months.min_workspace_id is 'The least by code points, as max_workspace_id is the greatest.';
+comment on column audit.cold_months.workspaces is 'All that have an event in it: a hold on one of them may concern the file.';
+comment on column audit.cold_months.last_workspace_id is 'With last_created_at and last_id the key of its last row: the next part begins after it.';
+comment on column audit.cold_months.rows_digest is 'SHA-256 over the SHA-256 of each line of archive_lines, in the order of the file.';
+comment on column audit.cold_months.row_marks is 'The sum of archive_lines.mark when it was verified.';
+comment on column audit.cold_months.sha256 is 'Of the object as stored.';
+comment on column audit.cold_months.chunk_digests is 'SHA-256 of each chunk_bytes of the object, one after the other: a range is checked without the rest.';
+comment on column audit.cold_months.schema_version is 'What services/cold/columns.ts called its columns then.';
+comment on column audit.cold_months.encryption is 'Algorithm and name of the key; null when the object is not encrypted.';
+comment on column audit.cold_months.dropped_at is 'When the table of the month was dropped: from then on searches read the file.';
+comment on column audit.cold_months.purged_at is 'When an approved purge took it from readers.';
+comment on column audit.cold_months.removed_at is 'When its object was gone from the storage.';
+
+comment on table audit.purges is 'Proposals to remove cold files for good: another person decides, once.';
+comment on column audit.purges.files is 'The cold_months that it names; never changed.';
+comment on column audit.purges.requested_by_user_id is 'Who had it proposed; null when the schedule did.';
+comment on column audit.purges.decision is 'The API writes it, which no workflow can: status alone lets nothing go.';
+comment on column audit.purges.report is 'What became of each file.';

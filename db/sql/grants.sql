@@ -143,6 +143,17 @@ grant execute on function
 to audit_app;
 grant execute on function audit.create_monthly_audit_partition(int), audit.sweep_idempotency_keys(int) to audit_worker;
 
+-- The worker notes a file once, with its numbers; what becomes of it then is for the functions that look at them again.
+grant insert on audit.cold_months to audit_worker;
+grant insert on audit.purges to audit_worker;
+grant update (status, ended_at, report) on audit.purges to audit_worker;
+grant update (status, decision, decided_by_user_id, decided_by_key_id, decided_at, decision_note) on audit.purges to audit_app;
+grant execute on function
+  audit.due_cold_months(), audit.drop_cold_month(date), audit.discard_cold_files(date), audit.due_cold_files(),
+  audit.holds_on_file(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid),
+  audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
+to audit_worker;
+
 -- The admin that migrates looks at everything, writes events as the API does and switches the membership check. It may
 -- ask to change events, so that the guard answers and not a missing right; to change anything it must SET ROLE.
 grant insert on audit.audit_event_sequence to session_user;

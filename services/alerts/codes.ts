@@ -14,6 +14,11 @@ export const alertCodes = {
   "restore.failed": "A restore could not be carried out, or not to its end.",
   "restore.needs-attention": "A restore ended, and not everything is as it was to be.",
   "restore.silent": "A restore was begun, and nobody works on it any more.",
+  "archive.away": "The storage of cold files cannot be reached.",
+  "archive.unsound": "A month could not be written to cold files as it is; it stays in the archive.",
+  "archive.damaged": "A cold file is missing, or is not what was stored.",
+  "purge.waiting": "Cold files are past their retention, and somebody has to approve that they go.",
+  "purge.incomplete": "A purge that was approved left files.",
   "alert.test": "Somebody tries whether alerts arrive. Nothing is wrong.",
 } as const;
 

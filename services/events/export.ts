@@ -1,9 +1,12 @@
 import { stringify } from "csv-stringify/sync";
 import { z } from "zod";
-import { currentSnapshot, listEvents, type EventPosition } from "../../db/queries/events.ts";
-import { requireScope, type Context } from "../context.ts";
+import { currentSnapshot, type EventPosition } from "../../db/queries/events.ts";
+import { tellingFaults } from "../cold/faults.ts";
+import { requireScope } from "../context.ts";
 import { toEvent, type Event } from "./event.ts";
 import { eventCriteria, toFilter } from "./filter.ts";
+import { findEvents } from "./find.ts";
+import type { ReadContext } from "./list.ts";
 import { safeError } from "../../lib/logger.ts";
 import { logServiceEvent } from "./log-service-event.ts";
 import { workspaceOf } from "./record-read.ts";
@@ -40,7 +43,10 @@ const CSV_COLUMNS = [
  * Streams matching events, newest first, as CSV (UTF-8, header line, RFC 4180) or one JSON object a line. It holds what
  * was committed when it began and nothing later, and never more than 500 rows in memory. The export is audited first.
  */
-export async function exportEvents(ctx: Context, input: EventExport): Promise<ReadableStream<Uint8Array>> {
+export async function exportEvents(
+  ctx: ReadContext,
+  input: EventExport,
+): Promise<ReadableStream<Uint8Array>> {
   requireScope(ctx, "events:export");
   const { format, ...criteria } = input;
   const filter = { ...toFilter(ctx, criteria), snapshot: await currentSnapshot(ctx.db) };
@@ -56,7 +62,8 @@ export async function exportEvents(ctx: Context, input: EventExport): Promise<Re
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const rows = await listEvents(ctx.db, filter, ROWS_PER_CHUNK, position).catch((error: unknown) => {
+        const page = tellingFaults(ctx, () => findEvents(ctx, filter, ROWS_PER_CHUNK, position));
+        const rows = await page.catch((error: unknown) => {
           log.error({ requestId, error: safeError(error) }, "export broke off");
           // The status is sent already, so a broken connection tells the caller; servers print what breaks a stream,
           // and the database's own error quotes the filter.

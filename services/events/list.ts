@@ -1,8 +1,10 @@
-import { countEvents, listEvents as queryEvents } from "../../db/queries/events.ts";
+import { tellingFaults } from "../cold/faults.ts";
+import type { Archive } from "../cold/open-file.ts";
 import { requireScope, type Context } from "../context.ts";
 import { decodeCursor, encodeCursor, TIME_SHAPE, UUID_SHAPE } from "../cursor.ts";
 import { toEvent, type Event } from "./event.ts";
 import { toFilter, type EventQuery } from "./filter.ts";
+import { countEvents, findEvents } from "./find.ts";
 import { recordRead } from "./record-read.ts";
 
 export interface EventPage {
@@ -11,19 +13,24 @@ export interface EventPage {
   total?: number;
 }
 
-/** Events newest first, within what the key may see; the read itself is audited. */
-export async function listEvents(ctx: Context, input: EventQuery): Promise<EventPage> {
+/** What reading events gets, besides: where the cold ones are. */
+export interface ReadContext extends Context {
+  archive: Archive | null;
+}
+
+/** Events newest first, wherever they lie, within what the key may see; the read itself is audited. */
+export async function listEvents(ctx: ReadContext, input: EventQuery): Promise<EventPage> {
   requireScope(ctx, "events:read");
   const { limit, cursor, includeTotal, ...criteria } = input;
   const filter = toFilter(ctx, criteria);
   const list = { list: "events", ...criteria };
   const position = decodeCursor(cursor, list, [TIME_SHAPE, UUID_SHAPE]);
   const after = position && { createdAt: position[0] as string, id: position[1] as string };
-  const rows = await queryEvents(ctx.db, filter, limit + 1, after);
+  const rows = await tellingFaults(ctx, () => findEvents(ctx, filter, limit + 1, after));
   const items = rows.slice(0, limit);
   const last = rows.length > limit ? items.at(-1) : undefined;
   // Counted before the read is recorded, which may match the filter itself.
-  const total = includeTotal ? { total: await countEvents(ctx.db, filter) } : {};
+  const total = includeTotal ? { total: await tellingFaults(ctx, () => countEvents(ctx, filter)) } : {};
   await recordRead(ctx, "events", criteria);
   return {
     items: items.map(toEvent),

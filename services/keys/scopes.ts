@@ -16,6 +16,8 @@ export const scopes = [
   "projects:read",
   "projects:manage",
   "keys:manage",
+  "purges:read",
+  "purges:approve",
   "jobs:read",
   "jobs:manage",
   "alerts:read",

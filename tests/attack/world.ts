@@ -91,6 +91,7 @@ export async function createWorld(app: App, query: Query): Promise<World> {
       "/api/history/{table}": [table],
       "/api/history/{table}/{recordId}": ["1"],
       ...(await restoresOf(query, table)),
+      "/api/purges/{id}": await waitingPurges(query),
     },
     own,
     foreign,
@@ -107,6 +108,19 @@ export async function trackedTable(query: Query): Promise<string> {
   await query(`insert into public.${name} values (1, 'a')`);
   for (let i = 0; i < 20; i++) await query(`update public.${name} set name = name || 'x'`);
   return `public.${name}`;
+}
+
+/** Proposals to be approved or rejected, of files that are not there: one request ends each. */
+async function waitingPurges(query: Query): Promise<string[]> {
+  const rows = await query(
+    `insert into audit.purges (status, files, summary, expires_at)
+     select 'awaiting_approval', array[gen_random_uuid()],
+       '{"files": 1, "events": 1, "bytes": 1, "firstMonth": "2019-01", "lastMonth": "2019-01", "complianceWorkspaces": []}',
+       now() + interval '30 days'
+     from generate_series(1, 20)
+     returning id`,
+  );
+  return rows.map(({ id }) => String(id));
 }
 
 async function request(app: App, secret: string, method: string, path: string, body?: object): Promise<void> {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { archive } from "../../bench/archive.ts";
 import { batchIngest } from "../../bench/batch-ingest.ts";
 import { capture } from "../../bench/capture.ts";
+import { cold } from "../../bench/cold.ts";
 import { hotWorkspace } from "../../bench/hot-workspace.ts";
 import { memory } from "../../bench/memory.ts";
 import { months } from "../../bench/months.ts";
@@ -31,6 +32,7 @@ const TINY: Sizes = {
   memoryRequests: [120, 80],
   restoreRows: 500,
   historyRows: [2_000, 4_000],
+  cold: { months: 2, rows: 300 },
   capture: { singles: 20, bulk: 100, memoryRows: 500 },
   archiveRows: 12_000,
   archiveRounds: 1,
@@ -59,6 +61,7 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [start, 4],
     [restore, 4],
     [rowHistory, 2],
+    [cold, 9],
     [capture, 8],
     [archive, 3],
     [months, 12],

@@ -47,6 +47,7 @@ const HOSTILE: Record<string, unknown[]> = {
   xid: [null, 0, 2, 4_294_967_295],
   xid8: [null, "0", "3", "18446744073709551615"],
   uuid: [null, "00000000-0000-0000-0000-000000000000"],
+  "uuid[]": [null, [], ["00000000-0000-0000-0000-000000000000", null]],
   bytea: [null, Buffer.alloc(0), Buffer.alloc(100_000)],
   "text[]": [null, [], [SQL]],
   oid: [null, 0, 1_259],

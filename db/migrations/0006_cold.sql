@@ -1,0 +1,63 @@
+CREATE TABLE "audit"."cold_months" (
+	"id" uuid PRIMARY KEY DEFAULT audit.uuid_v7() NOT NULL,
+	"month" date NOT NULL,
+	"part" integer NOT NULL,
+	"object_key" text NOT NULL,
+	"row_count" bigint NOT NULL,
+	"bytes" bigint NOT NULL,
+	"min_created_at" timestamp with time zone NOT NULL,
+	"max_created_at" timestamp with time zone NOT NULL,
+	"min_workspace_id" text NOT NULL,
+	"max_workspace_id" text NOT NULL,
+	"workspaces" text[] NOT NULL,
+	"min_id" uuid NOT NULL,
+	"max_id" uuid NOT NULL,
+	"last_workspace_id" text NOT NULL,
+	"last_created_at" timestamp with time zone NOT NULL,
+	"last_id" uuid NOT NULL,
+	"rows_digest" "bytea" NOT NULL,
+	"row_marks" numeric NOT NULL,
+	"sha256" "bytea" NOT NULL,
+	"chunk_bytes" integer NOT NULL,
+	"chunk_digests" "bytea" NOT NULL,
+	"schema_version" integer NOT NULL,
+	"encryption" jsonb,
+	"exported_at" timestamp with time zone NOT NULL,
+	"verified_at" timestamp with time zone NOT NULL,
+	"dropped_at" timestamp with time zone,
+	"purge_id" uuid,
+	"purged_at" timestamp with time zone,
+	"removed_at" timestamp with time zone,
+	CONSTRAINT "cold_months_object_key" UNIQUE("object_key"),
+	CONSTRAINT "check_cold_month" CHECK (month = date_trunc('month', month::timestamp)::date),
+	CONSTRAINT "check_cold_rows" CHECK (row_count > 0 and bytes > 0 and part > 0 and chunk_bytes > 0),
+	CONSTRAINT "check_cold_digests" CHECK (length(rows_digest) = 32 and length(sha256) = 32 and length(chunk_digests) % 32 = 0),
+	CONSTRAINT "check_cold_order" CHECK (min_created_at <= max_created_at and min_id <= max_id),
+	CONSTRAINT "check_cold_purged" CHECK (purged_at is null or (dropped_at is not null and purge_id is not null)),
+	CONSTRAINT "check_cold_removed" CHECK (removed_at is null or purged_at is not null)
+);
+--> statement-breakpoint
+CREATE TABLE "audit"."purges" (
+	"id" uuid PRIMARY KEY DEFAULT audit.uuid_v7() NOT NULL,
+	"status" text NOT NULL,
+	"files" uuid[] NOT NULL,
+	"summary" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"requested_by_user_id" text,
+	"decision" text,
+	"decided_by_user_id" text,
+	"decided_by_key_id" uuid,
+	"decided_at" timestamp with time zone,
+	"decision_note" text,
+	"ended_at" timestamp with time zone,
+	"report" jsonb,
+	CONSTRAINT "check_purge_status" CHECK (status in ('awaiting_approval', 'approved', 'rejected', 'expired', 'completed', 'needs_attention')),
+	CONSTRAINT "check_purge_files" CHECK (cardinality(files) > 0),
+	CONSTRAINT "check_purge_decision" CHECK (decision in ('approved', 'rejected')),
+	CONSTRAINT "check_purge_decided" CHECK ((decision is null) = (decided_at is null) and (decision is null) = (decided_by_user_id is null))
+);
+--> statement-breakpoint
+CREATE INDEX "cold_months_found" ON "audit"."cold_months" USING btree ("max_created_at","min_created_at") WHERE dropped_at is not null and purged_at is null;--> statement-breakpoint
+CREATE UNIQUE INDEX "cold_months_exporting" ON "audit"."cold_months" USING btree ("month","part") WHERE dropped_at is null;--> statement-breakpoint
+CREATE INDEX "purges_status" ON "audit"."purges" USING btree ("status","id");

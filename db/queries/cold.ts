@@ -1,0 +1,330 @@
+import { sql, type SQL } from "drizzle-orm";
+import type { Db } from "../client.ts";
+import { rows } from "./rows.ts";
+
+/** The last row of a file: the next one begins after it. `createdAt` is text with microseconds. */
+export interface RowKey {
+  workspaceId: string;
+  createdAt: string;
+  id: string;
+}
+
+export interface ArchivedLine extends RowKey {
+  /** JSON of the columns' texts. */
+  line: string;
+}
+
+/** What the database says of the rows of a file. Times are text with microseconds, digests are hexadecimal. */
+export interface RangeCheck {
+  rowCount: number;
+  rowsDigest: string;
+  rowMarks: string;
+  minCreatedAt: string;
+  maxCreatedAt: string;
+  minWorkspaceId: string;
+  maxWorkspaceId: string;
+  workspaces: string[];
+  minId: string;
+  maxId: string;
+}
+
+export interface NewColdFile extends RangeCheck {
+  month: string;
+  part: number;
+  objectKey: string;
+  bytes: number;
+  last: RowKey;
+  sha256: Uint8Array;
+  chunkBytes: number;
+  chunkDigests: Uint8Array;
+  schemaVersion: number;
+  encryption: { algorithm: "AES-256-GCM"; keyName: string } | null;
+  exportedAt: Date;
+}
+
+const timeText = (column: SQL) => sql`(${column} at time zone 'UTC')::text || '+00'`;
+const bytes = (value: Uint8Array) => sql`${Buffer.from(value)}::bytea`;
+
+/** Months, each by its first day, in which every archived event is due for a cold file; oldest first. */
+export async function dueColdMonths(db: Db): Promise<string[]> {
+  const found = await rows<{ month: string }>(db, sql`select month::text from audit.due_cold_months()`);
+  return found.map(({ month }) => month);
+}
+
+/** The files that a month is being written to, and the number of the next one. */
+export async function exportingFiles(
+  db: Db,
+  month: string,
+): Promise<{ nextPart: number; after: RowKey | null }> {
+  const [row] = await rows<{ nextPart: number; after: RowKey | null }>(
+    db,
+    sql`
+      select
+        coalesce(max(f.part), 0)::int + 1 as "nextPart",
+        (
+          array_agg(
+            json_build_object(
+              'workspaceId', f.last_workspace_id,
+              'createdAt', ${timeText(sql`f.last_created_at`)},
+              'id', f.last_id
+            ) order by f.part desc
+          ) filter (where f.dropped_at is null)
+        )[1] as after
+      from audit.cold_months f
+      where f.month = ${month}::date`,
+  );
+  return row ?? { nextPart: 1, after: null };
+}
+
+const monthOf = (month: string) => sql`
+  l.created_at >= (${month}::timestamp at time zone 'UTC')
+  and l.created_at < ((${month}::timestamp + interval '1 month') at time zone 'UTC')`;
+
+const keyOf = ({ workspaceId, createdAt, id }: RowKey) =>
+  sql`(${workspaceId}::text, ${createdAt}::timestamptz, ${id}::uuid)`;
+
+const isAfter = (after: RowKey | null) =>
+  after === null ? sql`true` : sql`(l.workspace_id, l.created_at, l.id) > ${keyOf(after)}`;
+
+/** Archived events of a month by workspace, time and id, after a key: `limit` rows at most, and no more than `bytesMax` and one row. */
+export async function archivedLines(
+  db: Db,
+  month: string,
+  after: RowKey | null,
+  { limit, bytesMax }: { limit: number; bytesMax: number },
+): Promise<ArchivedLine[]> {
+  return rows<ArchivedLine>(
+    db,
+    sql`
+      select
+        b.workspace_id as "workspaceId",
+        ${timeText(sql`b.created_at`)} as "createdAt",
+        b.id::text as id,
+        b.line
+      from (
+        select a.*, sum(octet_length(a.line)) over (order by a.workspace_id, a.created_at, a.id) - octet_length(a.line) as before
+        from (
+          select l.workspace_id, l.created_at, l.id, l.line
+          from audit.archive_lines l
+          where ${monthOf(month)} and ${isAfter(after)}
+          order by l.workspace_id, l.created_at, l.id
+          limit ${limit}
+        ) a
+      ) b
+      where b.before < ${bytesMax}
+      order by b.workspace_id, b.created_at, b.id`,
+  );
+}
+
+/** Counts and digests the archived events of a month after a key, up to and including another. */
+export async function checkArchivedRange(
+  db: Db,
+  month: string,
+  after: RowKey | null,
+  last: RowKey,
+): Promise<RangeCheck> {
+  const [row] = await rows<RangeCheck>(
+    db,
+    sql`
+      select
+        count(*)::int as "rowCount",
+        encode(
+          sha256(coalesce(
+            string_agg(sha256(convert_to(l.line, 'UTF8')), ''::bytea order by l.workspace_id, l.created_at, l.id), ''
+          )),
+          'hex'
+        ) as "rowsDigest",
+        coalesce(sum(l.mark), 0)::text as "rowMarks",
+        ${timeText(sql`min(l.created_at)`)} as "minCreatedAt",
+        ${timeText(sql`max(l.created_at)`)} as "maxCreatedAt",
+        min(l.workspace_id collate "C") as "minWorkspaceId",
+        max(l.workspace_id collate "C") as "maxWorkspaceId",
+        coalesce(json_agg(distinct l.workspace_id), '[]') as workspaces,
+        min(l.id::text collate "C") as "minId",
+        max(l.id::text collate "C") as "maxId"
+      from audit.archive_lines l
+      where ${monthOf(month)}
+        and ${isAfter(after)}
+        and (l.workspace_id, l.created_at, l.id) <= ${keyOf(last)}`,
+  );
+  return row as RangeCheck;
+}
+
+/** Notes a verified file. Fails on cold_months_exporting when another run has noted this part. */
+export async function insertColdFile(db: Db, file: NewColdFile): Promise<void> {
+  await db.execute(sql`
+    insert into audit.cold_months (
+      month, part, object_key, row_count, bytes, min_created_at, max_created_at, min_workspace_id, max_workspace_id,
+      workspaces, min_id, max_id, last_workspace_id, last_created_at, last_id, rows_digest, row_marks, sha256, chunk_bytes,
+      chunk_digests, schema_version, encryption, exported_at, verified_at
+    ) values (
+      ${file.month}::date, ${file.part}, ${file.objectKey}, ${file.rowCount}, ${file.bytes},
+      ${file.minCreatedAt}::timestamptz, ${file.maxCreatedAt}::timestamptz, ${file.minWorkspaceId}, ${file.maxWorkspaceId},
+      (select array_agg(w order by w collate "C") from json_array_elements_text(${JSON.stringify(file.workspaces)}::json) w),
+      ${file.minId}::uuid, ${file.maxId}::uuid,
+      ${file.last.workspaceId}, ${file.last.createdAt}::timestamptz, ${file.last.id}::uuid,
+      decode(${file.rowsDigest}, 'hex'), ${file.rowMarks}::numeric, ${bytes(file.sha256)}, ${file.chunkBytes},
+      ${bytes(file.chunkDigests)}, ${file.schemaVersion}, ${file.encryption && JSON.stringify(file.encryption)}::jsonb,
+      ${file.exportedAt.toISOString()}::timestamptz, clock_timestamp()
+    )`);
+}
+
+export interface ManifestFile {
+  part: number;
+  [field: string]: unknown;
+}
+
+/** The files that a month is being written to, in full, as its manifest shows them. */
+export async function manifestFiles(db: Db, month: string): Promise<ManifestFile[]> {
+  const found = await rows<{ file: ManifestFile }>(
+    db,
+    sql`
+      select json_build_object(
+        'part', f.part,
+        'object', f.object_key,
+        'rows', f.row_count,
+        'bytes', f.bytes,
+        'minCreatedAt', ${timeText(sql`f.min_created_at`)},
+        'maxCreatedAt', ${timeText(sql`f.max_created_at`)},
+        'minId', f.min_id,
+        'maxId', f.max_id,
+        'minWorkspaceId', f.min_workspace_id,
+        'maxWorkspaceId', f.max_workspace_id,
+        'sha256', encode(f.sha256, 'hex'),
+        'rowsDigest', encode(f.rows_digest, 'hex'),
+        'schemaVersion', f.schema_version,
+        'chunkBytes', f.chunk_bytes,
+        'chunkDigests', encode(f.chunk_digests, 'hex'),
+        'encryption', f.encryption,
+        'exportedAt', ${timeText(sql`f.exported_at`)},
+        'verifiedAt', ${timeText(sql`f.verified_at`)}
+      ) as file
+      from audit.cold_months f
+      where f.month = ${month}::date and f.dropped_at is null
+      order by f.part`,
+  );
+  return found.map(({ file }) => file);
+}
+
+export interface DroppedMonth {
+  state: "dropped" | "gone" | "changed";
+  rows: number;
+}
+
+/** Drops the table of a month if the noted files hold exactly its rows. */
+export async function dropColdMonth(db: Db, month: string): Promise<DroppedMonth> {
+  const [row] = await rows<{ end: DroppedMonth }>(
+    db,
+    sql`select audit.drop_cold_month(${month}::date) as "end"`,
+  );
+  return row?.end as DroppedMonth;
+}
+
+/** Forgets the files of a month that was not dropped; names their objects. */
+export async function discardColdFiles(db: Db, month: string): Promise<string[]> {
+  const found = await rows<{ key: string }>(
+    db,
+    sql`select key from audit.discard_cold_files(${month}::date) as key`,
+  );
+  return found.map(({ key }) => key);
+}
+
+/** The last part of a month that searches read, or 0. */
+export async function lastDroppedPart(db: Db, month: string): Promise<number> {
+  const [row] = await rows<{ part: number }>(
+    db,
+    sql`
+      select coalesce(max(f.part), 0)::int as part
+      from audit.cold_months f
+      where f.month = ${month}::date and f.dropped_at is not null`,
+  );
+  return row?.part ?? 0;
+}
+
+/** Which of these objects are noted as files, purged ones included. */
+export async function notedObjects(db: Db, keys: string[]): Promise<Set<string>> {
+  const found = await rows<{ key: string }>(
+    db,
+    sql`
+      select f.object_key as key
+      from audit.cold_months f
+      where f.object_key in (select json_array_elements_text(${JSON.stringify(keys)}::json)) and f.removed_at is null`,
+  );
+  return new Set(found.map(({ key }) => key));
+}
+
+/** What of the cold files a search could need. */
+export interface ColdRange {
+  /** Null: any workspace. */
+  workspaceIds: readonly string[] | null;
+  from?: Date | undefined;
+  to?: Date | undefined;
+  /** At or before this time: text with microseconds. */
+  until?: string | undefined;
+  id?: string | undefined;
+}
+
+export interface FoundFile {
+  id: string;
+  objectKey: string;
+  maxCreatedAt: string;
+}
+
+/** Files that could hold events of a range, the newest first: of months that were dropped, and not purged. */
+export async function coldFilesIn(db: Db, range: ColdRange): Promise<FoundFile[]> {
+  const { workspaceIds, from, to, until, id } = range;
+  const workspaces = JSON.stringify(workspaceIds ?? []);
+  return rows<FoundFile>(
+    db,
+    sql`
+      select f.id, f.object_key as "objectKey", ${timeText(sql`f.max_created_at`)} as "maxCreatedAt"
+      from audit.cold_months f
+      where f.dropped_at is not null
+        and f.purged_at is null
+        and ${from === undefined ? sql`true` : sql`f.max_created_at >= ${from.toISOString()}::timestamptz`}
+        and ${to === undefined ? sql`true` : sql`f.min_created_at < ${to.toISOString()}::timestamptz`}
+        and ${until === undefined ? sql`true` : sql`f.min_created_at <= ${until}::timestamptz`}
+        and ${id === undefined ? sql`true` : sql`${id}::uuid between f.min_id and f.max_id`}
+        and ${
+          workspaceIds === null
+            ? sql`true`
+            : sql`f.workspaces && array(select json_array_elements_text(${workspaces}::json))`
+        }
+      order by f.max_created_at desc, f.id desc`,
+  );
+}
+
+export interface StoredFile {
+  key: string;
+  rowCount: number;
+  bytes: number;
+  chunkBytes: number;
+  chunkDigests: Uint8Array;
+  schemaVersion: number;
+  encryption: { algorithm: "AES-256-GCM"; keyName: string } | null;
+  rowsDigest: string;
+  isPurged: boolean;
+}
+
+/** What it takes to open a file. */
+export const coldFile = (db: Db, id: string) => storedFile(db, sql`f.id = ${id}::uuid`);
+
+/** The same by its object, of a month that was dropped. */
+export const findColdFile = (db: Db, key: string) =>
+  storedFile(db, sql`f.object_key = ${key} and f.dropped_at is not null`);
+
+async function storedFile(db: Db, which: SQL): Promise<StoredFile | null> {
+  const [row] = await rows<StoredFile & { digests: string }>(
+    db,
+    sql`
+      select
+        f.object_key as key, f.row_count::int as "rowCount", f.bytes::int as bytes, f.chunk_bytes as "chunkBytes",
+        encode(f.chunk_digests, 'hex') as digests, f.schema_version as "schemaVersion", f.encryption,
+        encode(f.rows_digest, 'hex') as "rowsDigest", f.purged_at is not null as "isPurged"
+      from audit.cold_months f
+      where ${which}`,
+  );
+  if (!row) return null;
+  const { digests, ...file } = row;
+  return { ...file, chunkDigests: Buffer.from(digests, "hex") };
+}

@@ -1,0 +1,142 @@
+-- What goes into a cold file, and what its verification compares, is this one text: the columns' own texts as a JSON array,
+-- times in microseconds. jsonb and arrays are written the same whatever the session's settings. services/cold/columns.ts names
+-- the columns in this order. An array's lower bound, which nothing of ours shows, is not in it.
+-- The mark changes with every version of the row, so a table with the noted sum of marks is the table that was verified.
+create or replace view audit.archive_lines as
+select
+  a.workspace_id,
+  a.created_at,
+  a.id,
+  array_to_json(array[
+    a.id::text,
+    (extract(epoch from a.created_at) * 1000000)::bigint::text,
+    (extract(epoch from a.occurred_at) * 1000000)::bigint::text,
+    a.event_id,
+    a.workspace_id,
+    a.created_by_user_id,
+    a.action_type,
+    a.resource_type,
+    a.resource_id,
+    a.old_values::text,
+    a.new_values::text,
+    to_jsonb(a.changed_fields)::text,
+    textin(inet_out(a.ip_address)),
+    a.user_agent,
+    a.request_id,
+    to_jsonb(a.tags)::text,
+    a.metadata::text,
+    a.txid::text,
+    (extract(epoch from a.deleted_at) * 1000000)::bigint::text,
+    a.deleted_by_user_id,
+    a.deletion_reason,
+    (extract(epoch from a.archived_at) * 1000000)::bigint::text
+  ])::text as line,
+  hashtextextended(a.id::text || ' ' || a.xmin::text, 0) as mark
+from audit.audit_events_archive a;
+comment on view audit.archive_lines is
+  'Archived events as the text that cold files hold; mark names the version of a row, to see whether it changed.';
+
+-- Whole months only, and only when every event in them is past its workspace's warm time, so that a file is written once.
+create or replace function audit.due_cold_months() returns table (month date)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $$
+  select m.month_start::date
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events_archive'
+    and m.month_end <= now()
+    and exists (
+      select from audit.audit_events_archive a where a.created_at >= m.month_start and a.created_at < m.month_end
+    )
+    and not exists (
+      select
+      from (
+        select a.workspace_id, max(a.created_at) as newest
+        from audit.audit_events_archive a
+        where a.created_at >= m.month_start and a.created_at < m.month_end
+        group by a.workspace_id
+      ) w
+      left join audit.audit_retention_policies p on p.workspace_id = w.workspace_id
+      where w.newest >= now() - make_interval(days => coalesce(p.warm_archive_days, 365))
+    )
+  order by 1
+$$;
+comment on function audit.due_cold_months() is 'Months of the archive in which every event is past its warm time, oldest first.';
+
+-- Its table is the last place in the database where these events are, so the numbers are looked at here once more: nothing
+-- may have come, gone or changed since the files were verified. SHARE keeps writers away and lets readers pass while the rows
+-- are counted. Only the drop itself keeps readers waiting: it waits for them at most 0.8 s, and for nothing after that (55P03).
+create or replace function audit.drop_cold_month(p_month date) returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '800ms'
+as $$
+declare
+  v_table name;
+  v_rows bigint;
+  v_marks numeric;
+  v_noted record;
+begin
+  -- An old snapshot would not count what was written since.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Months are dropped in READ COMMITTED alone' using errcode = 'invalid_transaction_state';
+  end if;
+  perform audit.lock_archiver();
+  select m.partition_name into v_table
+  from audit.month_partitions() m
+  where m.table_name = 'audit_events_archive' and m.month_start = p_month::timestamp;
+  if v_table is null then
+    return jsonb_build_object('state', 'gone', 'rows', 0);
+  end if;
+
+  execute format('lock table audit.%I in share mode', v_table);
+  execute format(
+    'select count(*), coalesce(sum(hashtextextended(id::text || '' '' || xmin::text, 0)), 0) from only audit.%I', v_table
+  ) into v_rows, v_marks;
+  select
+    coalesce(sum(f.row_count), 0) as row_count,
+    coalesce(sum(f.row_marks), 0) as row_marks,
+    jsonb_agg(jsonb_build_object('object', f.object_key, 'rows', f.row_count, 'sha256', encode(f.sha256, 'hex')) order by f.part)
+      as files
+  into v_noted
+  from audit.cold_months f
+  where f.month = p_month and f.dropped_at is null;
+  if v_rows = 0 and v_noted.files is null then
+    return jsonb_build_object('state', 'gone', 'rows', 0);
+  end if;
+  if v_rows <> v_noted.row_count or v_marks <> v_noted.row_marks then
+    return jsonb_build_object('state', 'changed', 'rows', v_rows, 'noted', v_noted.row_count);
+  end if;
+
+  lock table only audit.audit_events_archive in access exclusive mode;
+  execute format('lock table audit.%I in access exclusive mode nowait', v_table);
+  execute format('alter table audit.audit_events_archive detach partition audit.%I', v_table);
+  execute format('drop table audit.%I', v_table);
+  update audit.cold_months f set dropped_at = clock_timestamp() where f.month = p_month and f.dropped_at is null;
+  insert into audit.audit_deletion_log (
+    deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, is_irrevocable, details
+  ) values (
+    'afterimage', 'archive_month', to_char(p_month, 'YYYY-MM'), 'retention', 'moved to cold files', false,
+    jsonb_build_object('rows', v_rows, 'files', v_noted.files)
+  );
+  return jsonb_build_object('state', 'dropped', 'rows', v_rows);
+end
+$$;
+comment on function audit.drop_cold_month(date) is
+  'Drops a month of the archive whose every row is in verified cold files; says dropped, gone, or changed and then drops nothing.';
+
+-- Files of a month that was not dropped are read by nobody.
+create or replace function audit.discard_cold_files(p_month date) returns setof text
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  delete from audit.cold_months f
+  where f.month = p_month and f.dropped_at is null
+  returning f.object_key
+$$;
+comment on function audit.discard_cold_files(date) is
+  'Forgets the files of a month that is to be exported anew, and names them; those of a dropped month stay.';

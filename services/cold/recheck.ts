@@ -1,0 +1,29 @@
+import { pastSubjects } from "../../db/queries/alerts.ts";
+import { findColdFile } from "../../db/queries/cold.ts";
+import { resolveAlert } from "../alerts/raise.ts";
+import type { ColdContext } from "./context.ts";
+import { ColdFileError } from "./open-file.ts";
+import { digestFile } from "./verify-file.ts";
+
+/** Of one run: each is read whole. */
+const FILES_MAX = 3;
+
+/** Reads the files again that are alerted as damaged, and closes the alerts of those that are sound, or purged by now. */
+export async function recheckDamaged(ctx: ColdContext): Promise<{ sound: number }> {
+  const { archive } = ctx;
+  if (archive === null) return { sound: 0 };
+  let sound = 0;
+  for (const key of await pastSubjects(ctx.db, "archive.damaged", { known: [] }, FILES_MAX)) {
+    const file = await findColdFile(ctx.db, key);
+    if (file !== null && !file.isPurged) {
+      const now = await digestFile(archive, file).catch((error: unknown) => {
+        if (error instanceof ColdFileError) return null;
+        throw error;
+      });
+      if (now?.rowsDigest !== file.rowsDigest) continue;
+    }
+    await resolveAlert(ctx, "archive.damaged", key);
+    sound++;
+  }
+  return { sound };
+}

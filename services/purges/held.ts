@@ -1,0 +1,35 @@
+import { coldFile } from "../../db/queries/cold.ts";
+import { isAnyHeld, type Subject } from "../../db/queries/purges.ts";
+import type { ColdContext } from "../cold/context.ts";
+import { openFile, type Archive } from "../cold/open-file.ts";
+
+const SUBJECTS_PER_QUERY = 5_000;
+
+/**
+ * Whether a hold concerns an event in a cold file. Holds name workspaces, resources and users, which stand in the file; the
+ * one predicate of all deletions is asked about each of them. Without holds that could concern it nothing is read.
+ */
+export async function heldBy(ctx: ColdContext, fileId: string, holds: string[]): Promise<boolean> {
+  if (holds.length === 0) return false;
+  const ref = await coldFile(ctx.db, fileId);
+  if (ref === null) return true;
+  const file = await openFile(ctx.archive as Archive, ref);
+  for (const group of await file.groups(undefined)) {
+    const [workspaces = [], types = [], ids = [], users = []] = await Promise.all([
+      file.read("workspace_id", group),
+      file.read("resource_type", group),
+      file.read("resource_id", group),
+      file.read("created_by_user_id", group),
+    ]);
+    const subjects = new Map<string, Subject>();
+    for (const [i, workspace] of workspaces.entries()) {
+      const subject = [workspace, types[i], ids[i], users[i]] as Subject;
+      subjects.set(JSON.stringify(subject), subject);
+    }
+    const distinct = [...subjects.values()];
+    for (let i = 0; i < distinct.length; i += SUBJECTS_PER_QUERY) {
+      if (await isAnyHeld(ctx.db, distinct.slice(i, i + SUBJECTS_PER_QUERY))) return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,54 @@
+import fs from "node:fs";
+import { createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import S3rver from "s3rver";
+import { afterAll, beforeAll } from "vitest";
+
+export interface TestBucket {
+  /** As ARCHIVE_URL. */
+  url(prefix: string): string;
+  /** Where the bucket's objects lie on disk. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+const BUCKET = "afterimage-test";
+const CREDENTIALS = { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" };
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A server that speaks S3 and checks signatures, with one empty bucket; it may be stopped and started again. */
+export function useBucket(): TestBucket {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-s3-"));
+  let port: number;
+  let server: S3rver | undefined;
+  const bucket: TestBucket = {
+    url: (prefix) => `s3://${BUCKET}/${prefix}?endpoint=http://127.0.0.1:${port}`,
+    start: async () => {
+      const options = { address: "127.0.0.1", port, silent: true, directory };
+      server = new S3rver({ ...options, configureBuckets: [{ name: BUCKET, configs: [] }] });
+      await server.run();
+    },
+    stop: async () => {
+      await server?.close();
+      server = undefined;
+    },
+  };
+  beforeAll(async () => {
+    Object.assign(process.env, CREDENTIALS);
+    port = await freePort();
+    await bucket.start();
+  });
+  afterAll(async () => {
+    await bucket.stop();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+  return bucket;
+}
