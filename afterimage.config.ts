@@ -10,5 +10,12 @@ import { defineConfig } from "./lib/config.ts";
  *     },
  *   },
  *   restores: { approval: [{ rowsOver: 1_000 }] },
+ *
+ * and what is deleted of the application's own tables, and when. docs/CLEANUP.md explains it; `npx afterimage retention
+ * preview` shows what would go:
+ *
+ *   retention: [
+ *     { table: "public.wa_media_signatures", where: [{ column: "expires_at", olderThan: "1 day" }] },
+ *   ],
  */
 export default defineConfig({ tables: {} });

@@ -7,6 +7,8 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { historyCommand } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { maintenanceCommand } from "./commands/maintenance.ts";
+import { retentionCommand } from "./commands/retention.ts";
 import { captureCommand, trackCommand, untrackCommand } from "./commands/track.ts";
 import { MissingSettingError, setDataDir } from "./settings.ts";
 
@@ -21,9 +23,10 @@ const program = new Command("afterimage")
     "after",
     `
 Environment:
-  MIGRATE_DATABASE_URL   the admin that owns the database: migrate, track, untrack, capture
+  MIGRATE_DATABASE_URL   the admin that owns the database: migrate, track, untrack, capture,
+                         maintenance
   DATABASE_URL           audit_app: keys, alerts, doctor
-  WORKER_DATABASE_URL    audit_worker: doctor, history
+  WORKER_DATABASE_URL    audit_worker: doctor, history, retention
   INNGEST_EVENT_KEY      the workflow engine (or INNGEST_BASE_URL, INNGEST_DEV): alerts test
 
 Examples:
@@ -31,6 +34,7 @@ Examples:
   npx afterimage keys create --name "chat app" --user alice --scopes events:write,trails:write
   npx afterimage track public.customers public.orders
   npx afterimage history verify
+  npx afterimage retention preview
   npx afterimage alerts test
   npx afterimage doctor`,
   )
@@ -40,6 +44,8 @@ Examples:
   .addCommand(untrackCommand())
   .addCommand(captureCommand())
   .addCommand(historyCommand())
+  .addCommand(retentionCommand())
+  .addCommand(maintenanceCommand())
   .addCommand(alertsCommand())
   .addCommand(doctorCommand());
 

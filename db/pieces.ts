@@ -42,6 +42,8 @@ const AFTER_TABLES = [
   "history-problems",
   "history-read",
   "history-verify",
+  "cleanup",
+  "history-floor",
   "restore-draft",
   "restore-entries",
   "restore-undo",

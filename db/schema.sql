@@ -364,6 +364,15 @@ create table audit.database_home (
   constraint database_home_pkey PRIMARY KEY (is_home)
 );
 
+create table audit.history_floor (
+  is_only boolean not null default true,
+  begins_at timestamp with time zone not null,
+  split_transactions xid8[] not null,
+  deletion_id uuid not null,
+  constraint check_history_floor_one_row CHECK (is_only),
+  constraint history_floor_pkey PRIMARY KEY (is_only)
+);
+
 create table audit.idempotency_keys (
   key_id uuid not null,
   idempotency_key text not null,
@@ -592,6 +601,28 @@ create table audit.restore_steps (
   constraint restore_steps_pkey PRIMARY KEY (run_id, step, attempt)
 );
 
+create table audit.retention_cleanups (
+  id uuid not null default audit.uuid_v7(),
+  run_id uuid not null,
+  rule_digest text not null,
+  rule text not null,
+  table_name text not null,
+  as_of timestamp with time zone not null,
+  due_count bigint not null,
+  batches_max integer not null,
+  deletion_id uuid,
+  batch integer not null default 0,
+  last_key jsonb,
+  deleted_count bigint not null default 0,
+  kept_count bigint not null default 0,
+  remaining_count bigint,
+  problem text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  finished_at timestamp with time zone,
+  constraint retention_cleanups_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX retention_cleanups_rule ON audit.retention_cleanups USING btree (run_id, rule_digest);
+
 create table audit.schema_versions (
   name text not null,
   checksum text not null,
@@ -627,6 +658,18 @@ create table audit.untracked_tables (
   tracked_at timestamp with time zone not null,
   untracked_at timestamp with time zone not null default clock_timestamp(),
   constraint untracked_tables_pkey PRIMARY KEY (relation)
+);
+
+create table audit.weekly_reports (
+  week text not null,
+  id uuid not null default audit.uuid_v7(),
+  starts_at timestamp with time zone not null,
+  ends_at timestamp with time zone not null,
+  figures jsonb not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  mailed_at timestamp with time zone,
+  constraint check_report_week CHECK ((week ~ '^\d{4}-W\d{2}$'::text)),
+  constraint weekly_reports_pkey PRIMARY KEY (week)
 );
 
 create table audit.workflow_requests (
@@ -1858,6 +1901,174 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_children(p_relation oid)
+ RETURNS TABLE(table_name text, constraint_name text, on_delete text, is_tracked boolean)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive gone (relation) as (
+    select p_relation
+    union
+    select c.conrelid from gone g join pg_constraint c on c.confrelid = g.relation
+    where c.contype = 'f' and c.confdeltype = 'c' and c.conparentid = 0
+  )
+  select distinct
+    n.nspname || '.' || r.relname, c.conname::text,
+    case c.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' else 'restrict' end,
+    exists (select from audit.tracked_tables t where t.relation = c.conrelid)
+  from gone g
+  join pg_constraint c on c.confrelid = g.relation and c.contype = 'f' and c.conparentid = 0
+  join pg_class r on r.oid = c.conrelid
+  join pg_namespace n on n.oid = r.relnamespace
+  order by 1, 2
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_due_sql(p_rule jsonb, p_as_of timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+RETURN (WITH relation AS (SELECT audit.cleanup_relation((cleanup_due_sql.p_rule ->> 'table'::text)) AS id) SELECT (string_agg(CASE WHEN (w.condition ? 'seconds'::text) THEN format('t.%I < %L::timestamptz::%s'::text, a.attname, (cleanup_due_sql.p_as_of - make_interval(secs => ((w.condition ->> 'seconds'::text))::double precision)), format_type(a.atttypid, NULL::integer)) ELSE format('t.%I = any (%L::%s[])'::text, a.attname, ARRAY(SELECT (i.value #>> '{}'::text[]) FROM jsonb_array_elements((w.condition -> 'in'::text)) i(value)), format_type(a.atttypid, NULL::integer)) END, ' and '::text ORDER BY w."position") || format(' and not (%s)'::text, audit.held_sql((SELECT relation.id FROM relation)))) FROM ((relation r CROSS JOIN jsonb_array_elements((cleanup_due_sql.p_rule -> 'where'::text)) WITH ORDINALITY w(condition, "position")) JOIN pg_attribute a ON (((a.attrelid = r.id) AND (a.attname = (w.condition ->> 'column'::text)) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_faults(p_rule jsonb)
+ RETURNS TABLE(fault text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation constant oid := audit.cleanup_relation(p_rule ->> 'table');
+  v_class pg_class;
+begin
+  select * into v_class from pg_class c where c.oid = v_relation;
+  if not found then
+    return query select 'is no table of this database; write schema.name as the catalog spells it';
+    return;
+  end if;
+  if audit.key_of(v_relation) is null then
+    return query select 'has no primary key, by which its rows could be deleted in batches; give it one';
+  end if;
+  if v_class.relkind = 'r' and exists (select from pg_inherits i where i.inhparent = v_relation) then
+    return query select 'is inherited from, so its key does not tell its rows apart; write a rule for each child';
+  end if;
+  if not has_schema_privilege(v_class.relnamespace, 'usage')
+    or not (has_table_privilege(v_relation, 'select') and has_table_privilege(v_relation, 'update') and has_table_privilege(v_relation, 'delete'))
+  then
+    return query select format(
+      'may not be cleaned by %s; as its owner run: grant usage on schema %2$s to %1$s; grant select, update, delete on %3$s to %1$s',
+      current_user, v_class.relnamespace::regnamespace, v_relation::regclass
+    );
+  elsif v_class.relrowsecurity and row_security_active(v_relation) and not exists (
+    select from pg_policy p where p.polrelid = v_relation and p.polname = 'audit_worker_restores'
+  ) then
+    return query select format(
+      'hides rows from %1$s by its row security; as its owner run: create policy audit_worker_restores on %2$s for all to %1$s using (true) with check (true)',
+      current_user, v_relation::regclass
+    );
+  end if;
+  return query
+  select format(
+    'takes rows of %s along by cascade, and %s may not see whether those are held; as its owner run: grant select on %1$s to %2$s',
+    h.table_name, current_user
+  )
+  from audit.cleanup_children(v_relation) h
+  where h.on_delete = 'cascade' and not has_table_privilege(audit.cleanup_relation(h.table_name), 'select')
+  group by h.table_name;
+  return query
+  select case
+    when a.attnum is null then format('has no column %s', w.condition ->> 'column')
+    when w.condition ? 'seconds' and a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype) then
+      format('has a column %s of type %s, which says no time; olderThan needs timestamptz, timestamp or date',
+        w.condition ->> 'column', format_type(a.atttypid, a.atttypmod))
+    else format('has a column %s of type %s, of which %s is no value that can be compared',
+      w.condition ->> 'column', format_type(a.atttypid, a.atttypmod), i.value::text)
+  end
+  from jsonb_array_elements(p_rule -> 'where') with ordinality w (condition, position)
+  left join pg_attribute a
+    on a.attrelid = v_relation and a.attname = w.condition ->> 'column' and a.attnum > 0 and not a.attisdropped
+  left join lateral jsonb_array_elements(w.condition -> 'in') i on a.attnum is not null
+  where a.attnum is null
+    or w.condition ? 'seconds' and a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+    or i.value is not null and not audit.cleanup_value_fits(i.value #>> '{}', format_type(a.atttypid, null))
+  order by w.position;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_relation(p_table text)
+ RETURNS oid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT c.oid FROM (pg_class c JOIN pg_namespace n ON ((n.oid = c.relnamespace))) WHERE (((((n.nspname)::text || '.'::text) || (c.relname)::text) = cleanup_relation.p_table) AND (c.relkind = ANY (ARRAY['r'::"char", 'p'::"char"])) AND (c.relpersistence <> 't'::"char")));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_statements(p_rule jsonb, p_as_of timestamp with time zone, p_after jsonb, p_limit integer)
+ RETURNS TABLE(counting text, locking text, deleting text[])
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_relation constant oid := audit.cleanup_relation(p_rule ->> 'table');
+  v_due constant text := audit.cleanup_due_sql(p_rule, p_as_of);
+  v_time constant text := (
+    select w ->> 'column' from jsonb_array_elements(p_rule -> 'where') w where w ? 'seconds' limit 1
+  );
+  v_columns text;
+  v_texts text;
+  v_matches text;
+  v_after text;
+begin
+  select
+    string_agg(format('t.%I', a.attname), ', ' order by k.n),
+    string_agg(format('t.%I::text', a.attname), ', ' order by k.n),
+    string_agg(format('t.%I = (k.key ->> %s)::%s', a.attname, k.n - 1, format_type(a.atttypid, null)), ' and ' order by k.n),
+    string_agg(format('%L::%s', p_after ->> (k.n - 1)::int, format_type(a.atttypid, null)), ', ' order by k.n)
+  into v_columns, v_texts, v_matches, v_after
+  from unnest(audit.key_of(v_relation)) with ordinality k (name, n)
+  join pg_attribute a on a.attrelid = v_relation and a.attname = k.name;
+  counting := format(
+    'select (select count(*) from (select from %1$s t where %2$s limit %3$s) d)::int as count, '
+    '(select t.%4$I::timestamptz from %1$s t where %2$s order by t.%4$I limit 1) as oldest',
+    v_relation::regclass, v_due, p_limit, v_time
+  );
+  locking := format(
+    'select jsonb_build_array(%s) as key from %s t where %s%s order by %s limit %s for update skip locked',
+    v_texts, v_relation::regclass, v_due,
+    case when p_after is null then '' else format(' and (%s) > (%s)', v_columns, v_after) end, v_columns, p_limit
+  );
+  deleting := array[
+    format('delete from %s t using jsonb_array_elements((', v_relation::regclass), format(')::jsonb) k (key) where %s', v_matches)
+  ];
+  return next;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_value_fits(p_value text, p_type text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_fits boolean;
+begin
+  execute format('select %1$L::%2$s = %1$L::%2$s', p_value, p_type) into v_fits;
+  return v_fits;
+exception
+  when data_exception or check_violation or undefined_function then
+    return false;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.column_numbers(p_relation oid, p_names text[])
  RETURNS smallint[]
  LANGUAGE sql
@@ -2681,6 +2892,90 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.drop_history_month(p_deleted_by text, p_months_kept integer DEFAULT 12)
+ RETURNS TABLE(outcome text, month text, row_count bigint, begins_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '1s'
+AS $function$
+#variable_conflict use_variable
+declare
+  c_months_kept_min constant int := 12;
+  c_split_within constant interval := '1 day';
+  v_month record;
+  v_facts record;
+  v_split xid8[];
+  v_deletion uuid;
+begin
+  -- Whoever may call this may not shorten the history by it.
+  if p_months_kept is null or p_months_kept not between c_months_kept_min and 1200 then
+    raise exception 'p_months_kept is %, but must be from % to 1200', coalesce(p_months_kept::text, 'null'), c_months_kept_min
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- A second caller finds out what the first one did.
+  perform pg_advisory_xact_lock(hashtextextended('audit.drop_history_month', 0));
+  select m.* into v_month
+  from audit.month_partitions() m
+  where m.table_name = 'audit_logs'
+    and m.month_end <= date_trunc('day', clock_timestamp()) - make_interval(months => p_months_kept)
+  order by m.month_start
+  limit 1;
+  if not found then
+    outcome := 'none';
+    return next;
+    return;
+  end if;
+  month := to_char(v_month.month_start, 'YYYY-MM');
+  if audit.history_month_is_held(v_month.month_start, v_month.month_end) then
+    outcome := 'held';
+    return next;
+    return;
+  end if;
+  execute format(
+    'select count(*) as row_count, min(created_at) as first_at, max(created_at) as last_at, min(id) as first_id, max(id) as last_id, '
+    'pg_total_relation_size(%L::regclass) as bytes, '
+    '(select jsonb_agg(t.name order by t.name) from (select distinct table_schema || ''.'' || table_name as name from audit.%I) t) as tables '
+    'from audit.%I',
+    format('audit.%I', v_month.partition_name), v_month.partition_name, v_month.partition_name
+  ) into v_facts;
+  -- A transaction of which a part goes and a part stays can no longer be undone whole.
+  select coalesce(array_agg(distinct l.txid), '{}') into v_split
+  from audit.audit_logs l
+  where l.created_at >= v_month.month_end and l.created_at < v_month.month_end + c_split_within
+    and exists (
+      select from audit.audit_logs o
+      where o.txid = l.txid and o.created_at >= v_month.month_start and o.created_at < v_month.month_end
+    );
+  insert into audit.audit_deletion_log (
+    deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, details
+  ) values (
+    p_deleted_by, 'history_month', month, 'retention', format('The row history is kept for %s months', p_months_kept),
+    jsonb_build_object(
+      'rowCount', v_facts.row_count, 'tables', coalesce(v_facts.tables, '[]'), 'from', v_month.month_start, 'to', v_month.month_end,
+      'firstAt', v_facts.first_at, 'lastAt', v_facts.last_at, 'firstId', v_facts.first_id::text, 'lastId', v_facts.last_id::text,
+      'bytes', v_facts.bytes
+    )
+  ) returning id into v_deletion;
+  insert into audit.history_floor as f (begins_at, split_transactions, deletion_id)
+  values (v_month.month_end, v_split, v_deletion)
+  on conflict (is_only) do update set
+    begins_at = greatest(f.begins_at, excluded.begins_at), split_transactions = excluded.split_transactions,
+    deletion_id = excluded.deletion_id;
+  -- The whole first, as every reader and writer does.
+  lock table only audit.audit_logs in access exclusive mode;
+  execute format('lock table audit.%I in access exclusive mode nowait', v_month.partition_name);
+  execute format('alter table audit.audit_logs detach partition audit.%I', v_month.partition_name);
+  execute format('drop table audit.%I', v_month.partition_name);
+  outcome := 'dropped';
+  row_count := v_facts.row_count;
+  begins_at := v_month.month_end;
+  return next;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.due_cold_files()
  RETURNS TABLE(id uuid, month date, object_key text, row_count bigint, bytes bigint, compliance_workspaces text[])
  LANGUAGE sql
@@ -3308,6 +3603,45 @@ CREATE OR REPLACE FUNCTION audit.has_own_triggers(p_run uuid)
 RETURN (EXISTS (SELECT FROM ((((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) x(value)) CROSS JOIN LATERAL (SELECT ((x.value ->> 'relation'::text))::oid AS relid UNION ALL SELECT p.relid FROM pg_partition_tree((((x.value ->> 'relation'::text))::oid)::regclass) p(relid, parentrelid, isleaf, level)) t) JOIN pg_trigger g ON ((g.tgrelid = t.relid))) JOIN pg_proc f ON ((f.oid = g.tgfoid))) WHERE ((r.id = has_own_triggers.p_run) AND (NOT g.tgisinternal) AND (g.tgenabled <> 'D'::"char") AND (f.pronamespace <> ('audit'::regnamespace)::oid))));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.held_sql(p_relation oid, p_alias text DEFAULT 't'::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_levels_max constant int := 5;
+  v_alias constant text := p_alias || 'c';
+  v_child record;
+  v_sql text;
+begin
+  select format('audit.row_is_held(%L, %s)', n.nspname || '.' || c.relname, coalesce(audit.row_key_sql(p_relation, p_alias), 'null')) into v_sql
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = p_relation;
+  if length(v_alias) > c_levels_max then
+    return v_sql;
+  end if;
+  for v_child in
+    select c.conrelid, string_agg(format('%I.%I = %I.%I', v_alias, a.attname, p_alias, b.attname), ' and ' order by k.n) as matches
+    from pg_constraint c
+    cross join unnest(c.conkey, c.confkey) with ordinality k (child, parent, n)
+    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
+    join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.parent
+    where c.confrelid = p_relation and c.contype = 'f' and c.confdeltype = 'c' and c.conparentid = 0
+    group by c.oid, c.conrelid, c.conname
+    order by c.conname
+  loop
+    v_sql := v_sql || format(
+      ' or exists (select from %s %I where %s and (%s))',
+      v_child.conrelid::regclass, v_alias, v_child.matches, audit.held_sql(v_child.conrelid, v_alias)
+    );
+  end loop;
+  return v_sql;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.history_breaks(p_table regclass, p_record_ids text[], p_since bigint DEFAULT 0)
  RETURNS TABLE(record_id text, entry_id bigint, kind text, fields text[], explained_by text)
  LANGUAGE plpgsql
@@ -3490,6 +3824,14 @@ begin
     from jsonb_to_recordset(v_found) b (record_id text, entry_id bigint, kind text, fields text[], explained_by text);
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.history_month_is_held(p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (EXISTS (SELECT FROM audit.audit_logs l WHERE ((l.created_at >= history_month_is_held.p_from) AND (l.created_at < history_month_is_held.p_to) AND audit.row_is_held(((l.table_schema || '.'::text) || l.table_name), l.record_id, l.user_id))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.holds_on_file(p_file uuid)
@@ -5537,6 +5879,21 @@ CREATE OR REPLACE FUNCTION audit.row_digest_sql(p_row text)
 RETURN format('sha256(convert_to((%s)::text, ''UTF8''))'::text, p_row);
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.row_is_held(p_table text, p_record_id text, p_user_id text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (EXISTS (SELECT FROM audit.deletion_stops(NULL::text, row_is_held.p_table, row_is_held.p_record_id, row_is_held.p_user_id, true) deletion_stops(kind, hold_id, reason)));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.row_key_sql(p_relation oid, p_alias text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE WHEN (count(*) = 1) THEN format('(to_jsonb(%I.%I) #>> ''{}'')'::text, row_key_sql.p_alias, min(k.name)) WHEN (count(*) > 1) THEN format('jsonb_build_array(%s)::text'::text, string_agg(format('%I.%I'::text, row_key_sql.p_alias, k.name), ', '::text ORDER BY k.n)) ELSE NULL::text END AS "case" FROM unnest(audit.key_of((row_key_sql.p_relation)::regclass)) WITH ORDINALITY k(name, n));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.same_value(p_type oid, p_one text, p_other text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -6769,6 +7126,12 @@ grant execute on function audit.check_constraints() to audit_worker;
 grant execute on function audit.check_dependents() to audit_worker;
 grant execute on function audit.check_lost_children() to audit_worker;
 grant execute on function audit.check_unique() to audit_worker;
+grant execute on function audit.cleanup_children(oid) to audit_worker;
+grant execute on function audit.cleanup_due_sql(jsonb,timestamp with time zone) to audit_worker;
+grant execute on function audit.cleanup_faults(jsonb) to audit_worker;
+grant execute on function audit.cleanup_relation(text) to audit_worker;
+grant execute on function audit.cleanup_statements(jsonb,timestamp with time zone,jsonb,integer) to audit_worker;
+grant execute on function audit.cleanup_value_fits(text,text) to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
 grant execute on function audit.columns_of(oid) to audit_recorder;
 grant execute on function audit.compared_columns_sql(oid,text,text,boolean) to audit_recorder;
@@ -6798,6 +7161,7 @@ grant execute on function audit.draft_rows(boolean) to audit_worker;
 grant execute on function audit.draft_since(oid,timestamp with time zone) to audit_worker;
 grant execute on function audit.draft_transaction(xid8) to audit_worker;
 grant execute on function audit.drop_cold_month(date) to audit_worker;
+grant execute on function audit.drop_history_month(text,integer) to audit_worker;
 grant execute on function audit.due_cold_files() to audit_worker;
 grant execute on function audit.due_cold_months() to audit_worker;
 grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
@@ -6839,6 +7203,7 @@ grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
 grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
 grant execute on function audit.has_own_triggers(uuid) to audit_worker;
+grant execute on function audit.held_sql(oid,text) to audit_worker;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
 grant execute on function audit.holds_on_file(uuid) to audit_worker;
@@ -6905,6 +7270,7 @@ grant execute on function audit.keep_parents(integer[]) to audit_worker;
 grant execute on function audit.keep_true_edges(oid[]) to audit_worker;
 grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
+grant execute on function audit.key_of(regclass) to audit_worker;
 grant execute on function audit.keys_are_known_free(oid,text[]) to audit_worker;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_going_rows(oid[]) to audit_worker;
@@ -6962,6 +7328,8 @@ grant execute on function audit.roll_up_trails(integer) to audit_worker;
 grant execute on function audit.row_by_key_sql(oid,text) to admin;
 grant execute on function audit.row_by_key_sql(oid,text) to audit_worker;
 grant execute on function audit.row_digest_sql(text) to audit_worker;
+grant execute on function audit.row_is_held(text,text,text) to audit_worker;
+grant execute on function audit.row_key_sql(oid,text) to audit_worker;
 grant execute on function audit.same_value(oid,text,text) to admin;
 grant execute on function audit.same_value(oid,text,text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
@@ -7030,7 +7398,7 @@ grant select on table audit.audit_archive_pins to audit_worker;
 grant select on table audit.audit_deletion_log to admin;
 grant insert, select on table audit.audit_deletion_log to audit_app;
 grant insert, select on table audit.audit_deletion_log to audit_keeper;
-grant select on table audit.audit_deletion_log to audit_worker;
+grant insert, select on table audit.audit_deletion_log to audit_worker;
 grant insert, select on table audit.audit_event_keys to admin;
 grant insert, select on table audit.audit_event_keys to audit_app;
 grant insert, select on table audit.audit_event_keys to audit_keeper;
@@ -7089,6 +7457,10 @@ grant select on table audit.guard_functions to admin;
 grant select on table audit.guard_functions to audit_app;
 grant select on table audit.guard_functions to audit_keeper;
 grant select on table audit.guard_functions to audit_worker;
+grant select on table audit.history_floor to admin;
+grant select on table audit.history_floor to audit_app;
+grant select on table audit.history_floor to audit_keeper;
+grant select on table audit.history_floor to audit_worker;
 grant select on table audit.idempotency_keys to admin;
 grant delete, insert, select on table audit.idempotency_keys to audit_app;
 grant select on table audit.job_runs to admin;
@@ -7152,6 +7524,10 @@ grant select on table audit.restore_steps to admin;
 grant select on table audit.restore_steps to audit_app;
 grant select on table audit.restore_steps to audit_keeper;
 grant insert, select, update on table audit.restore_steps to audit_worker;
+grant select on table audit.retention_cleanups to admin;
+grant select on table audit.retention_cleanups to audit_app;
+grant select on table audit.retention_cleanups to audit_keeper;
+grant insert, select, update (batch, deleted_count, finished_at, kept_count, last_key, problem, remaining_count) on table audit.retention_cleanups to audit_worker;
 grant select on table audit.schema_versions to admin;
 grant select on table audit.schema_versions to audit_app;
 grant select on table audit.schema_versions to audit_keeper;
@@ -7169,6 +7545,10 @@ grant select on table audit.vw_security_audit to admin;
 grant select on table audit.vw_security_audit to audit_app;
 grant select on table audit.vw_security_audit to audit_keeper;
 grant select on table audit.vw_security_audit to audit_worker;
+grant select on table audit.weekly_reports to admin;
+grant select on table audit.weekly_reports to audit_app;
+grant select on table audit.weekly_reports to audit_keeper;
+grant insert, select, update (mailed_at) on table audit.weekly_reports to audit_worker;
 grant select on table audit.workflow_requests to admin;
 grant insert, select, update on table audit.workflow_requests to audit_app;
 grant select on table audit.workflow_requests to audit_keeper;
@@ -7253,6 +7633,9 @@ comment on column audit.cold_months.rows_digest is 'SHA-256 over the SHA-256 of 
 comment on column audit.cold_months.schema_version is 'What services/cold/columns.ts called its columns then.';
 comment on column audit.cold_months.sha256 is 'Of the object as stored.';
 comment on column audit.cold_months.workspaces is 'All that have an event in it: a hold on one of them may concern the file.';
+comment on column audit.history_floor.deletion_id is 'The entry in the deletion log of the month that was dropped last.';
+comment on column audit.history_floor.is_only is 'Always true: there is one row at most.';
+comment on column audit.history_floor.split_transactions is 'Transactions of which a part lies before the floor: they cannot be undone whole.';
 comment on column audit.idempotency_keys.body is 'The body that was answered.';
 comment on column audit.idempotency_keys.request_hash is 'SHA-256 of the request, to refuse the key for another one.';
 comment on column audit.idempotency_keys.status is 'The HTTP status that was answered.';
@@ -7281,6 +7664,14 @@ comment on column audit.restore_runs.effects_repeat is 'How often its side effec
 comment on column audit.restore_runs.epoch is 'Counted up when the run is resumed or abandoned: a workflow of an earlier epoch stops.';
 comment on column audit.restore_runs.heartbeat_at is 'When a step of it last began; long ago means that nobody works on it.';
 comment on column audit.restore_runs.tables is 'Per table: its relation, its name, how many rows are inserted, updated and deleted, the columns that get the time of the restore.';
+comment on column audit.retention_cleanups.as_of is 'The time from which the run counts ages.';
+comment on column audit.retention_cleanups.deletion_id is 'Its entry in the deletion log; null where nothing was due.';
+comment on column audit.retention_cleanups.due_count is 'Rows that were due when the run began, up to a million and one.';
+comment on column audit.retention_cleanups.kept_count is 'Due rows that stay, because rows of other tables reference them.';
+comment on column audit.retention_cleanups.last_key is 'The key of the last row that was looked at.';
+comment on column audit.retention_cleanups.problem is 'What kept the rule from being carried out, in words.';
+comment on column audit.retention_cleanups.rule is 'The rule in words.';
+comment on column audit.retention_cleanups.rule_digest is 'SHA-256 of the rule: a run ends with a rule that is no longer so.';
 comment on column audit.schema_versions.name is 'The file, as a path below db/.';
 comment on column audit.tracked_tables.as_events is 'The workspace events that a change also writes; null for none.';
 comment on column audit.tracked_tables.body_md5 is 'MD5 of its trigger function as it was written: another one has replaced it.';
@@ -7297,6 +7688,8 @@ comment on column audit.tracked_tables.table_name is 'The root''s name when its 
 comment on column audit.untracked_tables.relation is 'The table, by its oid at that time.';
 comment on column audit.untracked_tables.table_name is 'The name under which its history stands.';
 comment on column audit.untracked_tables.tracked_at is 'Since when there is history.';
+comment on column audit.weekly_reports.id is 'The Message-ID of its mail, however often that is sent.';
+comment on column audit.weekly_reports.week is 'An ISO week, Monday to Sunday (UTC): 2026-W47.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
 comment on function audit.add_month_for_rows(name,date) is 'As add_month_partition(), for a month that gets rows in the same transaction. 55P03: busy, ask again.';
@@ -7329,6 +7722,12 @@ comment on function audit.check_hold_change() is 'Trigger: a hold stays as it wa
 comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
+comment on function audit.cleanup_children(oid) is 'The tables that reference one, and what becomes of their rows when its rows go: cascade, set null, set default or restrict.';
+comment on function audit.cleanup_due_sql(jsonb,timestamp with time zone) is 'SQL that a row t is due by a rule that fits its table, and not held.';
+comment on function audit.cleanup_faults(jsonb) is 'What in a rule does not fit the table as it is, or what the caller may do with it, in words that follow its name; nothing when all does.';
+comment on function audit.cleanup_relation(text) is 'The table of this name, schema.name as the catalog spells it; null when there is none.';
+comment on function audit.cleanup_statements(jsonb,timestamp with time zone,jsonb,integer) is 'The statements of a rule: count what is due up to a limit, lock the next rows by key after one, delete rows by their keys, which stand between its two parts.';
+comment on function audit.cleanup_value_fits(text,text) is 'Whether a text is a value of a type that can be compared: a label of an enum, say.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
 comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
 comment on function audit.compared_columns_sql(oid,text,text,boolean) is 'SQL for the names of the columns that differ between two rows, or that do not.';
@@ -7353,6 +7752,7 @@ comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts t
 comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
 comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
 comment on function audit.drop_cold_month(date) is 'Drops a month of the archive whose every row is in verified cold files; says dropped, gone, or changed and then drops nothing.';
+comment on function audit.drop_history_month(text,integer) is 'Drops the oldest month of the row history that is past its time, and logs it first: dropped, held or none. 55P03: busy, ask again.';
 comment on function audit.due_cold_files() is 'Cold files in which every event is past its workspace''s cold retention.';
 comment on function audit.due_cold_months() is 'Months of the archive in which every event is past its warm time, oldest first.';
 comment on function audit.ensure_policies_of_month(timestamp with time zone,timestamp with time zone) is 'Gives every workspace with hot events in a month the default policy if it has none.';
@@ -7382,7 +7782,9 @@ comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'ge
 comment on function audit.guard_month(name,name) is 'Gives the table of a month the guard that is not cloned to it.';
 comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
 comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
+comment on function audit.held_sql(oid,text) is 'SQL that a row is held, or one that would go with it by cascade, down to four levels of tables.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
+comment on function audit.history_month_is_held(timestamp with time zone,timestamp with time zone) is 'Whether a hold keeps an entry of the row history of this time from being deleted.';
 comment on function audit.holds_on_file(uuid) is 'Holds that could concern an event in a cold file.';
 comment on function audit.hot_months(timestamp with time zone) is 'Months of audit_events up to now, or one of them, and until when something in them is to stay hot; null when nothing is.';
 comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
@@ -7466,6 +7868,8 @@ comment on function audit.retention_values(audit.audit_retention_policies) is 'W
 comment on function audit.roll_up_trails(integer) is 'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
 comment on function audit.row_by_key_sql(oid,text) is 'SQL of a from clause that finds the row __t of a record_id by the table''s index.';
 comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole row, hidden columns included: whether it is still the one that was looked at.';
+comment on function audit.row_is_held(text,text,text) is 'Whether a hold keeps a row of the application (schema.name, its key as the row history writes it), or its history, from being deleted.';
+comment on function audit.row_key_sql(oid,text) is 'SQL for the key of a row as text, or as the JSON array of a composite one; null when the table has none.';
 comment on function audit.same_value(oid,text,text) is 'Whether two texts are the same value of a type; false where one is none.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';
@@ -7515,6 +7919,7 @@ comment on table audit.audit_trails is 'One row per AI message: what answered, w
 comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
 comment on table audit.cold_months is 'Files that months of the archive were written to: read from dropped_at until purged_at. The numbers are those of the verification.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
+comment on table audit.history_floor is 'Since when the row history is kept: one row, none until its first month was dropped.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
 comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
@@ -7529,9 +7934,11 @@ comment on table audit.restore_outcomes is 'What became of an item, written in t
 comment on table audit.restore_runs is 'Restores and rollbacks. A preview is a run with status planned; starting it moves the same row on.';
 comment on table audit.restore_snapshot_rows is 'Rows as they were before a restore; a row that was not there has no entry.';
 comment on table audit.restore_steps is 'Each attempt of each step of a restore: when it began and ended, and what came of it.';
+comment on table audit.retention_cleanups is 'How far each rule of the retention came in each run of retention-cleanup: a repeated step goes on where the last one ended.';
 comment on table audit.schema_versions is 'Which migrations and SQL files this database has, by SHA-256 of their text.';
 comment on table audit.tracked_tables is 'Tables whose changes are captured, and each of their partitions, with how.';
 comment on table audit.untracked_tables is 'Tables that were tracked once, dropped ones too: their history is still found by its name.';
+comment on table audit.weekly_reports is 'What happened in a week, as it was counted on the Monday after; it does not change later.';
 comment on table audit.workflow_requests is 'Events for the workflow engine, each committed with the row that asks for the workflow.';
 comment on trigger audit_deletion_log_immutable on audit.audit_deletion_log is 'The record of removals only grows.';
 comment on trigger audit_event_keys_immutable on audit.audit_event_keys is 'A natural key stays taken: without it a late retry would store its event again.';

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { cleanupRules } from "./cleanup-rules.ts";
+import { columnName, settings, tableName } from "./config-parts.ts";
 import { columnsOf, hasWildcard, parseTemplate } from "./template.ts";
 
 const CACHE_MAX = 20;
@@ -17,15 +19,6 @@ const checked = (check: (text: string) => void, error: string) =>
     } catch (fault) {
       ctx.addIssue({ code: "custom", message: (fault as Error).message });
     }
-  });
-
-/** Objects that name what they do not know, and what they do. */
-const settings = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? `${(issue.keys as string[]).join(", ")}: not known here; use ${Object.keys(shape).join(", ")}`
-        : `is an object with ${Object.keys(shape).join(", ")}`,
   });
 
 const templateOr = (error: string) => checked((text) => void parseTemplate(text), error);
@@ -47,8 +40,6 @@ const variable = z
   .regex(/^[A-Z][A-Z0-9_]{0,99}$/, {
     error: "is the name of a variable of the environment (STRIPE_SYNC_SECRET), not its value",
   });
-const tableName = z.string().regex(/^[^.]+\.[^]+$/, { error: "is schema.name: public.venues" });
-const columnName = z.string({ error: "is a column's name" }).min(1, { error: "is a column's name" });
 
 const flag = z.boolean({ error: "is true or false" });
 const VALUE = "is text, a number, true or false";
@@ -149,7 +140,7 @@ const rule = settings({
 
 const hours = `is 1 to ${APPROVAL_HOURS_MAX} hours`;
 
-/** Everything that `afterimage.config.ts` may say; docs/RESTORES.md explains each field. */
+/** Everything that `afterimage.config.ts` may say; docs/RESTORES.md explains each field, docs/CLEANUP.md `retention`. */
 export const configSchema = settings({
   tables: z.record(tableName, table, {
     error: (issue) =>
@@ -163,6 +154,7 @@ export const configSchema = settings({
       .max(APPROVAL_HOURS_MAX, { error: hours })
       .default(APPROVAL_HOURS),
   }).prefault({}),
+  retention: cleanupRules.default([]),
 });
 
 /** None where it cannot be read, which is told elsewhere. */

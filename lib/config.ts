@@ -14,7 +14,9 @@ export function defineConfig(config: z.input<typeof configSchema>): Config {
   const parsed = configSchema.safeParse(config);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap((issue) => faultsOf(issue, []));
-  throw new Error(`The configuration has faults:\n  ${faults.join("\n  ")}\nSee docs/RESTORES.md.`);
+  throw new Error(
+    `The configuration has faults:\n  ${faults.join("\n  ")}\nSee docs/RESTORES.md, and docs/CLEANUP.md for retention.`,
+  );
 }
 
 /** Of the ways in which a job can be written, the one that it comes closest to is the one that was meant. */

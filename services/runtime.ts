@@ -12,6 +12,7 @@ import { openStorage } from "../lib/storage/open.ts";
 import { createAlerting, type Alerting } from "./alerts/channels.ts";
 import type { ColdContext } from "./cold/context.ts";
 import type { Archive } from "./cold/open-file.ts";
+import type { CleanupContext } from "./cleanup/context.ts";
 import type { WorkerContext } from "./context.ts";
 import { createAuthenticator, type Authenticate } from "./keys/authenticate.ts";
 import type { RestoreContext } from "./restore/context.ts";
@@ -106,6 +107,12 @@ export const workerContext = (runtime: Runtime): WorkerContext => ({
 export const alertingContext = (runtime: Runtime) => ({
   ...workerContext(runtime),
   alerting: runtime.alerting,
+});
+
+/** What retention-cleanup gets, besides: its rules. */
+export const cleanupContext = (runtime: Runtime): CleanupContext => ({
+  ...workerContext(runtime),
+  config: runtime.config,
 });
 
 /** What restores get, besides: the caches that they flush, and what the configuration says. */

@@ -10,6 +10,7 @@ import { keyRoutes } from "../_routes/keys.ts";
 import { metricsRoutes } from "../_routes/metrics.ts";
 import { projectRoutes } from "../_routes/projects.ts";
 import { purgeRoutes } from "../_routes/purges.ts";
+import { reportRoutes } from "../_routes/reports.ts";
 import { restoreRoutes } from "../_routes/restores.ts";
 import { retentionRoutes } from "../_routes/retention.ts";
 import { trailRoutes } from "../_routes/trails.ts";
@@ -34,6 +35,7 @@ export function createApp(runtime: Runtime): App {
   projectRoutes(app, runtime);
   trailRoutes(app, runtime);
   metricsRoutes(app, runtime);
+  reportRoutes(app, runtime);
   healthRoutes(app, runtime);
   docsRoutes(app);
   refuseOtherMethods(app);

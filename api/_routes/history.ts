@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { pointInTime, recordAt, recordAtTime } from "../../services/history/at.ts";
-import { historyEntry, historyQuery, listHistory } from "../../services/history/list.ts";
-import { page } from "../../services/inputs.ts";
+import { historyPage, historyQuery, listHistory } from "../../services/history/list.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
@@ -31,7 +30,7 @@ export function historyRoutes(app: App, runtime: Runtime): void {
     summary: "What happened to a row, newest first",
     params,
     query: historyQuery,
-    answers: { 200: { description: "A page of its changes.", schema: page(historyEntry) } },
+    answers: { 200: { description: "A page of its changes.", schema: historyPage } },
     handle: async (ctx, { params, query }) => asJson(await listHistory(ctx, { ...params, ...query })),
   });
   endpoint(app, runtime, {

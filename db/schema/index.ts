@@ -1,5 +1,6 @@
 export * from "./alerts.ts";
 export * from "./cold.ts";
+export * from "./cleanup.ts";
 export * from "./common.ts";
 export * from "./deletions.ts";
 export * from "./events.ts";
@@ -7,6 +8,7 @@ export * from "./history.ts";
 export * from "./home.ts";
 export * from "./jobs.ts";
 export * from "./keys.ts";
+export * from "./reports.ts";
 export * from "./restores.ts";
 export * from "./retention.ts";
 export * from "./trails.ts";

@@ -206,3 +206,24 @@ comment on column audit.purges.files is 'The cold_months that it names; never ch
 comment on column audit.purges.requested_by_user_id is 'Who had it proposed; null when the schedule did.';
 comment on column audit.purges.decision is 'The API writes it, which no workflow can: status alone lets nothing go.';
 comment on column audit.purges.report is 'What became of each file.';
+
+comment on table audit.retention_cleanups is
+  'How far each rule of the retention came in each run of retention-cleanup: a repeated step goes on where the last one ended.';
+comment on column audit.retention_cleanups.rule_digest is 'SHA-256 of the rule: a run ends with a rule that is no longer so.';
+comment on column audit.retention_cleanups.rule is 'The rule in words.';
+comment on column audit.retention_cleanups.as_of is 'The time from which the run counts ages.';
+comment on column audit.retention_cleanups.due_count is 'Rows that were due when the run began, up to a million and one.';
+comment on column audit.retention_cleanups.deletion_id is 'Its entry in the deletion log; null where nothing was due.';
+comment on column audit.retention_cleanups.last_key is 'The key of the last row that was looked at.';
+comment on column audit.retention_cleanups.kept_count is 'Due rows that stay, because rows of other tables reference them.';
+comment on column audit.retention_cleanups.problem is 'What kept the rule from being carried out, in words.';
+
+comment on table audit.history_floor is
+  'Since when the row history is kept: one row, none until its first month was dropped.';
+comment on column audit.history_floor.is_only is 'Always true: there is one row at most.';
+comment on column audit.history_floor.split_transactions is 'Transactions of which a part lies before the floor: they cannot be undone whole.';
+comment on column audit.history_floor.deletion_id is 'The entry in the deletion log of the month that was dropped last.';
+
+comment on table audit.weekly_reports is 'What happened in a week, as it was counted on the Monday after; it does not change later.';
+comment on column audit.weekly_reports.week is 'An ISO week, Monday to Sunday (UTC): 2026-W47.';
+comment on column audit.weekly_reports.id is 'The Message-ID of its mail, however often that is sent.';

@@ -43,11 +43,21 @@ grant insert, update, delete on audit.audit_events to audit_keeper;
 grant insert, delete on audit.audit_events_archive to audit_keeper;
 grant insert on audit.audit_retention_policies to audit_keeper;
 
-grant insert on audit.audit_deletion_log to audit_app, audit_keeper;
+grant insert on audit.audit_deletion_log to audit_app, audit_keeper, audit_worker;
 -- Each change is an event by a trigger, so the operators' SQL may make it, too.
 grant insert, update on audit.audit_retention_policies to audit_app, session_user;
 grant insert on audit.legal_holds to audit_app, session_user;
 grant update (released_at, released_by_user_id, release_reason) on audit.legal_holds to audit_app, session_user;
+-- The rules of retention-cleanup run with the worker's own rights on the application's tables.
+grant insert on audit.retention_cleanups to audit_worker;
+grant update (batch, last_key, deleted_count, kept_count, remaining_count, problem, finished_at) on audit.retention_cleanups to audit_worker;
+grant insert on audit.weekly_reports to audit_worker;
+grant update (mailed_at) on audit.weekly_reports to audit_worker;
+grant execute on function
+  audit.row_is_held(text, text, text), audit.row_key_sql(oid, text), audit.held_sql(oid, text), audit.cleanup_relation(text), audit.cleanup_value_fits(text, text), audit.cleanup_faults(jsonb),
+  audit.cleanup_due_sql(jsonb, timestamptz), audit.cleanup_statements(jsonb, timestamptz, jsonb, int), audit.cleanup_children(oid),
+  audit.key_of(regclass), audit.drop_history_month(text, int)
+to audit_worker;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;
 grant insert, delete on audit.idempotency_keys to audit_app;
 grant insert, update on audit.job_runs, audit.workflow_requests, audit.alerts to audit_app, audit_worker;

@@ -20,6 +20,8 @@ export interface Channel {
 /** Where the alerts of this deployment go, and where their codes are explained. */
 export interface Alerting {
   channels: readonly Channel[];
+  /** Mails something else to the same receivers, as `Channel.send` does; null where no mail is set up. */
+  mail: ((id: string, mail: Message["mail"]) => Promise<void>) | null;
   docsUrl: string;
 }
 
@@ -27,14 +29,16 @@ export interface Alerting {
 export const kindOf = (channel: string) => channel.split(":")[0] as string;
 
 export function createAlerting(env: Env): Alerting {
-  const channels = [mailChannel(env), webhookChannel(env)].filter((channel) => channel !== null);
-  return { channels, docsUrl: env.ALERT_DOCS_URL };
+  const mail = operatorsMail(env);
+  const mailChannel: Channel | null = mail && { id: "mail", send: (id, message) => mail(id, message.mail) };
+  const channels = [mailChannel, webhookChannel(env)].filter((channel) => channel !== null);
+  return { channels, mail, docsUrl: env.ALERT_DOCS_URL };
 }
 
-function mailChannel({ SMTP_URL: url, ALERT_MAIL_FROM: from, ALERT_MAIL_TO: to }: Env): Channel | null {
+function operatorsMail({ SMTP_URL: url, ALERT_MAIL_FROM: from, ALERT_MAIL_TO: to }: Env): Alerting["mail"] {
   if (url === undefined || from === undefined || to === undefined) return null;
   const mailer = createMailer({ url, from });
-  return { id: "mail", send: (id, { mail }) => mailer.send({ id, to, ...mail }) };
+  return (id, mail) => mailer.send({ id, to, ...mail });
 }
 
 function webhookChannel(env: Env): Channel | null {

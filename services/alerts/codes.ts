@@ -19,6 +19,8 @@ export const alertCodes = {
   "archive.damaged": "A cold file is missing, or is not what was stored.",
   "purge.waiting": "Cold files are past their retention, and somebody has to approve that they go.",
   "purge.incomplete": "A purge that was approved left files.",
+  "retention.failed": "Rules that delete old rows of the application's tables were not carried out.",
+  "history.overdue": "A month of the row history is past its time, and could not be dropped.",
   "alert.test": "Somebody tries whether alerts arrive. Nothing is wrong.",
 } as const;
 

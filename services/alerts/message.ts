@@ -68,7 +68,8 @@ function toMail(alert: AlertRow, kind: NotificationKind, docs: string): Message[
   return { subject, text, html: `<p>${inHtml(lead)}</p><table>${rows.join("")}</table>` };
 }
 
-function inHtml(text: string): string {
+/** Text as HTML shows it; a URL alone becomes a link. */
+export function inHtml(text: string): string {
   const safe = text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { historyFloor } from "../../db/queries/history-floor.ts";
 import { imageAt } from "../../db/queries/history.ts";
 import type { Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 import { recordRead } from "../events/record-read.ts";
 import { time } from "../inputs.ts";
+import { nothingSince, requireKept } from "./floor.ts";
 import { historyTable } from "./table.ts";
 
 export const pointInTime = z.strictObject({ time });
@@ -41,7 +43,10 @@ export async function recordAtTime(
     );
   }
   const image = await imageAt(ctx.db, table, recordId, at);
-  if (image === null) throw notFound("record with a history", "path.recordId");
+  // After the read: a month that was dropped just before it is below the floor by now.
+  const floor = await historyFloor(ctx.db);
+  requireKept(floor, at, name);
+  if (image === null) throw nothingSince(floor, table) ?? notFound("record with a history", "path.recordId");
   await recordRead(ctx, "history", { table: name, recordId, time: at });
   const head = {
     table: name,

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { historyFloor } from "../../db/queries/history-floor.ts";
 import { listEntries } from "../../db/queries/history.ts";
 import type { Context } from "../context.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { recordRead } from "../events/record-read.ts";
-import { limit, time } from "../inputs.ts";
+import { limit, page, time } from "../inputs.ts";
+import { beginOf, requireKept } from "./floor.ts";
 import { historyTable } from "./table.ts";
 
 export const historyEntry = z
@@ -36,7 +38,18 @@ export const historyQuery = z.strictObject({
 
 const ID_SHAPE = /^[1-9]\d{0,17}$/;
 
-/** A page of what happened to a record, newest first, as JSON text; the read itself is audited. */
+export const historyPage = page(historyEntry).extend({
+  beginsAt: z
+    .string()
+    .describe(
+      "Since when the history of this table is kept: when its tracking began, or what came after the last month that was dropped.",
+    ),
+});
+
+/**
+ * A page of what happened to a record, newest first, as JSON text; the read itself is audited. Throws `conflict` (409) for a
+ * time whose months were dropped.
+ */
 export async function listHistory(
   ctx: Context,
   input: z.output<typeof historyQuery> & { table: string; recordId: string },
@@ -52,9 +65,12 @@ export async function listHistory(
     ...(from ? { from } : {}),
     ...(to ? { to } : {}),
   });
+  // After the read: a month that was dropped just before it is below the floor by now.
+  const floor = await historyFloor(ctx.db);
+  for (const at of [from, to]) if (at) requireKept(floor, at, criteria.table, table.trackedAt);
   await recordRead(ctx, "history", criteria);
   const entries = found.slice(0, limit);
   const last = found.length > limit ? entries.at(-1) : undefined;
   const nextCursor = last ? encodeCursor([last.id], filters) : null;
-  return `{"items":[${entries.map((entry) => entry.json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
+  return `{"items":[${entries.map((entry) => entry.json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)},"beginsAt":${JSON.stringify(beginOf(floor, table))}}`;
 }

@@ -23,6 +23,7 @@ export const scopes = [
   "alerts:read",
   "alerts:manage",
   "metrics:read",
+  "reports:read",
 ] as const;
 
 export type Scope = (typeof scopes)[number];

@@ -14,6 +14,7 @@ import { trackedColumns } from "../../db/queries/tracking.ts";
 import { checkConfig, tablesOf, variablesOf } from "../../lib/config-check.ts";
 import type { Config } from "../../lib/config.ts";
 import { envSecret } from "../../lib/env.ts";
+import { cleanupProblems } from "../cleanup/preview.ts";
 import { minutesWithoutSuccess } from "../jobs/job.ts";
 import { schemaVersions } from "../../db/schema-versions.ts";
 import { checkCapture, checkHistory } from "./check-history.ts";
@@ -66,7 +67,7 @@ export async function checkReadiness(
     await check("workflow requests", () => checkWaiting(app));
     await check("alerts", () => checkAlerts(app));
     if (!quiet) await check("channels", () => checkChannels(app, channels));
-    if (config) await check("configuration", () => checkConfiguration(app, config, forOperator));
+    if (config) await check("configuration", () => checkConfiguration(app, worker, config, forOperator));
   }
   const worst = (["fail", "warn"] as const).find((status) => checks.some((one) => one.status === status));
   return { status: worst ?? "ok", checks };
@@ -220,17 +221,31 @@ async function checkChannels(db: Db, configured: readonly string[] | null): Prom
   return ok(configured ? `alerts go out by ${configured.join(", ")}` : "none is disabled");
 }
 
-async function checkConfiguration(db: Db, config: Config, forOperator: boolean): Promise<Verdict> {
+async function checkConfiguration(
+  db: Db,
+  worker: Db,
+  config: Config,
+  forOperator: boolean,
+): Promise<Verdict> {
   const tables = tablesOf(config);
   const columns = await trackedColumns(db, tables);
   const problems = checkConfig(config, (table) => columns.get(table) ?? null);
   // The terminal has an environment of its own.
   const unset = forOperator ? [] : variablesOf(config).filter((name) => envSecret(name) === undefined);
-  if (problems.length + unset.length === 0) return ok("every table and column that it names is tracked");
+  const rules = await cleanupProblems(worker, config);
+  if (problems.length + unset.length + rules.length === 0)
+    return ok("every table and column that it names is tracked");
   const named = problems.slice(0, PROBLEMS_SHOWN_MAX).join("; ");
   const details = [
     ...(problems.length > 0
       ? [forOperator ? named : `names that fit no tracked table or column: ${problems.length}`]
+      : []),
+    ...(rules.length > 0
+      ? [
+          forOperator
+            ? rules.slice(0, PROBLEMS_SHOWN_MAX).join("; ")
+            : `rules of the retention that do not fit the database: ${rules.length}`,
+        ]
       : []),
     ...(unset.length > 0 ? [`not set: ${unset.join(", ")}`] : []),
   ];
@@ -238,7 +253,7 @@ async function checkConfiguration(db: Db, config: Config, forOperator: boolean):
     status: "warn",
     detail: `${details.join("; ")}.`,
     action: forOperator
-      ? "Mend afterimage.config.ts (docs/RESTORES.md), or: npx afterimage track <schema.name>"
+      ? "Mend afterimage.config.ts (docs/RESTORES.md, docs/CLEANUP.md), or: npx afterimage track <schema.name>"
       : "Run: npx afterimage doctor, which names them; set the variables that are named here.",
   };
 }

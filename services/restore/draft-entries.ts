@@ -1,6 +1,8 @@
 import type { Db } from "../../db/client.ts";
+import { historyFloor, type HistoryFloor } from "../../db/queries/history-floor.ts";
 import type { Draft } from "../../db/queries/restore-draft.ts";
 import { invalidField, ServiceError } from "../errors.ts";
+import { requireKept, requireWhole } from "../history/floor.ts";
 import { tooManyEntries, type Limits } from "./limits.ts";
 import { requireColumns, requireValues, trackedTables, type Filter } from "./require-known.ts";
 import type { RestoreTarget } from "./target.ts";
@@ -29,8 +31,10 @@ export async function draftEntries(
   if ("recordId" in target) return draftRecord(tx, draft, target, limits);
   if ("actor" in target) return draftActor(tx, draft, target, limits);
   if ("at" in target) return draftTables(tx, draft, target, limits);
+  const floor = await historyFloor(tx);
+  requireWhole(floor, target.transactionId);
   const count = await draft.transaction(target.transactionId, limits.entriesMax);
-  requireSome(count, "transaction with a history", "body.target.transactionId", limits);
+  requireSome(count, "transaction with a history", "body.target.transactionId", { floor, limits });
   return NOTHING_ELSE;
 }
 
@@ -41,10 +45,12 @@ async function draftActor(
   limits: Limits,
 ): Promise<Asked> {
   if (from >= to) throw invalidField("body.target.to", "before_from", "must be after from");
+  const floor = await historyFloor(tx);
+  requireKept(floor, from, "the tracked tables");
   const tables = names ? await trackedTables(tx, names, from, "body.target.tables") : null;
   const relations = tables?.map(({ relation }) => relation) ?? null;
   const count = await draft.actor(actor, from, to, relations, limits.entriesMax);
-  requireSome(count, "change by this actor in this time", "body.target.actor", limits);
+  requireSome(count, "change by this actor in this time", "body.target.actor", { floor, limits });
   return { ...NOTHING_ELSE, relations: relations ?? [], since: from };
 }
 
@@ -93,17 +99,24 @@ async function draftRecord(
         : time !== null
           ? "change of this record since then"
           : "record with a history";
-    throw nothingKnown(what, entryId !== null ? "body.target.to.entryId" : "body.target.recordId");
+    const path = entryId !== null ? "body.target.to.entryId" : "body.target.recordId";
+    throw nothingKnown(what, path, await historyFloor(tx));
   }
   return { where: [], relations: [relation], since: time };
 }
 
-const nothingKnown = (what: string, path: string) => {
-  const message = `The history of the tracked tables has no ${what}.`;
+const nothingKnown = (what: string, path: string, floor: HistoryFloor | null) => {
+  const since = floor ? ` It is kept since ${floor.beginsAt.toISOString()}.` : "";
+  const message = `The history of the tracked tables has no ${what}.${since}`;
   return new ServiceError("not_found", message, { errors: [{ path, code: "not_found", message }] });
 };
 
-function requireSome(count: number, what: string, path: string, limits: Limits): void {
-  if (count === 0) throw nothingKnown(what, path);
+function requireSome(
+  count: number,
+  what: string,
+  path: string,
+  { floor, limits }: { floor: HistoryFloor | null; limits: Limits },
+): void {
+  if (count === 0) throw nothingKnown(what, path, floor);
   if (count > limits.entriesMax) throw tooManyEntries(limits);
 }

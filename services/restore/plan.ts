@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Db } from "../../db/client.ts";
+import { keepHistory } from "../../db/queries/history-floor.ts";
 import { draftOf, draftProblems, plannedShape, shapesOf } from "../../db/queries/restore-draft.ts";
 import { insertRun, type RunRow } from "../../db/queries/restore-runs.ts";
 import type { Config } from "../../lib/config.ts";
@@ -58,6 +59,8 @@ export async function digestOfToday(ctx: Planning, input: PlanInput): Promise<st
 async function planWithin(ctx: Planning, input: PlanInput): Promise<RunRow> {
   const { worker: tx, config, principal, chunkRows = CHUNK_ROWS, limits = LIMITS } = ctx;
   const { options, reason, incident } = input;
+  // A snapshot from before a month was dropped has the old floor, and no longer the month.
+  await keepHistory(tx);
   const draft = draftOf(tx);
   await draft.begin();
   const stay =

@@ -1,6 +1,8 @@
 import type { Db } from "../../db/client.ts";
+import { historyFloor } from "../../db/queries/history-floor.ts";
 import { nameTables, shownColumns, type Draft } from "../../db/queries/restore-draft.ts";
 import { invalidField, ServiceError } from "../errors.ts";
+import { requireKept } from "../history/floor.ts";
 
 /** A column and the values that it may have, as texts. */
 export interface Filter {
@@ -10,6 +12,7 @@ export interface Filter {
 
 /** Tables by `schema.name`. Throws `not_found`, and `conflict` (409) for one without a history, or none at that time yet. */
 export async function trackedTables(tx: Db, names: string[], at: Date | null, path: string) {
+  const floor = await historyFloor(tx);
   const tables = await nameTables(tx, [...new Set(names)]);
   return tables.map(({ name, relation, trackedAt, exists }) => {
     if (!exists) {
@@ -30,6 +33,7 @@ export async function trackedTables(tx: Db, names: string[], at: Date | null, pa
         `The history of ${name} begins at ${trackedAt.toISOString()}. Ask for a later time.`,
       );
     }
+    if (at !== null) requireKept(floor, at, name, trackedAt);
     return { name, relation };
   });
 }

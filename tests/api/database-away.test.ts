@@ -73,6 +73,7 @@ async function everyRoute(): Promise<[method: string, path: string, body: unknow
   return operable.map(({ method, path, hasBody }) => {
     const at = path
       .replace("{id}", path.startsWith("/jobs") ? "trail-cleanup" : crypto.randomUUID())
+      .replace("{week}", "2026-W01")
       .replace("{runId}", crypto.randomUUID())
       .replaceAll(/\{\w+\}/g, "x");
     const query = at.endsWith("/export")

@@ -90,6 +90,7 @@ export async function createWorld(app: App, query: Query): Promise<World> {
     known: {
       "/api/history/{table}": [table],
       "/api/history/{table}/{recordId}": ["1"],
+      "/api/reports/weekly/{week}": [await weeklyReport(query)],
       ...(await restoresOf(query, table)),
       "/api/purges/{id}": await waitingPurges(query),
     },
@@ -108,6 +109,18 @@ export async function trackedTable(query: Query): Promise<string> {
   await query(`insert into public.${name} values (1, 'a')`);
   for (let i = 0; i < 20; i++) await query(`update public.${name} set name = name || 'x'`);
   return `public.${name}`;
+}
+
+/** A week that has a report. */
+async function weeklyReport(query: Query): Promise<string> {
+  const figures = { events: 0, byAction: [], otherActions: 0, byUser: [], byDay: [], partitions: [] };
+  const security = { events: 0, byAction: [], latest: [] };
+  await query(
+    `insert into audit.weekly_reports (week, starts_at, ends_at, figures)
+     values ('2026-W01', '2025-12-29T00:00:00Z', '2026-01-05T00:00:00Z', $1) on conflict do nothing`,
+    [{ ...figures, security }],
+  );
+  return "2026-W01";
 }
 
 /** Proposals to be approved or rejected, of files that are not there: one request ends each. */

@@ -125,6 +125,7 @@ test("functions that act with another's rights belong to the roles meant for it"
         "create_monthly_audit_partition",
         "discard_cold_files",
         "drop_cold_month",
+        "drop_history_month",
         "forget_dropped",
         "forget_tracked",
         "log_hold_change",

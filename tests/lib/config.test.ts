@@ -31,11 +31,11 @@ const karaoke: Input = {
 
 describe("a configuration", () => {
   test("the one that is shipped names no table and asks for no approval", () => {
-    expect(shipped).toEqual({ tables: {}, restores: { approvalHours: 72 } });
+    expect(shipped).toEqual({ tables: {}, restores: { approvalHours: 72 }, retention: [] });
   });
 
   test("with every field comes back as it was written", () => {
-    expect(defineConfig(karaoke)).toEqual(karaoke);
+    expect(defineConfig(karaoke)).toEqual({ ...karaoke, retention: [] });
   });
 
   const inTable = (table: unknown): unknown => ({ tables: { "public.venues": table } });
@@ -45,7 +45,7 @@ describe("a configuration", () => {
     [
       "an unknown setting",
       { tables: {}, table: {} },
-      "(the whole): table: not known here; use tables, restores",
+      "(the whole): table: not known here; use tables, restores, retention",
     ],
     [
       "a table without its schema",

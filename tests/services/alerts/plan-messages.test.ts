@@ -14,7 +14,7 @@ const channel = (id: string): Channel => ({ id, send: async () => undefined });
 const contextOf = (ids: string[], quiet = false) => ({
   ...alertingContext(api.runtime),
   quiet,
-  alerting: { channels: ids.map(channel), docsUrl: "" },
+  alerting: { channels: ids.map(channel), docsUrl: "", mail: null },
 });
 
 async function requestFor(alert: NewAlert): Promise<MessageRequest> {
@@ -75,7 +75,7 @@ test("a fault of our own in a channel is tried again, and its words are not kept
   const request = await requestFor(newAlert());
   const ctx = contextOf([]);
   const broken = { id: "mail", send: () => Promise.reject(new TypeError("CANARY")) };
-  const alerting = { channels: [broken], docsUrl: "" };
+  const alerting = { channels: [broken], docsUrl: "", mail: null };
   const [message] = await planMessages({ ...ctx, alerting }, request);
   if (!message) throw new Error("nothing was planned");
   expect(await deliver({ ...ctx, alerting }, message, { isLast: false })).toEqual({ retryAfterSeconds: 0 });

@@ -92,7 +92,7 @@ test("refusals that stopped an hour ago are over, later ones are not", async () 
     await raiseAlert(ctx(), newAlert({ code: "access.refused", subject }));
   await pass(api, past, "61 minutes");
   await pass(api, recent, "59 minutes");
-  await resolvePastAlerts({ ...ctx(), alerting: { channels: [], docsUrl: "" } });
+  await resolvePastAlerts({ ...ctx(), alerting: { channels: [], docsUrl: "", mail: null } });
   expect([await isOpen(past), await isOpen(recent)]).toEqual([false, true]);
 });
 
@@ -100,8 +100,8 @@ test("the alert of a disabled channel is over when the deployment no longer uses
   const mail = { id: "mail", send: async () => undefined };
   for (const subject of ["mail", "webhook:0123456789ab"])
     await raiseAlert(ctx(), newAlert({ code: "channel.disabled", subject }));
-  await resolvePastAlerts({ ...ctx(), alerting: { channels: [mail], docsUrl: "" } });
+  await resolvePastAlerts({ ...ctx(), alerting: { channels: [mail], docsUrl: "", mail: null } });
   expect([await isOpen("mail"), await isOpen("webhook:0123456789ab")]).toEqual([true, false]);
-  await resolvePastAlerts({ ...ctx(), alerting: { channels: [], docsUrl: "" } });
+  await resolvePastAlerts({ ...ctx(), alerting: { channels: [], docsUrl: "", mail: null } });
   expect(await isOpen("mail")).toBe(false);
 });

@@ -1,0 +1,73 @@
+import { beforeAll, expect, test } from "vitest";
+import { useCli } from "../support/cli.ts";
+import { useDatabase } from "../support/database.ts";
+import { partitionOfNow } from "../db/helpers.ts";
+
+const db = useDatabase();
+const afterimage = useCli(db);
+const reindex = (...args: string[]) => afterimage(["maintenance", "reindex", ...args]);
+const INDEX = "job_runs_job";
+const size = async () =>
+  Number((await db.rows("admin", `select pg_relation_size('audit.${INDEX}') as bytes`))[0]?.bytes);
+
+beforeAll(async () => {
+  await db.asOwner(
+    "insert into audit.job_runs (job_id, trigger, status) select 'trail-cleanup', 'manual', 'completed' from generate_series(1, 60000)",
+  );
+  await db.asOwner("delete from audit.job_runs where id not in (select id from audit.job_runs limit 100)");
+  await db.asOwner("vacuum analyze audit.job_runs");
+}, 60_000);
+
+test("a dry run names what is bloated, with its size, and rebuilds nothing", async () => {
+  const before = await size();
+  const { code, stdout } = await reindex("--dry-run", "--min-mb", "1");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/would rebuild audit\.job_runs_job \(\d\.\d MB, 9\d % empty\)/);
+  expect(stdout).not.toContain("audit_events_");
+  expect(await size()).toBe(before);
+});
+
+test("what is bloated is rebuilt, and smaller", async () => {
+  const before = await size();
+  const { code, stdout } = await reindex("--min-mb", "1");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\d+ of \d+ rebuilt; [\d.]+ MB freed\./);
+  expect(await size()).toBeLessThan(before / 10);
+  expect((await reindex("--min-mb", "1")).stdout).toMatch(/None of \d+ indexes needs it/);
+});
+
+test("an invalid index of a month is rebuilt however small, and what a broken-off rebuild left is dropped", async () => {
+  const month = partitionOfNow();
+  const [index] = await db.rows(
+    "admin",
+    "select indexrelid::bigint as id from pg_index where indrelid = $1::regclass order by 1 limit 1",
+    [`audit.${month}`],
+  );
+  await db.asOwner("create index job_runs_job_ccnew on audit.job_runs (job_id)");
+  await db.rows(
+    "superuser",
+    "update pg_index set indisvalid = false where indexrelid in ('audit.job_runs_job_ccnew'::regclass, $1::oid)",
+    [index?.id],
+  );
+  const { code, stdout } = await reindex();
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("2 of 2 rebuilt") });
+  expect(await db.rows("admin", "select from pg_index where not indisvalid")).toEqual([]);
+  expect(await db.rows("admin", "select from pg_class where relname = 'job_runs_job_ccnew'")).toEqual([]);
+});
+
+test("of one month alone, every index is rebuilt when that is asked for", async () => {
+  const { code, stdout } = await reindex("--table", partitionOfNow(), "--all");
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/(\d+) of \1 rebuilt/) });
+});
+
+test.each([
+  [["--table", "nothing"], /nothing is no table of the schema audit/],
+  [["--bloat", "101"], /bloat/],
+])("%j is refused in words", async (args, message) => {
+  const { code, stderr } = await reindex(...args);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(message) });
+});
+
+test("help says what is locked", async () => {
+  expect((await reindex("--help")).stdout).toContain("Reads and writes go on.");
+});
