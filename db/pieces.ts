@@ -57,7 +57,7 @@ const AFTER_TABLES = [
   "restore-columns",
   "restore-check",
   "restore-unique",
-  "restore-level",
+  "restore-row-order",
   "restore-order",
   "restore-items",
   "restore-overlap",

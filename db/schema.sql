@@ -1248,13 +1248,10 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    -- What to do, unless its live row says otherwise, and in which order.
+    -- What to do, unless its live row says otherwise.
     action text not null default 'insert',
     columns text[],
-    is_early boolean not null default false,
-    -- Among those that are early: by unique values that they hand over, before that by rank and level, by which tables and rows
-    -- reference each other.
-    turn int not null default 0,
+    -- Its place where rows are ordered one by one; and whether it is in a circle, or behind one.
     level int,
     is_cyclic boolean not null default false,
     conflict text
@@ -1271,6 +1268,8 @@ begin
     action text not null,
     row_count int not null
   ) on commit drop;
+  -- Who is to have a unique value that another drafted row has until it goes or changes.
+  create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   -- Which table's rows come, or go, before which.
   create temp table restore_ranks (
     relation oid not null,
@@ -1844,7 +1843,6 @@ AS $function$
 declare
   v_index record;
 begin
-  create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   for v_index in
     select i.indrelid as relation, i.indexrelid::regclass::text as name, i.indimmediate as is_hard, i.indnullsnotdistinct as is_null_equal, c.columns
     from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
@@ -1863,8 +1861,6 @@ begin
   loop
     perform audit.note_holders(v_index.relation, v_index.name, v_index.columns, v_index.is_hard, v_index.is_null_equal);
   end loop;
-  perform audit.order_takers();
-  drop table pg_temp.restore_takes;
 end
 $function$;
 
@@ -2184,6 +2180,12 @@ begin
   where r.draft_id = d.draft_id and d.is_there;
   if found then
     delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
+    -- A row whose key is not among the columns to set back keeps the key that it has.
+    update pg_temp.restore_draft d
+    set record_id = d.live_record_id
+    where d.action = 'update' and d.record_id <> d.live_record_id and d.fields is not null and not exists (
+      select from audit.restore_columns(d.relation) c where c.key_position is not null and c.name = any (d.fields)
+    );
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
     select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
     from (select distinct relation from pg_temp.restore_draft where action = 'update') r
@@ -2417,10 +2419,15 @@ with drafted as (
     relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, origin
   )
   select distinct on (f.record_id)
-    %1$s, f.record_id, %2$s, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), %3$s, 'child'
+    %1$s, coalesce(n.record_id, f.record_id), %2$s, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), %3$s, 'child'
   from pg_temp.restore_referenced p
   join pg_temp.restore_gone l on l.txid = p.txid and l.reference = p.reference and %4$s
   %5$s
+  -- The row may be drafted already, under the key that it had before.
+  left join (
+    select o.record_id, o.live_record_id from pg_temp.restore_draft o
+    where o.relation = %1$s and o.is_there and o.live_record_id <> o.record_id
+  ) n on l.action = 'UPDATE' and n.live_record_id = coalesce(l.new_record_id, l.record_id)
   where f.action <> 'INSERT'
   order by f.record_id, l.id
   %6$s
@@ -2543,10 +2550,13 @@ $sql$,
 insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
 select 'blocking', 'missing_parent', %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'parent', %3$L::text, 'isTracked', %4$L::boolean)
 from pg_temp.restore_missing d
-where not exists (select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s)
+where not exists (
+  select from pg_temp.restore_draft p
+  where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %7$L::text[]) and %6$s
+)
 $sql$,
       v_key.child, v_key.name, v_key.parent::regclass::text, v_key.tracked is not null, v_key.parent,
-      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns)
+      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.parent_columns
     );
     drop table pg_temp.restore_missing;
   end loop;
@@ -2744,6 +2754,12 @@ begin
     where not d.is_live and d.is_there and exists (
       select from pg_temp.restore_draft o
       where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
+    );
+    -- By a row that is looked for itself: of one that came and went meanwhile nothing is left.
+    delete from pg_temp.restore_draft d
+    where not d.is_there and not d.is_live and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live
     );
     -- By a row that was not there at the point: that is its successor.
     delete from pg_temp.restore_draft d
@@ -3223,7 +3239,8 @@ where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
   and (r.draft_id is null or not (%4$s))
   and (d.fields is null or d.fields && %2$L::text[])
   and not exists (
-    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s
+    -- A row of which only other columns are set back keeps its key.
+    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %9$L::text[]) and %6$s
   )
   and not exists (select from %7$s __t where %8$s)
 $sql$,
@@ -3237,7 +3254,8 @@ $sql$,
       select string_agg(format('__t.%I = (d.target ->> %L)::%s', k.p, k.c, format_type(a.atttypid, a.atttypmod)), ' and ')
       from unnest(p_child_columns, p_parent_columns) k (c, p)
       join pg_attribute a on a.attrelid = p_parent and a.attname = k.p
-    )
+    ),
+    p_parent_columns
   );
 end
 $function$;
@@ -4549,6 +4567,21 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keys_change_hands()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return exists (select from pg_temp.restore_takes) or exists (
+    select from audit.foreign_keys_of(array(select relation from pg_temp.restore_actions where action = 'update')) k
+    join pg_temp.restore_draft d on d.relation = k.parent and d.action = 'update' and d.columns && k.parent_columns
+    where k.child in (select a.relation from pg_temp.restore_actions a)
+  );
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.let_through_policies(p_relation oid)
  RETURNS void
  LANGUAGE plpgsql
@@ -4566,104 +4599,58 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.level_going_rows(p_relations oid[])
- RETURNS void
+CREATE OR REPLACE FUNCTION audit.level_circle(p_level integer)
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_key record;
-  v_level int := 0;
-  v_count int;
+  v_found boolean;
 begin
-  create temp table restore_references (child int, parent int) on commit drop;
-  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
-    execute format(
-      'insert into pg_temp.restore_references select c.draft_id, p.draft_id '
-      'from pg_temp.restore_draft c join pg_temp.restore_live cl on cl.draft_id = c.draft_id '
-      'join pg_temp.restore_live pl on %s join pg_temp.restore_draft p on p.draft_id = pl.draft_id '
-      'where c.relation = %s and p.relation = %s and c.action = ''delete'' and p.action = ''delete'' and c.draft_id <> p.draft_id',
-      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns), v_key.child, v_key.parent
+  create temp table restore_circle on commit drop as
+  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null;
+  -- What none of them waits for is behind the circle.
+  loop
+    delete from pg_temp.restore_circle c
+    where not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_circle l on l.draft_id = w.later
+      where w.earlier = c.draft_id and w.is_hard
     );
+    exit when not found;
   end loop;
-  if exists (select from pg_temp.restore_references) then
-    create index on pg_temp.restore_references (parent);
-    analyze pg_temp.restore_references;
-    loop
-      update pg_temp.restore_draft d
-      set level = v_level
-      where d.relation = any (p_relations) and d.action = 'delete' and d.level is null and not exists (
-        select from pg_temp.restore_references e
-        join pg_temp.restore_draft c on c.draft_id = e.child
-        where e.parent = d.draft_id and c.level is null
-      );
-      get diagnostics v_count = row_count;
-      exit when v_count = 0;
-      v_level := v_level + 1;
-    end loop;
-    update pg_temp.restore_draft
-    set level = v_level, is_cyclic = true
-    where relation = any (p_relations) and action = 'delete' and level is null;
+  create temp table restore_knots on commit drop as
+  select w.name, w.is_unique, l.draft_id, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
+  from pg_temp.restore_waits w
+  join pg_temp.restore_circle l on l.draft_id = w.later
+  join pg_temp.restore_circle e on e.draft_id = w.earlier
+  where w.is_hard;
+  update pg_temp.restore_draft d
+  set level = p_level, is_cyclic = true
+  from pg_temp.restore_circle c
+  where c.draft_id = d.draft_id and (c.relation, c.action) = (
+    select k.relation, k.action from pg_temp.restore_knots k
+    group by k.relation, k.action
+    having bool_and(k.is_within and not k.is_unique)
+    order by k.relation, k.action
+    limit 1
+  );
+  v_found := found;
+  if not v_found then
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select distinct 'blocking', 'unique_circle', k.relation, k.record_id, jsonb_build_object('index', k.name)
+    from pg_temp.restore_knots k
+    where k.is_unique;
+    if not found then
+      insert into pg_temp.restore_problems (severity, code, detail)
+      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct k.name))
+      from pg_temp.restore_knots k
+      having count(*) > 0;
+    end if;
+    update pg_temp.restore_draft set level = p_level, is_cyclic = true where level is null;
   end if;
-  drop table pg_temp.restore_references;
-end
-$function$;
-
--- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.level_rows(p_relations oid[])
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_key record;
-  v_level int := 0;
-  v_count int;
-  v_pass int;
-begin
-  create temp table restore_references (child int, parent int, name text, is_hard boolean) on commit drop;
-  for v_key in select * from audit.foreign_keys_of(p_relations) where child = any (p_relations) and parent = any (p_relations) loop
-    execute format(
-      'insert into pg_temp.restore_references select c.draft_id, p.draft_id, %L, %L '
-      'from pg_temp.restore_draft c join pg_temp.restore_draft p on %s '
-      'where c.relation = %s and p.relation = %s and c.action = ''insert'' and p.action = ''insert'' and c.draft_id <> p.draft_id',
-      format('%s on %s', v_key.name, v_key.child::regclass), not v_key.is_deferrable,
-      audit.reference_sql('c.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.child, v_key.parent
-    );
-  end loop;
-  if not exists (select from pg_temp.restore_references) then
-    drop table pg_temp.restore_references;
-    return;
-  end if;
-  create index on pg_temp.restore_references (child);
-  analyze pg_temp.restore_references;
-  -- First by all references; what is left is circles, which only the hard references order.
-  for v_pass in 1..2 loop
-    loop
-      update pg_temp.restore_draft d
-      set level = v_level, is_cyclic = v_pass = 2
-      where d.relation = any (p_relations) and d.action = 'insert' and d.level is null and not exists (
-        select from pg_temp.restore_references e
-        join pg_temp.restore_draft p on p.draft_id = e.parent
-        where e.child = d.draft_id and p.level is null and (v_pass = 1 or e.is_hard)
-      );
-      get diagnostics v_count = row_count;
-      exit when v_count = 0;
-      v_level := v_level + 1;
-    end loop;
-  end loop;
-  if (select count(distinct relation) from pg_temp.restore_draft where relation = any (p_relations) and action = 'insert' and level is null) > 1 then
-    insert into pg_temp.restore_problems (severity, code, detail)
-    select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct e.name))
-    from pg_temp.restore_references e
-    join pg_temp.restore_draft c on c.draft_id = e.child
-    join pg_temp.restore_draft p on p.draft_id = e.parent
-    where e.is_hard and c.level is null and p.level is null;
-  end if;
-  update pg_temp.restore_draft
-  set level = v_level, is_cyclic = true
-  where relation = any (p_relations) and action = 'insert' and level is null;
-  drop table pg_temp.restore_references;
+  drop table pg_temp.restore_circle, pg_temp.restore_knots;
+  return v_found;
 end
 $function$;
 
@@ -5127,34 +5114,6 @@ AS $function$
     and b.bounds is not null
 $function$;
 
--- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.move_away_first(p_going oid[])
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_key record;
-begin
-  for v_key in
-    select k.* from audit.foreign_keys_of(p_going) k
-    where exists (select from pg_temp.restore_draft d where d.relation = k.parent and d.action = 'delete' and d.is_early)
-      and exists (select from pg_temp.restore_draft d where d.relation = k.child and d.action = 'update' and d.columns && k.child_columns)
-  loop
-    execute format(
-      'update pg_temp.restore_draft c set is_early = true, turn = -1 '
-      'from pg_temp.restore_live cl, pg_temp.restore_draft p join pg_temp.restore_live pl on pl.draft_id = p.draft_id '
-      'where cl.draft_id = c.draft_id and c.relation = %s and c.action = ''update'' and c.turn = 0 and c.columns && %L::text[] '
-      'and p.relation = %s and p.action = ''delete'' and p.is_early and %s '
-      'and not exists (select from pg_temp.restore_draft n where n.relation = %3$s and n.action = ''insert'' and %s)',
-      v_key.child, v_key.child_columns, v_key.parent,
-      audit.reference_sql('cl.image', v_key.child_columns, 'pl.image', v_key.parent_columns),
-      audit.reference_sql('c.target', v_key.child_columns, 'n.target', v_key.parent_columns)
-    );
-  end loop;
-end
-$function$;
-
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.move_rows_from_archive(p_from timestamp with time zone, p_to timestamp with time zone, p_id uuid, p_limit integer)
  RETURNS TABLE(moved integer, oldest timestamp with time zone, newest timestamp with time zone)
@@ -5415,149 +5374,102 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.note_waits()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_key record;
+  v_relations constant oid[] := array(select distinct relation from pg_temp.restore_actions);
+  v_pair constant text := 'from pg_temp.restore_states c join pg_temp.restore_states p on %s '
+    'where c.relation = %s and p.relation = %s and c.draft_id <> p.draft_id';
+begin
+  create temp table restore_waits (later int, earlier int, name text, is_unique boolean, is_hard boolean) on commit drop;
+  insert into pg_temp.restore_waits select taker, giver, index_name, true, is_hard from pg_temp.restore_takes;
+  create temp table restore_states on commit drop as
+  select
+    d.draft_id, d.relation, d.action, d.columns, l.image as before,
+    case d.action when 'insert' then d.target when 'update' then l.image || audit.some_of_image(d.target, d.columns) end as after
+  from pg_temp.restore_draft d
+  left join pg_temp.restore_live l on l.draft_id = d.draft_id;
+  analyze pg_temp.restore_states (draft_id, relation, action);
+  for v_key in
+    select k.*, format('%s on %s', k.name, k.child::regclass) as title,
+      exists (select from audit.restore_columns(k.child) c where c.key_position is not null and c.name = any (k.child_columns)) as is_in_key
+    from audit.foreign_keys_of(v_relations) k
+    where k.child = any (v_relations) and k.parent = any (v_relations)
+  loop
+    execute format(
+      'insert into pg_temp.restore_waits select c.draft_id, p.draft_id, $1, false, $2 ' || v_pair
+        || ' and (c.action = ''insert'' or c.action = ''update'' and c.columns && $3)'
+        || ' and (p.action = ''insert'' or p.action = ''update'' and p.columns && $4)',
+      audit.reference_sql('c.after', v_key.child_columns, 'p.after', v_key.parent_columns), v_key.child, v_key.parent
+    ) using v_key.title, not v_key.is_deferrable, v_key.child_columns, v_key.parent_columns;
+    execute format(
+      'insert into pg_temp.restore_waits select p.draft_id, c.draft_id, $1, false, case p.action when ''delete'' then $2 else $3 end ' || v_pair
+        || ' and (p.action = ''delete'' or p.action = ''update'' and p.columns && $5)'
+        || ' and (c.action = ''delete'' or c.action = ''update'' and c.columns && $4 and (%s) is not true)',
+      audit.reference_sql('c.before', v_key.child_columns, 'p.before', v_key.parent_columns), v_key.child, v_key.parent,
+      audit.reference_sql('c.after', v_key.child_columns, 'p.after', v_key.parent_columns)
+    ) using
+      v_key.title,
+      -- A cascade takes a row before its turn, or its key; null is replaced when its turn comes.
+      case v_key.on_delete when 'c' then true when 'n' then false when 'd' then false when 'r' then true else not v_key.is_deferrable end,
+      case v_key.on_update when 'c' then v_key.is_in_key when 'n' then false when 'd' then false when 'r' then true else not v_key.is_deferrable end,
+      v_key.child_columns, v_key.parent_columns;
+  end loop;
+  drop table pg_temp.restore_states;
+  create index on pg_temp.restore_waits (later);
+  create index on pg_temp.restore_waits (earlier);
+  analyze pg_temp.restore_waits;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.order_draft(p_chunk_rows integer)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_coming constant oid[] := array(select relation from pg_temp.restore_actions where action = 'insert' order by 1);
-  v_going constant oid[] := array(select relation from pg_temp.restore_actions where action = 'delete' order by 1);
   v_is_several_chunks constant boolean := p_chunk_rows < (select sum(row_count) from pg_temp.restore_actions);
-  v_relation oid;
-  v_left oid[];
-  v_next oid[];
-  v_rank int := 0;
 begin
-  create temp table restore_edges (child oid, parent oid) on commit drop;
-  insert into pg_temp.restore_edges
-  select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
-  v_left := audit.rank_parents_first(v_coming, 'insert');
-  if v_left <> '{}' then
-    -- Tables that reference each other in a circle; the rows themselves may not.
-    perform audit.keep_true_edges(v_left);
+  if audit.keys_change_hands() or not audit.rank_coming(v_is_several_chunks) or not audit.rank_going(v_is_several_chunks) then
     delete from pg_temp.restore_ranks;
-    v_left := audit.rank_parents_first(v_coming, 'insert');
+    perform audit.order_rows();
   end if;
-  if v_left <> '{}' then
-    insert into pg_temp.restore_ranks select r, 'insert', (select count(*) from pg_temp.restore_ranks) from unnest(v_left) r;
-    perform audit.level_rows(v_left);
-  end if;
-  -- Within one statement the order of rows does not matter; over several chunks it does.
-  for v_relation in
-    select e.child
-    from pg_temp.restore_edges e
-    where e.child = e.parent and e.child <> all (v_left)
-      and (
-        v_is_several_chunks
-        -- Images with other columns are other statements.
-        or 1 < (
-          select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
-        )
-      )
-  loop
-    perform audit.level_rows(array[v_relation]);
-  end loop;
-  drop table pg_temp.restore_edges;
-  perform audit.order_updates(v_coming);
-  -- What references a row that goes early goes early, too.
-  while v_going <> '{}' loop
-    update pg_temp.restore_draft d
-    set is_early = true
-    where d.action = 'delete' and not d.is_early and exists (
-      select from audit.foreign_keys_of(v_going) k
-      join pg_temp.restore_draft p on p.relation = k.parent and p.action = 'delete' and p.is_early
-      where k.child = d.relation
-    );
-    exit when not found;
-  end loop;
-  perform audit.move_away_first(v_going);
-
-  v_left := v_going;
-  while v_left <> '{}' loop
-    v_next := array(
-      select r from unnest(v_left) r
-      where not exists (
-        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
-      )
-    );
-    if v_next = '{}' then
-      v_next := v_left;
-    end if;
-    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
-    if cardinality(v_next) > 1 or v_is_several_chunks then
-      perform audit.level_going_rows(v_next);
-    end if;
-    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
-    v_rank := v_rank + 1;
-  end loop;
 end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.order_takers()
+CREATE OR REPLACE FUNCTION audit.order_rows()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_turn int := 1;
+  v_level int := 0;
   v_count int;
   v_pass int;
 begin
-  if not exists (select from pg_temp.restore_takes) then
-    return;
-  end if;
-  update pg_temp.restore_draft d set is_early = true where exists (select from pg_temp.restore_takes t where t.giver = d.draft_id);
+  perform audit.note_waits();
+  -- First by all that is waited for; what is left is circles, which only what cannot be deferred orders.
   for v_pass in 1..2 loop
     loop
       update pg_temp.restore_draft d
-      set turn = v_turn, is_cyclic = v_pass = 2
-      where d.is_early and d.turn = 0 and not exists (
-        select from pg_temp.restore_takes t
-        join pg_temp.restore_draft g on g.draft_id = t.giver
-        where t.taker = d.draft_id and g.turn = 0 and (v_pass = 1 or t.is_hard)
+      set level = v_level, is_cyclic = v_pass = 2
+      where d.level is null and not exists (
+        select from pg_temp.restore_waits w
+        join pg_temp.restore_draft e on e.draft_id = w.earlier
+        where w.later = d.draft_id and e.level is null and (v_pass = 1 or w.is_hard)
       );
       get diagnostics v_count = row_count;
-      exit when v_count = 0;
-      v_turn := v_turn + 1;
+      exit when v_count = 0 and (v_pass = 1 or not audit.level_circle(v_level));
+      v_level := v_level + 1;
     end loop;
   end loop;
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select distinct 'blocking', 'unique_circle', d.relation, d.record_id, jsonb_build_object('index', t.index_name)
-  from pg_temp.restore_takes t
-  join pg_temp.restore_draft d on d.draft_id = t.taker
-  join pg_temp.restore_draft g on g.draft_id = t.giver
-  where t.is_hard and d.is_early and d.turn = 0 and g.turn = 0;
-end
-$function$;
-
--- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.order_updates(p_coming oid[])
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_changing constant oid[] := array(select relation from pg_temp.restore_actions where action = 'update' order by 1);
-  v_left oid[];
-begin
-  if v_changing = '{}' then
-    return;
-  end if;
-  create temp table restore_edges (child oid, parent oid) on commit drop;
-  insert into pg_temp.restore_edges
-  select distinct k.child, k.parent from audit.foreign_keys_of(v_changing) k where k.child = any (v_changing) and k.parent = any (v_changing);
-  v_left := audit.rank_parents_first(v_changing, 'update');
-  insert into pg_temp.restore_ranks select r, 'update', cardinality(v_changing) from unnest(v_left) r;
-  drop table pg_temp.restore_edges;
-  update pg_temp.restore_draft d
-  set is_early = true
-  where d.action = 'update' and exists (
-    select from audit.foreign_keys_of(p_coming || v_changing) k
-    where k.parent = d.relation and d.columns && k.parent_columns
-      and (k.child = any (p_coming) or k.child = any (v_changing) and k.child <> k.parent)
-  );
+  drop table pg_temp.restore_waits;
 end
 $function$;
 
@@ -5681,6 +5593,76 @@ begin
     else 'ready'
   end;
   return next;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.rank_coming(p_is_several_chunks boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_coming constant oid[] := array(select relation from pg_temp.restore_actions where action = 'insert' order by 1);
+  v_left oid[];
+begin
+  create temp table restore_edges (child oid, parent oid) on commit drop;
+  insert into pg_temp.restore_edges
+  select distinct k.child, k.parent from audit.foreign_keys_of(v_coming) k where k.child = any (v_coming) and k.parent = any (v_coming);
+  v_left := audit.rank_parents_first(v_coming, 'insert');
+  if v_left <> '{}' then
+    -- Tables that reference each other in a circle; the rows themselves may not.
+    perform audit.keep_true_edges(v_left);
+    delete from pg_temp.restore_ranks;
+    v_left := audit.rank_parents_first(v_coming, 'insert');
+  end if;
+  -- Within one statement the order of rows does not matter; images with other columns are other statements.
+  if v_left = '{}' and exists (
+    select from pg_temp.restore_edges e
+    where e.child = e.parent and (
+      p_is_several_chunks
+      or 1 < (
+        select count(distinct array(select jsonb_object_keys(d.target))) from pg_temp.restore_draft d where d.relation = e.child and d.action = 'insert'
+      )
+    )
+  ) then
+    perform audit.keep_true_edges(array(select e.child from pg_temp.restore_edges e where e.child = e.parent));
+    v_left := array(select e.child from pg_temp.restore_edges e where e.child = e.parent);
+  end if;
+  drop table pg_temp.restore_edges;
+  return v_left = '{}';
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.rank_going(p_is_several_chunks boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_left oid[] := array(select relation from pg_temp.restore_actions where action = 'delete' order by 1);
+  v_next oid[];
+  v_rank int := 0;
+begin
+  if p_is_several_chunks and exists (select from audit.foreign_keys_of(v_left) k where k.child = k.parent) then
+    return false;
+  end if;
+  while v_left <> '{}' loop
+    v_next := array(
+      select r from unnest(v_left) r
+      where not exists (
+        select from audit.foreign_keys_of(v_left) k where k.parent = r and k.child <> r and k.child = any (v_left)
+      )
+    );
+    if v_next = '{}' then
+      return false;
+    end if;
+    insert into pg_temp.restore_ranks select r, 'delete', v_rank from unnest(v_next) r;
+    v_left := array(select r from unnest(v_left) r where r <> all (v_next));
+    v_rank := v_rank + 1;
+  end loop;
+  return true;
 end
 $function$;
 
@@ -6066,12 +6048,12 @@ begin
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.turn, p.rank, p.is_cyclic,
-      row_number() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
-      dense_rank() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth) as batch
+      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.rank, p.level, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.rank, p.level, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.turn, d.level, d.is_cyclic, k.rank, k.nth,
-        case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+        case when d.level is not null then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
     ) p
@@ -6079,7 +6061,7 @@ begin
   chunked as (
     select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.turn, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
@@ -6639,7 +6621,11 @@ with recorded as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
-      when __i.action = ''delete'' then case when __l.image is not null then ''{}''::text[] end
+      when __i.action = ''delete'' then case when __l.image is not null and not exists (
+        -- Another row has taken its key.
+        select from audit.restore_items o
+        where o.run_id = $1 and o.relation = %10$s and o.record_id = __i.record_id and o.action <> ''delete''
+      ) then ''{}''::text[] end
       when __l.image is null then ''{}''
       -- The same bits are the same to the last digit; column by column costs thirty times as much.
       when record_image_eq(row(__i.target%3$s, __i.target_exact), row(__l.image%4$s, __l.exact)) then null
@@ -7272,9 +7258,9 @@ grant execute on function audit.key_match_sql(oid,text,text) to audit_worker;
 grant execute on function audit.key_of(regclass) to admin;
 grant execute on function audit.key_of(regclass) to audit_worker;
 grant execute on function audit.keys_are_known_free(oid,text[]) to audit_worker;
+grant execute on function audit.keys_change_hands() to audit_worker;
 grant execute on function audit.let_through_policies(oid) to admin;
-grant execute on function audit.level_going_rows(oid[]) to audit_worker;
-grant execute on function audit.level_rows(oid[]) to audit_worker;
+grant execute on function audit.level_circle(integer) to audit_worker;
 grant execute on function audit.level_texts(oid) to audit_worker;
 grant execute on function audit.lock_restore_rows(uuid,text) to audit_worker;
 grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to admin;
@@ -7293,16 +7279,15 @@ grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
 grant execute on function audit.month_partitions() to audit_worker;
-grant execute on function audit.move_away_first(oid[]) to audit_worker;
 grant execute on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) to audit_owner;
 grant execute on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) to audit_owner;
 grant execute on function audit.move_sequences() to audit_worker;
 grant execute on function audit.note_file_removed(uuid) to audit_worker;
 grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
+grant execute on function audit.note_waits() to audit_worker;
 grant execute on function audit.order_draft(integer) to audit_worker;
-grant execute on function audit.order_takers() to audit_worker;
-grant execute on function audit.order_updates(oid[]) to audit_worker;
+grant execute on function audit.order_rows() to audit_worker;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
 grant execute on function audit.overlapping_restore(uuid) to audit_worker;
 grant execute on function audit.overlay_image(jsonb,jsonb) to audit_worker;
@@ -7312,6 +7297,8 @@ grant execute on function audit.partitioned_tables() to audit_app;
 grant execute on function audit.partitioned_tables() to audit_keeper;
 grant execute on function audit.partitioned_tables() to audit_worker;
 grant execute on function audit.pin_restore_session() to audit_worker;
+grant execute on function audit.rank_coming(boolean) to audit_worker;
+grant execute on function audit.rank_going(boolean) to audit_worker;
 grant execute on function audit.rank_parents_first(oid[],text) to audit_worker;
 grant execute on function audit.record_key_sql(oid,text) to admin;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
@@ -7720,7 +7707,7 @@ comment on function audit.check_dependents() is 'Notes rows that keep a row from
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 comment on function audit.check_hold_change() is 'Trigger: a hold stays as it was placed until it is released.';
 comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
-comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
+comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and who hands them over to whom.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
 comment on function audit.cleanup_children(oid) is 'The tables that reference one, and what becomes of their rows when its rows go: cascade, set null, set default or restrict.';
 comment on function audit.cleanup_due_sql(jsonb,timestamp with time zone) is 'SQL that a row t is due by a rule that fits its table, and not held.';
@@ -7816,13 +7803,13 @@ comment on function audit.is_security_action(text) is 'Sign-ins; keys and secret
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
 comment on function audit.keep_parents(integer[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
-comment on function audit.keep_true_edges(oid[]) is 'Takes out the edges along which no row references another. For order_draft().';
+comment on function audit.keep_true_edges(oid[]) is 'Takes out the edges along which no row references another. For rank_coming().';
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
 comment on function audit.keys_are_known_free(oid,text[]) is 'Whether a unique index on the key can hold no surprise for the drafted rows.';
+comment on function audit.keys_change_hands() is 'Whether drafted rows hand over unique values, or change keys that other drafted rows may reference.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
-comment on function audit.level_going_rows(oid[]) is 'Orders rows that reference each other for their deletion; those in a circle go together.';
-comment on function audit.level_rows(oid[]) is 'Orders rows that reference each other; a circle that nothing can defer is a problem, with its names.';
+comment on function audit.level_circle(integer) is 'Gives rows that wait for each other a level of their own; for order_rows().';
 comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
 comment on function audit.lock_archiver() is 'One move at a time, until the transaction ends.';
 comment on function audit.lock_restore_rows(uuid,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
@@ -7840,16 +7827,15 @@ comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts c
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
 comment on function audit.may_delete(text,text,text,text,boolean) is 'Whether nothing keeps one record from being deleted; for many, anti-join audit.deletion_stops().';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
-comment on function audit.move_away_first(oid[]) is 'Lets rows that change leave rows that go early. For order_draft().';
 comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
 comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
 comment on function audit.note_file_removed(uuid) is 'Notes that the object of a purged file is gone from the storage.';
 comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
-comment on function audit.order_draft(integer) is 'Ranks the drafted rows so that foreign keys hold after every statement.';
-comment on function audit.order_takers() is 'Orders the rows that hand unique values over to others; for check_unique().';
-comment on function audit.order_updates(oid[]) is 'Ranks the rows that change; those whose keys others reference are early. For order_draft().';
+comment on function audit.note_waits() is 'Notes which drafted row waits for which, by foreign keys and unique values; for order_rows().';
+comment on function audit.order_draft(integer) is 'Orders the drafted rows so that foreign keys hold after every statement.';
+comment on function audit.order_rows() is 'Orders drafted rows by what each waits for; a circle that nothing can defer is a problem, with its names.';
 comment on function audit.overlapping_restore(uuid) is 'A restore under way that concerns some of the same rows, if there is one.';
 comment on function audit.overlay_image(jsonb,jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
@@ -7857,7 +7843,9 @@ comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the r
 comment on function audit.partitioned_tables() is 'The tables of this schema that need a partition for each month ahead; the archive gets its months with those of the events.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
 comment on function audit.prepare_month(date) is 'Looks whether a month can move whole: ready, empty, emptied, not_due, not_merged or gone; its writers wait until the transaction ends.';
-comment on function audit.rank_parents_first(oid[],text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For order_draft().';
+comment on function audit.rank_coming(boolean) is 'Ranks the tables in which rows come, parents first; for order_draft().';
+comment on function audit.rank_going(boolean) is 'Ranks the tables in which rows go, children first; for order_draft().';
+comment on function audit.rank_parents_first(oid[],text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For rank_coming().';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';

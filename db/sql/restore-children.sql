@@ -72,10 +72,15 @@ with drafted as (
     relation, record_id, live_record_id, is_there, entry_id, entry_at, target, exact, fields, left_image, left_exact, origin
   )
   select distinct on (f.record_id)
-    %1$s, f.record_id, %2$s, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), %3$s, 'child'
+    %1$s, coalesce(n.record_id, f.record_id), %2$s, true, f.id, f.created_at, f.old_values, nullif(f.exact_values -> 'old', 'null'), %3$s, 'child'
   from pg_temp.restore_referenced p
   join pg_temp.restore_gone l on l.txid = p.txid and l.reference = p.reference and %4$s
   %5$s
+  -- The row may be drafted already, under the key that it had before.
+  left join (
+    select o.record_id, o.live_record_id from pg_temp.restore_draft o
+    where o.relation = %1$s and o.is_there and o.live_record_id <> o.record_id
+  ) n on l.action = 'UPDATE' and n.live_record_id = coalesce(l.new_record_id, l.record_id)
   where f.action <> 'INSERT'
   order by f.record_id, l.id
   %6$s

@@ -46,13 +46,10 @@ begin
     -- The columns that the history did not keep.
     hidden jsonb not null default '[]',
     origin text not null default 'target',
-    -- What to do, unless its live row says otherwise, and in which order.
+    -- What to do, unless its live row says otherwise.
     action text not null default 'insert',
     columns text[],
-    is_early boolean not null default false,
-    -- Among those that are early: by unique values that they hand over, before that by rank and level, by which tables and rows
-    -- reference each other.
-    turn int not null default 0,
+    -- Its place where rows are ordered one by one; and whether it is in a circle, or behind one.
     level int,
     is_cyclic boolean not null default false,
     conflict text
@@ -69,6 +66,8 @@ begin
     action text not null,
     row_count int not null
   ) on commit drop;
+  -- Who is to have a unique value that another drafted row has until it goes or changes.
+  create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   -- Which table's rows come, or go, before which.
   create temp table restore_ranks (
     relation oid not null,

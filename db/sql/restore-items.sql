@@ -108,6 +108,12 @@ begin
   where r.draft_id = d.draft_id and d.is_there;
   if found then
     delete from pg_temp.restore_draft where action = 'update' and columns = '{}';
+    -- A row whose key is not among the columns to set back keeps the key that it has.
+    update pg_temp.restore_draft d
+    set record_id = d.live_record_id
+    where d.action = 'update' and d.record_id <> d.live_record_id and d.fields is not null and not exists (
+      select from audit.restore_columns(d.relation) c where c.key_position is not null and c.name = any (d.fields)
+    );
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
     select 'blocking', 'identity_changed', d.relation, d.record_id, jsonb_build_object('column', c.name)
     from (select distinct relation from pg_temp.restore_draft where action = 'update') r
@@ -136,12 +142,12 @@ begin
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.turn, p.rank, p.is_cyclic,
-      row_number() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth, p.record_id, p.live_record_id) as position,
-      dense_rank() over (order by p.phase, p.turn, p.rank, p.level nulls first, p.nth) as batch
+      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      row_number() over (order by p.phase, p.rank, p.level, p.nth, p.record_id, p.live_record_id) as position,
+      dense_rank() over (order by p.phase, p.rank, p.level, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.turn, d.level, d.is_cyclic, k.rank, k.nth,
-        case when d.is_early then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+        case when d.level is not null then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
     ) p
@@ -149,7 +155,7 @@ begin
   chunked as (
     select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.turn, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,

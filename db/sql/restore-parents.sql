@@ -74,10 +74,13 @@ $sql$,
 insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
 select 'blocking', 'missing_parent', %1$s, d.record_id, jsonb_build_object('constraint', %2$L::text, 'parent', %3$L::text, 'isTracked', %4$L::boolean)
 from pg_temp.restore_missing d
-where not exists (select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s)
+where not exists (
+  select from pg_temp.restore_draft p
+  where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %7$L::text[]) and %6$s
+)
 $sql$,
       v_key.child, v_key.name, v_key.parent::regclass::text, v_key.tracked is not null, v_key.parent,
-      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns)
+      audit.reference_sql('d.target', v_key.child_columns, 'p.target', v_key.parent_columns), v_key.parent_columns
     );
     drop table pg_temp.restore_missing;
   end loop;
@@ -120,7 +123,8 @@ where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
   and (r.draft_id is null or not (%4$s))
   and (d.fields is null or d.fields && %2$L::text[])
   and not exists (
-    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and %6$s
+    -- A row of which only other columns are set back keeps its key.
+    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %9$L::text[]) and %6$s
   )
   and not exists (select from %7$s __t where %8$s)
 $sql$,
@@ -134,7 +138,8 @@ $sql$,
       select string_agg(format('__t.%I = (d.target ->> %L)::%s', k.p, k.c, format_type(a.atttypid, a.atttypmod)), ' and ')
       from unnest(p_child_columns, p_parent_columns) k (c, p)
       join pg_attribute a on a.attrelid = p_parent and a.attname = k.p
-    )
+    ),
+    p_parent_columns
   );
 end
 $$;

@@ -93,6 +93,12 @@ begin
       select from pg_temp.restore_draft o
       where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live and o.is_there and o.draft_id <> d.draft_id
     );
+    -- By a row that is looked for itself: of one that came and went meanwhile nothing is left.
+    delete from pg_temp.restore_draft d
+    where not d.is_there and not d.is_live and exists (
+      select from pg_temp.restore_draft o
+      where o.relation = d.relation and o.live_record_id = d.live_record_id and o.is_live
+    );
     -- By a row that was not there at the point: that is its successor.
     delete from pg_temp.restore_draft d
     where not d.is_there and d.is_live and exists (

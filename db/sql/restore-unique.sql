@@ -1,6 +1,6 @@
 -- Values that are to be one row's alone: another row holds them by now, or two rows are to have them.
 
--- A holder that itself goes, or gets another value, does so first.
+-- A holder that itself goes, or gets another value, does so first: order_rows() sees to that.
 create or replace function audit.check_unique() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -8,7 +8,6 @@ as $$
 declare
   v_index record;
 begin
-  create temp table restore_takes (taker int not null, giver int not null, index_name text not null, is_hard boolean not null) on commit drop;
   for v_index in
     select i.indrelid as relation, i.indexrelid::regclass::text as name, i.indimmediate as is_hard, i.indnullsnotdistinct as is_null_equal, c.columns
     from (select distinct relation from pg_temp.restore_actions where action in ('insert', 'update')) r
@@ -27,11 +26,9 @@ begin
   loop
     perform audit.note_holders(v_index.relation, v_index.name, v_index.columns, v_index.is_hard, v_index.is_null_equal);
   end loop;
-  perform audit.order_takers();
-  drop table pg_temp.restore_takes;
 end
 $$;
-comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and orders those that hand them over.';
+comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and who hands them over to whom.';
 
 -- Live rows were looked up by their keys: where every row keeps the key that it was looked up under, no two have the same, and
 -- equal keys have equal texts, nothing is left to ask.
@@ -143,41 +140,3 @@ end
 $$;
 comment on function audit.note_holders(oid, text, text[], boolean, boolean) is
   'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
-
--- Who gives goes before who takes. Values that go round in a circle only a deferrable constraint lets pass.
-create or replace function audit.order_takers() returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_turn int := 1;
-  v_count int;
-  v_pass int;
-begin
-  if not exists (select from pg_temp.restore_takes) then
-    return;
-  end if;
-  update pg_temp.restore_draft d set is_early = true where exists (select from pg_temp.restore_takes t where t.giver = d.draft_id);
-  for v_pass in 1..2 loop
-    loop
-      update pg_temp.restore_draft d
-      set turn = v_turn, is_cyclic = v_pass = 2
-      where d.is_early and d.turn = 0 and not exists (
-        select from pg_temp.restore_takes t
-        join pg_temp.restore_draft g on g.draft_id = t.giver
-        where t.taker = d.draft_id and g.turn = 0 and (v_pass = 1 or t.is_hard)
-      );
-      get diagnostics v_count = row_count;
-      exit when v_count = 0;
-      v_turn := v_turn + 1;
-    end loop;
-  end loop;
-  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-  select distinct 'blocking', 'unique_circle', d.relation, d.record_id, jsonb_build_object('index', t.index_name)
-  from pg_temp.restore_takes t
-  join pg_temp.restore_draft d on d.draft_id = t.taker
-  join pg_temp.restore_draft g on g.draft_id = t.giver
-  where t.is_hard and d.is_early and d.turn = 0 and g.turn = 0;
-end
-$$;
-comment on function audit.order_takers() is 'Orders the rows that hand unique values over to others; for check_unique().';

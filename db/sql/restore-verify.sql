@@ -75,7 +75,11 @@ with recorded as materialized (
   select
     __i.position, __i.record_id, __i.live_record_id,
     case
-      when __i.action = 'delete' then case when __l.image is not null then '{}'::text[] end
+      when __i.action = 'delete' then case when __l.image is not null and not exists (
+        -- Another row has taken its key.
+        select from audit.restore_items o
+        where o.run_id = $1 and o.relation = %10$s and o.record_id = __i.record_id and o.action <> 'delete'
+      ) then '{}'::text[] end
       when __l.image is null then '{}'
       -- The same bits are the same to the last digit; column by column costs thirty times as much.
       when record_image_eq(row(__i.target%3$s, __i.target_exact), row(__l.image%4$s, __l.exact)) then null

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { usePlans } from "./stage.ts";
+import { rollback } from "./support.ts";
 
 const stage = usePlans();
 const { sql } = stage;
@@ -85,4 +86,37 @@ test("two rows that one actor changed under the same key are told apart, or noth
   expect(await stage.problems({ actor: "eve", ...EVER })).toEqual(["conflict unique_clash"]);
   await stage.as("eve", "delete from app.t where id = 1");
   expect(await stage.problems({ actor: "eve", ...EVER })).toContain("blocking key_twice");
+});
+
+test("a row that moves aside for another and back again is as it was, and nothing of the other is looked for", async () => {
+  await keyed("(6, 'x')");
+  const at = await stage.moment();
+  await sql("update app.t set id = 5 where id = 6");
+  await sql("insert into app.t values (6, 'y')");
+  await sql("delete from app.t where id = 6");
+  await sql("update app.t set id = 6 where id = 5");
+  const { body } = await stage.preview({ tables: ["app.t"], at }, { strictDelete: true });
+  expect(body).toMatchObject({ itemCount: 0 });
+});
+
+test("a row of which only other columns are set back keeps its key, and is verified under it", async () => {
+  await keyed("(1, 'x')");
+  const at = await stage.moment();
+  await sql("update app.t set id = 2, v = 'y'");
+  await stage.restored({ tables: ["app.t"], at }, { columns: ["v"] });
+  expect(await stage.table("app.t")).toEqual(["(2,x)"]);
+});
+
+test("a key that another row takes over when its own goes is no row that stayed", async () => {
+  await keyed("(4, 'x')");
+  const at = await stage.moment();
+  await sql("delete from app.t where id = 4");
+  await sql("insert into app.t values (7, 'z')");
+  const made = await stage.as("eve", "update app.t set id = 4 where id = 7");
+  expect(await stage.problems({ transactionId: made })).toEqual([]);
+  const run = await stage.restore({ tables: ["app.t"], at }, { strictDelete: true });
+  expect(run).toMatchObject({ status: "completed" });
+  expect(await stage.table("app.t")).toEqual(["(4,x)"]);
+  await rollback(stage, run.id as string);
+  expect(await stage.table("app.t")).toEqual(["(4,z)"]);
 });

@@ -1,0 +1,145 @@
+-- The order of drafted rows one by one, where that of their tables does not do: rows that hand keys or unique values over to
+-- each other, and tables that reference each other in a circle, or themselves over several chunks.
+
+-- Each row's level is above those of the rows that it waits for. Rows that wait for each other share one level, in one table
+-- because one statement writes them, over several because deferred constraints allow it.
+create or replace function audit.order_rows() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_level int := 0;
+  v_count int;
+  v_pass int;
+begin
+  perform audit.note_waits();
+  -- First by all that is waited for; what is left is circles, which only what cannot be deferred orders.
+  for v_pass in 1..2 loop
+    loop
+      update pg_temp.restore_draft d
+      set level = v_level, is_cyclic = v_pass = 2
+      where d.level is null and not exists (
+        select from pg_temp.restore_waits w
+        join pg_temp.restore_draft e on e.draft_id = w.earlier
+        where w.later = d.draft_id and e.level is null and (v_pass = 1 or w.is_hard)
+      );
+      get diagnostics v_count = row_count;
+      exit when v_count = 0 and (v_pass = 1 or not audit.level_circle(v_level));
+      v_level := v_level + 1;
+    end loop;
+  end loop;
+  drop table pg_temp.restore_waits;
+end
+$$;
+comment on function audit.order_rows() is 'Orders drafted rows by what each waits for; a circle that nothing can defer is a problem, with its names.';
+
+-- References hold after every statement: a row comes after what it references and goes before it, and what changes its
+-- reference leaves the one before that goes, and follows the other when that has come.
+create or replace function audit.note_waits() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+  v_relations constant oid[] := array(select distinct relation from pg_temp.restore_actions);
+  v_pair constant text := 'from pg_temp.restore_states c join pg_temp.restore_states p on %s '
+    'where c.relation = %s and p.relation = %s and c.draft_id <> p.draft_id';
+begin
+  create temp table restore_waits (later int, earlier int, name text, is_unique boolean, is_hard boolean) on commit drop;
+  insert into pg_temp.restore_waits select taker, giver, index_name, true, is_hard from pg_temp.restore_takes;
+  create temp table restore_states on commit drop as
+  select
+    d.draft_id, d.relation, d.action, d.columns, l.image as before,
+    case d.action when 'insert' then d.target when 'update' then l.image || audit.some_of_image(d.target, d.columns) end as after
+  from pg_temp.restore_draft d
+  left join pg_temp.restore_live l on l.draft_id = d.draft_id;
+  analyze pg_temp.restore_states (draft_id, relation, action);
+  for v_key in
+    select k.*, format('%s on %s', k.name, k.child::regclass) as title,
+      exists (select from audit.restore_columns(k.child) c where c.key_position is not null and c.name = any (k.child_columns)) as is_in_key
+    from audit.foreign_keys_of(v_relations) k
+    where k.child = any (v_relations) and k.parent = any (v_relations)
+  loop
+    execute format(
+      'insert into pg_temp.restore_waits select c.draft_id, p.draft_id, $1, false, $2 ' || v_pair
+        || ' and (c.action = ''insert'' or c.action = ''update'' and c.columns && $3)'
+        || ' and (p.action = ''insert'' or p.action = ''update'' and p.columns && $4)',
+      audit.reference_sql('c.after', v_key.child_columns, 'p.after', v_key.parent_columns), v_key.child, v_key.parent
+    ) using v_key.title, not v_key.is_deferrable, v_key.child_columns, v_key.parent_columns;
+    execute format(
+      'insert into pg_temp.restore_waits select p.draft_id, c.draft_id, $1, false, case p.action when ''delete'' then $2 else $3 end ' || v_pair
+        || ' and (p.action = ''delete'' or p.action = ''update'' and p.columns && $5)'
+        || ' and (c.action = ''delete'' or c.action = ''update'' and c.columns && $4 and (%s) is not true)',
+      audit.reference_sql('c.before', v_key.child_columns, 'p.before', v_key.parent_columns), v_key.child, v_key.parent,
+      audit.reference_sql('c.after', v_key.child_columns, 'p.after', v_key.parent_columns)
+    ) using
+      v_key.title,
+      -- A cascade takes a row before its turn, or its key; null is replaced when its turn comes.
+      case v_key.on_delete when 'c' then true when 'n' then false when 'd' then false when 'r' then true else not v_key.is_deferrable end,
+      case v_key.on_update when 'c' then v_key.is_in_key when 'n' then false when 'd' then false when 'r' then true else not v_key.is_deferrable end,
+      v_key.child_columns, v_key.parent_columns;
+  end loop;
+  drop table pg_temp.restore_states;
+  create index on pg_temp.restore_waits (later);
+  create index on pg_temp.restore_waits (earlier);
+  analyze pg_temp.restore_waits;
+end
+$$;
+comment on function audit.note_waits() is 'Notes which drafted row waits for which, by foreign keys and unique values; for order_rows().';
+
+-- Rows of one table that wait for each other are written by one statement, unless they hand unique values round. Returns
+-- whether it found a level for any; if rows are left for which it did not, they are a problem.
+create or replace function audit.level_circle(p_level int) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_found boolean;
+begin
+  create temp table restore_circle on commit drop as
+  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null;
+  -- What none of them waits for is behind the circle.
+  loop
+    delete from pg_temp.restore_circle c
+    where not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_circle l on l.draft_id = w.later
+      where w.earlier = c.draft_id and w.is_hard
+    );
+    exit when not found;
+  end loop;
+  create temp table restore_knots on commit drop as
+  select w.name, w.is_unique, l.draft_id, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
+  from pg_temp.restore_waits w
+  join pg_temp.restore_circle l on l.draft_id = w.later
+  join pg_temp.restore_circle e on e.draft_id = w.earlier
+  where w.is_hard;
+  update pg_temp.restore_draft d
+  set level = p_level, is_cyclic = true
+  from pg_temp.restore_circle c
+  where c.draft_id = d.draft_id and (c.relation, c.action) = (
+    select k.relation, k.action from pg_temp.restore_knots k
+    group by k.relation, k.action
+    having bool_and(k.is_within and not k.is_unique)
+    order by k.relation, k.action
+    limit 1
+  );
+  v_found := found;
+  if not v_found then
+    insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+    select distinct 'blocking', 'unique_circle', k.relation, k.record_id, jsonb_build_object('index', k.name)
+    from pg_temp.restore_knots k
+    where k.is_unique;
+    if not found then
+      insert into pg_temp.restore_problems (severity, code, detail)
+      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct k.name))
+      from pg_temp.restore_knots k
+      having count(*) > 0;
+    end if;
+    update pg_temp.restore_draft set level = p_level, is_cyclic = true where level is null;
+  end if;
+  drop table pg_temp.restore_circle, pg_temp.restore_knots;
+  return v_found;
+end
+$$;
+comment on function audit.level_circle(int) is 'Gives rows that wait for each other a level of their own; for order_rows().';
