@@ -66,15 +66,17 @@ describe("an export of several thousand events", () => {
   test("a hundred clients that stop after the first piece leave no connection in use", async () => {
     const ws = newId("ws");
     await api.db.rows("app", INSERT, [ws, 1_200]);
-    const readers = await Promise.all(
-      Array.from({ length: 100 }, () => open(`format=ndjson&workspaceId=${ws}`)),
-    );
-    await Promise.all(
-      readers.map(async (reader, i) => {
-        if (i % 2) await reader.read();
-        await reader.cancel();
-      }),
-    );
+    for (let round = 0; round < 4; round++) {
+      const readers = await Promise.all(
+        Array.from({ length: 25 }, () => open(`format=ndjson&workspaceId=${ws}`)),
+      );
+      await Promise.all(
+        readers.map(async (reader, i) => {
+          if (i % 2) await reader.read();
+          await reader.cancel();
+        }),
+      );
+    }
     await expect.poll(queriesRunning, { timeout: 20_000 }).toBe(0);
     const { total, idle, waiting } = api.runtime.app.connections();
     expect([total - idle, waiting]).toEqual([0, 0]);
