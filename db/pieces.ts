@@ -27,6 +27,8 @@ const AFTER_TABLES = [
   "archive-run",
   "archive-back",
   "cold",
+  "cold-note",
+  "cold-back",
   "cold-purge",
   "history-catalog",
   "history-images",

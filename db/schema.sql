@@ -356,6 +356,18 @@ create table audit.cold_months (
 CREATE UNIQUE INDEX cold_months_exporting ON audit.cold_months USING btree (month, part) WHERE (dropped_at IS NULL);
 CREATE INDEX cold_months_found ON audit.cold_months USING btree (max_created_at, min_created_at) WHERE ((dropped_at IS NOT NULL) AND (purged_at IS NULL));
 
+create table audit.cold_returns (
+  file_id uuid not null,
+  event_created_at timestamp with time zone not null,
+  event_id uuid not null,
+  content_digest bytea not null,
+  returned_at timestamp with time zone not null default clock_timestamp(),
+  constraint check_return_digest CHECK ((length(content_digest) = 32)),
+  constraint cold_returns_file_id_cold_months_id_fk FOREIGN KEY (file_id) REFERENCES audit.cold_months(id),
+  constraint cold_returns_pkey PRIMARY KEY (file_id, event_created_at, event_id)
+);
+CREATE INDEX cold_returns_event ON audit.cold_returns USING btree (event_id);
+
 create table audit.database_home (
   is_home boolean not null default true,
   timeline_id text not null,
@@ -1157,6 +1169,7 @@ begin
     )
   );
   update audit.cold_months f set purged_at = clock_timestamp(), purge_id = p_purge where f.id = p_file;
+  delete from audit.cold_returns r where r.file_id = p_file;
   return 'purged';
 end
 $function$;
@@ -1928,7 +1941,7 @@ CREATE OR REPLACE FUNCTION audit.cleanup_due_sql(p_rule jsonb, p_as_of timestamp
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
-RETURN (WITH relation AS (SELECT audit.cleanup_relation((cleanup_due_sql.p_rule ->> 'table'::text)) AS id) SELECT (string_agg(CASE WHEN (w.condition ? 'seconds'::text) THEN format('t.%I < %L::timestamptz::%s'::text, a.attname, (cleanup_due_sql.p_as_of - make_interval(secs => ((w.condition ->> 'seconds'::text))::double precision)), format_type(a.atttypid, NULL::integer)) ELSE format('t.%I = any (%L::%s[])'::text, a.attname, ARRAY(SELECT (i.value #>> '{}'::text[]) FROM jsonb_array_elements((w.condition -> 'in'::text)) i(value)), format_type(a.atttypid, NULL::integer)) END, ' and '::text ORDER BY w."position") || format(' and not (%s)'::text, audit.held_sql((SELECT relation.id FROM relation)))) FROM ((relation r CROSS JOIN jsonb_array_elements((cleanup_due_sql.p_rule -> 'where'::text)) WITH ORDINALITY w(condition, "position")) JOIN pg_attribute a ON (((a.attrelid = r.id) AND (a.attname = (w.condition ->> 'column'::text)) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
+RETURN (WITH relation AS (SELECT audit.cleanup_relation((cleanup_due_sql.p_rule ->> 'table'::text)) AS id) SELECT ((string_agg(CASE WHEN (w.condition ? 'seconds'::text) THEN format('t.%I < %L::timestamptz::%s'::text, a.attname, (cleanup_due_sql.p_as_of - make_interval(secs => ((w.condition ->> 'seconds'::text))::double precision)), format_type(a.atttypid, NULL::integer)) ELSE format('t.%I = any (%L::%s[])'::text, a.attname, ARRAY(SELECT (i.value #>> '{}'::text[]) FROM jsonb_array_elements((w.condition -> 'in'::text)) i(value)), format_type(a.atttypid, NULL::integer)) END, ' and '::text ORDER BY w."position") || format(' and not (%s)'::text, audit.held_sql((SELECT relation.id FROM relation)))) || CASE WHEN (cleanup_due_sql.p_rule ? 'workspaceColumn'::text) THEN format(' and not exists (select from audit.deletion_stops(t.%I::text, %L, %s, null, true))'::text, (cleanup_due_sql.p_rule ->> 'workspaceColumn'::text), (cleanup_due_sql.p_rule ->> 'table'::text), audit.row_key_sql((SELECT relation.id FROM relation), 't'::text)) ELSE ''::text END) FROM ((relation r CROSS JOIN jsonb_array_elements((cleanup_due_sql.p_rule -> 'where'::text)) WITH ORDINALITY w(condition, "position")) JOIN pg_attribute a ON (((a.attrelid = r.id) AND (a.attname = (w.condition ->> 'column'::text)) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.cleanup_faults(p_rule jsonb)
@@ -1975,6 +1988,12 @@ begin
   from audit.cleanup_children(v_relation) h
   where h.on_delete = 'cascade' and not has_table_privilege(audit.cleanup_relation(h.table_name), 'select')
   group by h.table_name;
+  return query
+  select format('has no column %s, which is to name the workspace', p_rule ->> 'workspaceColumn')
+  where p_rule ? 'workspaceColumn' and not exists (
+    select from pg_attribute a
+    where a.attrelid = v_relation and a.attname = p_rule ->> 'workspaceColumn' and a.attnum > 0 and not a.attisdropped
+  );
   return query
   select case
     when a.attnum is null then format('has no column %s', w.condition ->> 'column')
@@ -2087,6 +2106,13 @@ CREATE OR REPLACE FUNCTION audit.compared_columns_sql(p_relation oid, p_old text
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT format('array_remove(array[%s], null)'::text, string_agg(format(CASE WHEN compared_columns_sql.p_differ THEN 'case when %s then %L::text end'::text ELSE 'case when %s then null else %L::text end'::text END, audit.differs_sql(compared_columns_sql.p_relation, c.name, compared_columns_sql.p_old, compared_columns_sql.p_new), c.name), ', '::text)) AS format FROM audit.captured_columns(compared_columns_sql.p_relation) c(name, fidelity, key_position, is_excluded, is_redacted, is_ignored) WHERE (NOT c.is_excluded));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.content_digest(p_line text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN sha256(convert_to((((p_line)::jsonb - 21))::text, 'UTF8'::name));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.create_month_table(p_parent name, p_name name, p_from timestamp with time zone, p_to timestamp with time zone)
@@ -2225,10 +2251,12 @@ begin
       where o.project_id = p.project_id
         and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
+        and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       order by o.timestamp
       limit p_limit
       for update skip locked
     ) d
+    where not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
     limit p_limit
   )
   delete from audit.audit_trails t
@@ -2264,10 +2292,12 @@ begin
       select o.project_id, o.message_id
       from audit.audit_trails o
       where o.project_id = p.project_id
+        and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       limit p_limit
       for update skip locked
     ) d
     where p.deleted_at is not null
+      and not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
     limit p_limit
   )
   delete from audit.audit_trails t
@@ -2277,6 +2307,7 @@ begin
   if v_deleted = 0 then
     delete from audit.projects p
     where p.deleted_at is not null
+      and not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
       and not exists (select from audit.audit_trails t where t.project_id = p.project_id);
   end if;
   return v_deleted;
@@ -2858,7 +2889,8 @@ AS $function$
 declare
   v_table name;
   v_rows bigint;
-  v_marks numeric;
+  v_new record;
+  v_back bigint;
   v_noted record;
 begin
   -- An old snapshot would not count what was written since.
@@ -2874,9 +2906,10 @@ begin
   end if;
 
   execute format('lock table audit.%I in share mode', v_table);
-  execute format(
-    'select count(*), coalesce(sum(hashtextextended(id::text || '' '' || xmin::text, 0)), 0) from only audit.%I', v_table
-  ) into v_rows, v_marks;
+  execute format('select count(*) from only audit.%I', v_table) into v_rows;
+  select count(*) as row_count, coalesce(sum(l.mark), 0) as row_marks into v_new
+  from audit.archive_lines l
+  where l.created_at >= p_month::timestamp and l.created_at < p_month::timestamp + interval '1 month' and not l.is_in_file;
   select
     coalesce(sum(f.row_count), 0) as row_count,
     coalesce(sum(f.row_marks), 0) as row_marks,
@@ -2888,10 +2921,24 @@ begin
   if v_rows = 0 and v_noted.files is null then
     return jsonb_build_object('state', 'gone', 'rows', 0);
   end if;
-  if v_rows <> v_noted.row_count or v_marks <> v_noted.row_marks then
+  -- Locked against a purge of their file: an entry that it has taken is not counted.
+  select count(*) into v_back
+  from (
+    select from audit.cold_returns r
+    join audit.archive_lines l on l.id = r.event_id and l.created_at = r.event_created_at
+    where l.created_at >= p_month::timestamp and l.created_at < p_month::timestamp + interval '1 month' and l.is_in_file
+      and r.content_digest = audit.content_digest(l.line)
+    for update of r
+  ) b;
+  if v_new.row_count <> v_noted.row_count or v_new.row_marks <> v_noted.row_marks or v_new.row_count + v_back <> v_rows then
     return jsonb_build_object('state', 'changed', 'rows', v_rows, 'noted', v_noted.row_count);
   end if;
 
+  -- Their copies in the older files are shown again.
+  delete from audit.cold_returns r
+  using audit.archive_lines l
+  where l.created_at >= p_month::timestamp and l.created_at < p_month::timestamp + interval '1 month' and l.is_in_file
+    and l.id = r.event_id and l.created_at = r.event_created_at and r.content_digest = audit.content_digest(l.line);
   lock table only audit.audit_events_archive in access exclusive mode;
   execute format('lock table audit.%I in access exclusive mode nowait', v_table);
   execute format('alter table audit.audit_events_archive detach partition audit.%I', v_table);
@@ -2901,7 +2948,7 @@ begin
     deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, is_irrevocable, details
   ) values (
     'afterimage', 'archive_month', to_char(p_month, 'YYYY-MM'), 'retention', 'moved to cold files', false,
-    jsonb_build_object('rows', v_rows, 'files', v_noted.files)
+    jsonb_build_object('rows', v_rows, 'inOlderFiles', v_back, 'files', v_noted.files)
   );
   return jsonb_build_object('state', 'dropped', 'rows', v_rows);
 end
@@ -3523,6 +3570,13 @@ begin
   );
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.from_micros(p_micros text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN ('1970-01-01 00:00:00+00'::timestamp with time zone + (((p_micros)::bigint)::double precision * '00:00:00.000001'::interval));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.get_audit_trail(p_workspace_id text, p_resource_type text DEFAULT NULL::text, p_resource_id text DEFAULT NULL::text, p_days_back integer DEFAULT 30, p_limit integer DEFAULT 100)
@@ -4827,6 +4881,21 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.log_return(p_id uuid, p_workspace_id text, p_from text, p_until timestamp with time zone, p_user_id text, p_reason text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select audit.log_move(
+    'audit_event', p_id::text, coalesce(p_reason, 'Asked for'),
+    jsonb_build_object(
+      'move', 'unarchive', 'from', p_from, 'to', 'audit_events', 'rowCount', 1,
+      'workspaceId', p_workspace_id, 'byUserId', p_user_id, 'staysUntil', p_until
+    )
+  )
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.look_back(p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_before timestamp with time zone, p_limit integer)
  RETURNS TABLE(found integer, oldest timestamp with time zone)
  LANGUAGE plpgsql
@@ -5235,6 +5304,61 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.note_cold_file(p_file jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  v_file audit.cold_months := jsonb_populate_record(null::audit.cold_months, p_file);
+  v_after record;
+  v_found record;
+begin
+  select f.last_workspace_id, f.last_created_at, f.last_id into v_after
+  from audit.cold_months f
+  where f.month = v_file.month and f.part < v_file.part and f.dropped_at is null
+  order by f.part desc
+  limit 1;
+  select
+    count(*) as row_count,
+    sha256(string_agg(sha256(convert_to(l.line, 'UTF8')), ''::bytea order by l.workspace_id, l.created_at, l.id)) as digest,
+    sum(l.mark) as marks,
+    min(l.created_at) as min_created_at,
+    max(l.created_at) as max_created_at,
+    array_agg(distinct l.workspace_id collate "C") as workspaces,
+    min(l.id::text collate "C")::uuid as min_id,
+    max(l.id::text collate "C")::uuid as max_id
+  into v_found
+  from audit.archive_lines l
+  where l.created_at >= v_file.month::timestamp
+    and l.created_at < v_file.month::timestamp + interval '1 month'
+    and not l.is_in_file
+    and (
+      v_after.last_id is null
+      or (l.workspace_id, l.created_at, l.id) > (v_after.last_workspace_id, v_after.last_created_at, v_after.last_id)
+    )
+    and (l.workspace_id, l.created_at, l.id) <= (v_file.last_workspace_id, v_file.last_created_at, v_file.last_id);
+  if v_found.row_count = 0 or v_found.digest is distinct from v_file.rows_digest then
+    return false;
+  end if;
+  insert into audit.cold_months (
+    month, part, object_key, row_count, bytes, min_created_at, max_created_at, min_workspace_id, max_workspace_id, workspaces,
+    min_id, max_id, last_workspace_id, last_created_at, last_id, rows_digest, row_marks, sha256, chunk_bytes, chunk_digests,
+    schema_version, encryption, exported_at, verified_at
+  ) values (
+    v_file.month, v_file.part, v_file.object_key, v_found.row_count, v_file.bytes, v_found.min_created_at,
+    v_found.max_created_at, v_found.workspaces[1], v_found.workspaces[cardinality(v_found.workspaces)], v_found.workspaces,
+    v_found.min_id, v_found.max_id, v_file.last_workspace_id, v_file.last_created_at, v_file.last_id, v_found.digest,
+    v_found.marks, v_file.sha256, v_file.chunk_bytes, v_file.chunk_digests, v_file.schema_version, v_file.encryption,
+    v_file.exported_at, clock_timestamp()
+  );
+  return true;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.note_file_removed(p_file uuid)
  RETURNS void
  LANGUAGE sql
@@ -5529,7 +5653,6 @@ AS $function$
   from pg_catalog.pg_partitioned_table p
   join pg_catalog.pg_class c on c.oid = p.partrelid
   where c.relnamespace = 'audit'::regnamespace
-    and c.relname <> 'audit_events_archive'
 $function$;
 
 -- owner: audit_owner
@@ -6032,6 +6155,29 @@ begin
 end
 $function$;
 
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.store_archived_line(p_line jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  insert into audit.audit_events (
+    id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+    old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata, txid, deleted_at,
+    deleted_by_user_id, deletion_reason
+  )
+  select
+    (p_line ->> 0)::uuid, audit.from_micros(p_line ->> 1), audit.from_micros(p_line ->> 2), p_line ->> 3, p_line ->> 4,
+    p_line ->> 5, p_line ->> 6, p_line ->> 7, p_line ->> 8, (p_line ->> 9)::jsonb, (p_line ->> 10)::jsonb,
+    a.changed_fields, (p_line ->> 12)::inet, p_line ->> 13, p_line ->> 14, a.tags, (p_line ->> 16)::jsonb,
+    (p_line ->> 17)::xid8, audit.from_micros(p_line ->> 18), p_line ->> 19, p_line ->> 20
+  from jsonb_to_record(
+    jsonb_build_object('changed_fields', (p_line ->> 11)::jsonb, 'tags', (p_line ->> 15)::jsonb)
+  ) a (changed_fields text[], tags text[])
+$function$;
+
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.store_items(p_run uuid, p_chunk_rows integer)
  RETURNS void
@@ -6446,7 +6592,12 @@ begin
   order by e.created_at
   limit 1;
   if not found then
-    raise exception 'No event in hot storage or the archive has this id' using errcode = 'no_data_found';
+    raise exception 'No event in hot storage or the archive has this id' using
+      errcode = 'no_data_found',
+      hint = case when exists (
+        select from audit.cold_months f
+        where f.dropped_at is not null and f.purged_at is null and p_id between f.min_id and f.max_id
+      ) then 'It may be in a cold file, which POST /api/audit/events/{id}/unarchive reads.' else '' end;
   end if;
   insert into audit.audit_archive_pins as k (
     event_id, event_created_at, workspace_id, pinned_until, pinned_by_user_id, reason
@@ -6459,13 +6610,7 @@ begin
   if v_event.is_archived then
     perform audit.add_month_for_rows('audit_events', v_event.created_at::date);
     perform audit.move_rows_from_archive(v_event.created_at, v_event.created_at + interval '1 microsecond', p_id, 1);
-    perform audit.log_move(
-      'audit_event', p_id::text, coalesce(p_reason, 'Asked for'),
-      jsonb_build_object(
-        'move', 'unarchive', 'from', 'audit_events_archive', 'to', 'audit_events', 'rowCount', 1,
-        'workspaceId', v_event.workspace_id, 'byUserId', v_user, 'staysUntil', v_until
-      )
-    );
+    perform audit.log_return(p_id, v_event.workspace_id, 'audit_events_archive', v_until, v_user, p_reason);
   end if;
   perform audit.insert_service_event(jsonb_build_object(
     'action_type', 'UNARCHIVE_AUDIT_EVENT',
@@ -6478,6 +6623,55 @@ begin
     'metadata', jsonb_build_object('login', session_user)
   ));
   return v_until;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.unarchive_cold_event(p_file uuid, p_row integer, p_line text, p_digests bytea, p_keep_days integer, p_user_id text, p_reason text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  c_digest constant int := 32;
+  v_file record;
+  v_line jsonb;
+  v_id uuid;
+  v_created_at timestamptz;
+begin
+  perform audit.lock_archiver();
+  -- Against a purge that begins now.
+  select f.object_key, f.row_count, f.rows_digest into v_file
+  from audit.cold_months f
+  where f.id = p_file and f.dropped_at is not null and f.purged_at is null
+  for share;
+  if not found then
+    raise exception 'This cold file is not there any more' using errcode = 'no_data_found';
+  end if;
+  if (
+    p_row between 1 and v_file.row_count
+    and length(p_digests) = c_digest * v_file.row_count
+    and sha256(p_digests) = v_file.rows_digest
+    and substr(p_digests, c_digest * (p_row - 1) + 1, c_digest) = sha256(convert_to(p_line, 'UTF8'))
+  ) is not true then
+    raise exception 'This is no event of the cold file' using errcode = 'insufficient_privilege';
+  end if;
+  v_line := p_line::jsonb;
+  v_id := v_line ->> 0;
+  v_created_at := audit.from_micros(v_line ->> 1);
+  if not exists (select from audit.every_event e where e.id = v_id and e.created_at = v_created_at) then
+    -- With an entry, and not in the database, it was removed there.
+    insert into audit.cold_returns (file_id, event_created_at, event_id, content_digest)
+    values (p_file, v_created_at, v_id, audit.content_digest(p_line));
+    perform audit.add_month_for_rows('audit_events', v_created_at::date);
+    perform audit.store_archived_line(v_line);
+    perform audit.log_return(
+      v_id, v_line ->> 4, v_file.object_key, now() + make_interval(days => p_keep_days), p_user_id, p_reason
+    );
+  end if;
+  return audit.unarchive_audit_event(v_id, p_keep_days, p_user_id, p_reason);
 end
 $function$;
 
@@ -6893,9 +7087,18 @@ create view audit.archive_lines as
  SELECT workspace_id,
     created_at,
     id,
-    array_to_json(ARRAY[id::text, (EXTRACT(epoch FROM created_at) * 1000000::numeric)::bigint::text, (EXTRACT(epoch FROM occurred_at) * 1000000::numeric)::bigint::text, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id, old_values::text, new_values::text, to_jsonb(changed_fields)::text, textin(inet_out(ip_address)), user_agent, request_id, to_jsonb(tags)::text, metadata::text, txid::text, (EXTRACT(epoch FROM deleted_at) * 1000000::numeric)::bigint::text, deleted_by_user_id, deletion_reason, (EXTRACT(epoch FROM archived_at) * 1000000::numeric)::bigint::text])::text AS line,
-    hashtextextended((id::text || ' '::text) || xmin::text, 0::bigint) AS mark
-   FROM audit.audit_events_archive a;
+    line,
+    mark,
+    (id = ANY ((ARRAY( SELECT r.event_id
+           FROM audit.cold_returns r)))) AND (EXISTS ( SELECT
+           FROM audit.cold_returns r
+          WHERE r.event_id = l.id AND r.event_created_at = l.created_at AND r.content_digest = audit.content_digest(l.line))) AS is_in_file
+   FROM ( SELECT a.workspace_id,
+            a.created_at,
+            a.id,
+            array_to_json(ARRAY[a.id::text, (EXTRACT(epoch FROM a.created_at) * 1000000::numeric)::bigint::text, (EXTRACT(epoch FROM a.occurred_at) * 1000000::numeric)::bigint::text, a.event_id, a.workspace_id, a.created_by_user_id, a.action_type, a.resource_type, a.resource_id, a.old_values::text, a.new_values::text, to_jsonb(a.changed_fields)::text, textin(inet_out(a.ip_address)), a.user_agent, a.request_id, to_jsonb(a.tags)::text, a.metadata::text, a.txid::text, (EXTRACT(epoch FROM a.deleted_at) * 1000000::numeric)::bigint::text, a.deleted_by_user_id, a.deletion_reason, (EXTRACT(epoch FROM a.archived_at) * 1000000::numeric)::bigint::text])::text AS line,
+            hashtextextended((a.id::text || ' '::text) || a.xmin::text, 0::bigint) AS mark
+           FROM audit.audit_events_archive a) l;
 
 create view audit.audit_log as
  SELECT l.user_id AS actor,
@@ -7121,6 +7324,10 @@ grant execute on function audit.cleanup_value_fits(text,text) to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
 grant execute on function audit.columns_of(oid) to audit_recorder;
 grant execute on function audit.compared_columns_sql(oid,text,text,boolean) to audit_recorder;
+grant execute on function audit.content_digest(text) to admin;
+grant execute on function audit.content_digest(text) to audit_app;
+grant execute on function audit.content_digest(text) to audit_keeper;
+grant execute on function audit.content_digest(text) to audit_worker;
 grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
 grant execute on function audit.current_name(oid,text) to audit_recorder;
@@ -7175,6 +7382,10 @@ grant execute on function audit.foreign_keys_of(oid[]) to audit_worker;
 grant execute on function audit.forget_dropped() to admin;
 grant execute on function audit.forget_tracked(regclass) to admin;
 grant execute on function audit.forgive_changes_of(uuid) to audit_worker;
+grant execute on function audit.from_micros(text) to admin;
+grant execute on function audit.from_micros(text) to audit_app;
+grant execute on function audit.from_micros(text) to audit_keeper;
+grant execute on function audit.from_micros(text) to audit_worker;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to admin;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_app;
 grant execute on function audit.get_audit_trail(text,text,text,integer,integer) to audit_worker;
@@ -7282,6 +7493,7 @@ grant execute on function audit.month_partitions() to audit_worker;
 grant execute on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) to audit_owner;
 grant execute on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) to audit_owner;
 grant execute on function audit.move_sequences() to audit_worker;
+grant execute on function audit.note_cold_file(jsonb) to audit_worker;
 grant execute on function audit.note_file_removed(uuid) to audit_worker;
 grant execute on function audit.note_holders(oid,text,text[],boolean,boolean) to audit_worker;
 grant execute on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) to admin;
@@ -7323,6 +7535,7 @@ grant execute on function audit.set_membership_source(regclass,name,name) to adm
 grant execute on function audit.snapshot_restore(uuid) to audit_worker;
 grant execute on function audit.some_of_image(jsonb,text[]) to audit_worker;
 grant execute on function audit.spread_clashes() to audit_worker;
+grant execute on function audit.store_archived_line(jsonb) to audit_owner;
 grant execute on function audit.store_items(uuid,integer) to audit_worker;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
 grant execute on function audit.switch_capture(boolean) to admin;
@@ -7336,6 +7549,7 @@ grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
 grant execute on function audit.unarchive_audit_event(uuid,integer,text,text) to admin;
 grant execute on function audit.unarchive_audit_event(uuid,integer,text,text) to audit_app;
+grant execute on function audit.unarchive_cold_event(uuid,integer,text,bytea,integer,text,text) to audit_app;
 grant execute on function audit.undo_each() to audit_worker;
 grant execute on function audit.untrack(regclass) to admin;
 grant execute on function audit.update_sql(oid,text,text[],text[],text) to audit_worker;
@@ -7431,7 +7645,11 @@ grant select on table audit.capture_gaps to audit_worker;
 grant select on table audit.cold_months to admin;
 grant select on table audit.cold_months to audit_app;
 grant select on table audit.cold_months to audit_keeper;
-grant insert, select on table audit.cold_months to audit_worker;
+grant select on table audit.cold_months to audit_worker;
+grant select on table audit.cold_returns to admin;
+grant select on table audit.cold_returns to audit_app;
+grant select on table audit.cold_returns to audit_keeper;
+grant select on table audit.cold_returns to audit_worker;
 grant select on table audit.database_home to admin;
 grant select on table audit.database_home to audit_app;
 grant select on table audit.database_home to audit_keeper;
@@ -7620,6 +7838,7 @@ comment on column audit.cold_months.rows_digest is 'SHA-256 over the SHA-256 of 
 comment on column audit.cold_months.schema_version is 'What services/cold/columns.ts called its columns then.';
 comment on column audit.cold_months.sha256 is 'Of the object as stored.';
 comment on column audit.cold_months.workspaces is 'All that have an event in it: a hold on one of them may concern the file.';
+comment on column audit.cold_returns.content_digest is 'audit.content_digest() of its line in the file: an event that is still the same need not be written again.';
 comment on column audit.history_floor.deletion_id is 'The entry in the deletion log of the month that was dropped last.';
 comment on column audit.history_floor.is_only is 'Always true: there is one row at most.';
 comment on column audit.history_floor.split_transactions is 'Transactions of which a part lies before the floor: they cannot be undone whole.';
@@ -7718,14 +7937,15 @@ comment on function audit.cleanup_value_fits(text,text) is 'Whether a text is a 
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
 comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
 comment on function audit.compared_columns_sql(oid,text,text,boolean) is 'SQL for the names of the columns that differ between two rows, or that do not.';
+comment on function audit.content_digest(text) is 'SHA-256 of a line of archive_lines without its last column, archived_at, which is another after each move.';
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
 comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many. The archive has the months of the events.';
 comment on function audit.current_name(oid,text) is 'What a column that had this name at tracking time is called now; null when there is none.';
 comment on function audit.decide_actions(boolean) is 'Leaves only the drafted rows for which there is something to do, and says what.';
 comment on function audit.default_retention_values() is 'What holds for a workspace without a policy of its own, as JSON.';
-comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
+comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is held or not rolled up; returns how many.';
 comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
-comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, but not what is held, and the projects once nothing is left of them; returns how many trails.';
 comment on function audit.deletion_stops(text,text,text,text,boolean) is 'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
 comment on function audit.differs_sql(oid,text,text,text) is 'SQL for whether a column differs between two rows.';
 comment on function audit.discard_cold_files(date) is 'Forgets the files of a month that is to be exported anew, and names them; those of a dropped month stay.';
@@ -7738,7 +7958,7 @@ comment on function audit.draft_rows(boolean) is 'Makes of the drafted entries o
 comment on function audit.draft_since(oid,timestamp with time zone) is 'Drafts to undo every change of a table after a time.';
 comment on function audit.draft_transaction(xid8) is 'Drafts to undo what one transaction did.';
 comment on function audit.drop_capture_function(oid) is 'Drops the trigger function of a relation that is no longer tracked.';
-comment on function audit.drop_cold_month(date) is 'Drops a month of the archive whose every row is in verified cold files; says dropped, gone, or changed and then drops nothing.';
+comment on function audit.drop_cold_month(date) is 'Drops a month of the archive whose every row is in noted cold files; says dropped, gone, or changed and then drops nothing.';
 comment on function audit.drop_history_month(text,integer) is 'Drops the oldest month of the row history that is past its time, and logs it first: dropped, held or none. 55P03: busy, ask again.';
 comment on function audit.due_cold_files() is 'Cold files in which every event is past its workspace''s cold retention.';
 comment on function audit.due_cold_months() is 'Months of the archive in which every event is past its warm time, oldest first.';
@@ -7762,6 +7982,7 @@ comment on function audit.foreign_keys_of(oid[]) is 'The foreign keys from and t
 comment on function audit.forget_dropped() is 'Ends the tracking of tables and partitions that were dropped; their history stays. Returns how many there were.';
 comment on function audit.forget_tracked(regclass) is 'The half of untrack() that writes into the schema audit: notes when the tracking ended, so that the history is still found.';
 comment on function audit.forgive_changes_of(uuid) is 'Takes the mark off rows that nothing but this restore has changed.';
+comment on function audit.from_micros(text) is 'The time of so many microseconds since 1970.';
 comment on function audit.get_audit_trail(text,text,text,integer,integer) is 'The newest events of a workspace, or of one resource in it, hot or archived: 30 days back and 100 at most unless said otherwise.';
 comment on function audit.get_audit_trail(text,text,uuid,integer,integer) is 'get_audit_trail() for a resource whose id is a UUID.';
 comment on function audit.get_audit_trail(uuid,text,text,integer,integer) is 'get_audit_trail() for a workspace whose id is a UUID.';
@@ -7817,6 +8038,7 @@ comment on function audit.log_hold_change() is 'Trigger: placing and releasing a
 comment on function audit.log_month_move(timestamp with time zone,bigint) is 'Writes down that a month moved whole.';
 comment on function audit.log_move(text,text,text,jsonb) is 'Writes down that events left a table for another one, in the transaction that moves them.';
 comment on function audit.log_retention_change() is 'Trigger: writes an event with a policy before and after, in the transaction that changes it.';
+comment on function audit.log_return(uuid,text,text,timestamp with time zone,text,text) is 'Writes down that an event came back to hot storage.';
 comment on function audit.look_back(text,text,text,text,timestamp with time zone,integer) is 'How many events (p_limit at most) a workspace has before a time, of a resource or a user if given, and when the oldest of these was.';
 comment on function audit.lost_rows_code(oid) is 'The lines of a partitioned table''s trigger function for an UPDATE that lost rows on their way to another partition.';
 comment on function audit.make_capture_triggers(oid) is 'Makes the triggers of a tracked relation; for track().';
@@ -7830,6 +8052,7 @@ comment on function audit.month_partitions() is 'The partitions of the tables of
 comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
 comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
 comment on function audit.move_sequences() is 'Moves the sequences of restored columns past what was restored.';
+comment on function audit.note_cold_file(jsonb) is 'Notes the next file of a month, with counts, bounds and marks taken from its table; false when the file''s rows are not the table''s. 23505: this part is noted already.';
 comment on function audit.note_file_removed(uuid) is 'Notes that the object of a purged file is gone from the storage.';
 comment on function audit.note_holders(oid,text,text[],boolean,boolean) is 'Notes who holds what drafted rows are to have under a unique index, or who gives it to whom; for check_unique().';
 comment on function audit.note_tracked(regclass,text[],text[],text[],text[],text,jsonb) is 'The half of track() that writes into the schema audit; returns the relations that need triggers.';
@@ -7840,7 +8063,7 @@ comment on function audit.overlapping_restore(uuid) is 'A restore under way that
 comment on function audit.overlay_image(jsonb,jsonb) is 'An image with the columns of another laid over it; JSON null is no row.';
 comment on function audit.own_capture_function(oid) is 'Makes the trigger function of a tracked relation, and hands it to audit_recorder.';
 comment on function audit.parent_key_sql(text[],text[],text[]) is 'SQL for the record_ids of the parents in restore_missing, by a foreign key to their key.';
-comment on function audit.partitioned_tables() is 'The tables of this schema that need a partition for each month ahead; the archive gets its months with those of the events.';
+comment on function audit.partitioned_tables() is 'The tables of this schema that need a partition for each month ahead.';
 comment on function audit.pin_restore_session() is 'Sets, for this transaction, what the text of a value depends on.';
 comment on function audit.prepare_month(date) is 'Looks whether a month can move whole: ready, empty, emptied, not_due, not_merged or gone; its writers wait until the transaction ends.';
 comment on function audit.rank_coming(boolean) is 'Ranks the tables in which rows come, parents first; for order_draft().';
@@ -7864,6 +8087,7 @@ comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a resto
 comment on function audit.some_of_image(jsonb,text[]) is 'These columns of an image alone; null where it does not have one.';
 comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
 comment on function audit.stamp_retention_policy() is 'Trigger: notes when a policy was changed and by whom.';
+comment on function audit.store_archived_line(jsonb) is 'Stores an event in hot storage as a cold file holds it; its month is there.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
 comment on function audit.switch_capture(boolean) is 'Switches the recording of all tracked tables off, noting the gap, or on again; returns how many relations changed.';
@@ -7877,6 +8101,7 @@ comment on function audit.trail_contribution(audit.audit_trails) is 'What one me
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
 comment on function audit.unarchive_audit_event(uuid,integer,text,text) is 'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays; P0002 when none has this id.';
+comment on function audit.unarchive_cold_event(uuid,integer,text,bytea,integer,text,text) is 'Brings an event back from a cold file into hot storage: its line (row p_row from 1) and the digests of all rows prove that the file holds it. P0002 when the file was purged, 42501 when it does not hold it.';
 comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';
 comment on function audit.update_sql(oid,text,text[],text[],text) is 'Sets the columns that each item names; all of its image where it names none.';
@@ -7906,6 +8131,7 @@ comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), proje
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
 comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
 comment on table audit.cold_months is 'Files that months of the archive were written to: read from dropped_at until purged_at. The numbers are those of the verification.';
+comment on table audit.cold_returns is 'Events that came back from a cold file to hot storage: the file''s copy is not shown while an entry is here.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 comment on table audit.history_floor is 'Since when the row history is kept: one row, none until its first month was dropped.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
@@ -7946,7 +8172,7 @@ comment on trigger check_audit_workspace_membership on audit.audit_events is 'On
 comment on trigger legal_holds_change on audit.legal_holds is 'A hold is released, not changed.';
 comment on trigger legal_holds_log on audit.legal_holds is 'Placing and releasing a hold are events.';
 comment on trigger legal_holds_stay on audit.legal_holds is 'Released holds stay on record.';
-comment on view audit.archive_lines is 'Archived events as the text that cold files hold; mark names the version of a row, to see whether it changed.';
+comment on view audit.archive_lines is 'Archived events as the text that cold files hold; mark names the version of a row, to see whether it changed; is_in_file: it came back from a file that still holds it.';
 comment on view audit.audit_log is 'Row history and events as one list: who, what, to which record, when.';
 comment on view audit.every_event is 'Every event in the database once, hot or archived; archived_at is null while it is hot.';
 comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';

@@ -51,6 +51,7 @@ const cleanupRule = settings({
     .min(1, { error: ROWS })
     .max(ROWS_PER_RUN_MAX, { error: ROWS })
     .default(ROWS_PER_RUN),
+  workspaceColumn: columnName.optional(),
 });
 export type CleanupRule = z.output<typeof cleanupRule>;
 
@@ -59,7 +60,7 @@ export const cleanupRules = z
   .max(RULES_MAX, { error: `has more than ${RULES_MAX} rules` })
   .refine((rules) => new Set(rules.map(digestOf)).size === rules.length, { error: "has a rule twice" });
 
-/** What a rule is known by while it runs: SHA-256 of what it deletes, whatever its bound. */
+/** What a rule is known by while it runs: SHA-256 of what it deletes, whatever its bound, and what holds keep of it. */
 export function digestOf({ table, where }: Pick<CleanupRule, "table" | "where">): string {
   return createHash("sha256")
     .update(JSON.stringify([table, where]))
@@ -67,11 +68,11 @@ export function digestOf({ table, where }: Pick<CleanupRule, "table" | "where">)
 }
 
 /** The rule as the database's functions take it: ages in seconds. */
-export function toSql({ table, where }: CleanupRule): Record<string, unknown> {
+export function toSql({ table, where, workspaceColumn }: CleanupRule): Record<string, unknown> {
   const conditions = where.map((one) =>
     "in" in one ? one : { column: one.column, seconds: secondsOf(one.olderThan) },
   );
-  return { table, where: conditions };
+  return { table, where: conditions, ...(workspaceColumn === undefined ? {} : { workspaceColumn }) };
 }
 
 function secondsOf(text: string): number {

@@ -27,6 +27,12 @@ export function weekOf(time: Date): IsoWeek {
 /** The week before the one that a time lies in: the last that is over. */
 export const lastWeek = (time: Date): IsoWeek => weekOf(new Date(time.getTime() - WEEK_DAYS * DAY_MS));
 
+/** So many weeks that are over, oldest first; the last of them is `lastWeek(time)`. */
+export const pastWeeks = (time: Date, count: number): IsoWeek[] =>
+  Array.from({ length: count }, (_, i) =>
+    weekOf(new Date(time.getTime() - (count - i) * WEEK_DAYS * DAY_MS)),
+  );
+
 /** The week of this name; null where there is none (not every year has a W53). */
 export function parseWeek(name: string): IsoWeek | null {
   const [, year, number] = SHAPE.exec(name) ?? [];

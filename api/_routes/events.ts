@@ -113,7 +113,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     method: "post",
     path: "/audit/events/{id}/unarchive",
     summary: "Bring an archived event back into hot storage for some days",
-    description: "An event that is hot already is kept there as long.",
+    description: "From the archive or a cold file. An event that is hot already is kept there as long.",
     scope: "retention:manage",
     limit: "admin",
     params: z.object({ id: uuid }),
@@ -121,7 +121,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     answers: { 200: { description: "Until when it stays.", schema: unarchived } },
     handle: async (ctx, { params, body }) => ({
       status: 200,
-      body: await unarchiveEvent(ctx, params.id, body),
+      body: await unarchiveEvent(reading(ctx), params.id, body),
     }),
   });
 }

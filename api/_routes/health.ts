@@ -21,7 +21,7 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     path: "/ready",
     tags: ["Health"],
     summary:
-      "Database, schema, guards, partitions, row history, roles, schedules, requests, alerts, channels and configuration, each with what to do",
+      "Database, schema, guards, partitions, row history, cold files, roles, schedules, requests, alerts, channels and configuration, each with what to do",
     responses: { 200: { description: "ok, or warn" }, 503: { description: "fail" } },
   });
   app.get("/health", (c) => {
@@ -32,6 +32,7 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     checkReadiness(runtime.app.db, runtime.worker.db, {
       quiet: runtime.quiet,
       channels: runtime.alerting.channels.map((one) => one.id),
+      archive: runtime.archive,
       config: runtime.config,
     }),
   );

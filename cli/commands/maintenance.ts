@@ -8,8 +8,10 @@ import {
   reindexConcurrently,
   type IndexState,
 } from "../../db/queries/indexes.ts";
+import { logServiceEvent } from "../../services/events/log-service-event.ts";
 import { postgresError } from "../../services/postgres-errors.ts";
 import { check } from "../check.ts";
+import { withOperator } from "../operator.ts";
 import { progressBar } from "../progress.ts";
 import { databaseUrl } from "../settings.ts";
 
@@ -37,7 +39,7 @@ export function maintenanceCommand(): Command {
   command
     .command("reindex")
     .description(
-      "Rebuild the indexes of the schema audit that are invalid, or of which too much is estimated to be empty. Uses\nMIGRATE_DATABASE_URL; not pooled.",
+      "Rebuild the indexes of the schema audit that are invalid, or of which too much is estimated to be empty. Uses\nMIGRATE_DATABASE_URL, not pooled, and DATABASE_URL, to note it.",
     )
     .option("--bloat <percent>", "rebuild what is at least so empty", "40")
     .option("--min-mb <n>", "leave smaller ones alone, unless they are invalid", "10")
@@ -83,25 +85,31 @@ async function reindex(db: Db, { bloat, minMb, table, all, dryRun }: Options): P
 }
 
 async function rebuildAll(db: Db, due: IndexState[]): Promise<boolean> {
+  await note("REINDEX", { indexes: due.map(({ name }) => name) });
   const bar = progressBar(`Rebuilding ${due.length} indexes …`, due.length);
-  const failed: string[] = [];
+  const failed: { name: string; code: string; message: string }[] = [];
   for (const one of due) {
     try {
       await (one.isLeftOver ? dropIndexConcurrently(db, one.name) : reindexConcurrently(db, one.name));
     } catch (error) {
       const refused = postgresError(error);
       if (refused === null) throw error;
-      failed.push(`FAIL  ${one.name}: ${refused.message} (${refused.code})`);
+      failed.push({ name: one.name, code: refused.code, message: refused.message });
     }
     bar.advance(1);
   }
   const after = new Map((await indexStates(db)).map((one) => [one.name, one.bytes]));
   const saved = due.reduce((sum, one) => sum + one.bytes - (after.get(one.name) ?? 0), 0);
   const done = due.length - failed.length;
+  const failures = failed.map(({ name, code }) => ({ index: name, code }));
+  await note("REINDEX_ENDED", { rebuilt: done, failed: failures, bytesFreed: Math.max(0, saved) });
   bar.done(`${done} of ${due.length} rebuilt; ${Math.max(0, saved / BYTES_PER_MB).toFixed(1)} MB freed.`);
-  for (const line of failed) console.log(line);
+  for (const { name, code, message } of failed) console.log(`FAIL  ${name}: ${message} (${code})`);
   return failed.length === 0;
 }
+
+const note = (actionType: string, newValues: Record<string, unknown>) =>
+  withOperator((ctx) => logServiceEvent(ctx, actionType, "database", "audit", { newValues }));
 
 function inWords({ name, bytes, isValid, bloat }: IndexState): string {
   const state = isValid ? (bloat === null ? "no estimate" : `${Math.round(bloat * 100)} % empty`) : "invalid";

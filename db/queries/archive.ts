@@ -59,3 +59,30 @@ export async function unarchiveEvent(
   );
   return new Date(row?.until ?? "");
 }
+
+/** An event of a cold file, and what proves that the file holds it. */
+export interface ProvenEvent {
+  fileId: string;
+  /** Its place in the file, from 1. */
+  row: number;
+  /** As audit.archive_lines writes it. */
+  line: string;
+  /** The SHA-256 of every line of the file, one after the other. */
+  digests: Uint8Array;
+}
+
+/** Brings an event back to hot storage; returns until when it stays. Throws P0002 when its file was purged meanwhile. */
+export async function unarchiveColdEvent(
+  db: Db,
+  { fileId, row, line, digests }: ProvenEvent,
+  { keepDays, userId, reason }: { keepDays: number; userId: string; reason: string | null },
+): Promise<Date> {
+  const [found] = await rows<{ until: string }>(
+    db,
+    sql`
+      select audit.unarchive_cold_event(
+        ${fileId}::uuid, ${row}::int, ${line}, ${Buffer.from(digests)}::bytea, ${keepDays}::int, ${userId}, ${reason}
+      )::text as until`,
+  );
+  return new Date(found?.until ?? "");
+}

@@ -14,26 +14,14 @@ export interface ArchivedLine extends RowKey {
   line: string;
 }
 
-/** What the database says of the rows of a file. Times are text with microseconds, digests are hexadecimal. */
-export interface RangeCheck {
-  rowCount: number;
-  rowsDigest: string;
-  rowMarks: string;
-  minCreatedAt: string;
-  maxCreatedAt: string;
-  minWorkspaceId: string;
-  maxWorkspaceId: string;
-  workspaces: string[];
-  minId: string;
-  maxId: string;
-}
-
-export interface NewColdFile extends RangeCheck {
+/** A file that was written and read back. Digests are SHA-256; `rowsDigest` is hexadecimal, of the rows that were read. */
+export interface NewColdFile {
   month: string;
   part: number;
   objectKey: string;
   bytes: number;
   last: RowKey;
+  rowsDigest: string;
   sha256: Uint8Array;
   chunkBytes: number;
   chunkDigests: Uint8Array;
@@ -43,7 +31,7 @@ export interface NewColdFile extends RangeCheck {
 }
 
 const timeText = (column: SQL) => sql`(${column} at time zone 'UTC')::text || '+00'`;
-const bytes = (value: Uint8Array) => sql`${Buffer.from(value)}::bytea`;
+const byteaText = (value: Uint8Array) => `\\x${Buffer.from(value).toString("hex")}`;
 
 /** Months, each by its first day, in which every archived event is due for a cold file; oldest first. */
 export async function dueColdMonths(db: Db): Promise<string[]> {
@@ -86,7 +74,7 @@ const keyOf = ({ workspaceId, createdAt, id }: RowKey) =>
 const isAfter = (after: RowKey | null) =>
   after === null ? sql`true` : sql`(l.workspace_id, l.created_at, l.id) > ${keyOf(after)}`;
 
-/** Archived events of a month by workspace, time and id, after a key: `limit` rows at most, and no more than `bytesMax` and one row. */
+/** Archived events of a month that no file holds yet, by workspace, time and id, after a key: `limit` rows at most, and no more than `bytesMax` and one row. */
 export async function archivedLines(
   db: Db,
   month: string,
@@ -106,7 +94,7 @@ export async function archivedLines(
         from (
           select l.workspace_id, l.created_at, l.id, l.line
           from audit.archive_lines l
-          where ${monthOf(month)} and ${isAfter(after)}
+          where ${monthOf(month)} and not l.is_in_file and ${isAfter(after)}
           order by l.workspace_id, l.created_at, l.id
           limit ${limit}
         ) a
@@ -116,57 +104,32 @@ export async function archivedLines(
   );
 }
 
-/** Counts and digests the archived events of a month after a key, up to and including another. */
-export async function checkArchivedRange(
-  db: Db,
-  month: string,
-  after: RowKey | null,
-  last: RowKey,
-): Promise<RangeCheck> {
-  const [row] = await rows<RangeCheck>(
+/**
+ * Notes a verified file. The database counts its rows itself; answers false, and notes nothing, when they are not those that
+ * were read back. Fails on cold_months_exporting when another run has noted this part.
+ */
+export async function noteColdFile(db: Db, file: NewColdFile): Promise<boolean> {
+  const noted = {
+    month: file.month,
+    part: file.part,
+    object_key: file.objectKey,
+    bytes: file.bytes,
+    last_workspace_id: file.last.workspaceId,
+    last_created_at: file.last.createdAt,
+    last_id: file.last.id,
+    rows_digest: `\\x${file.rowsDigest}`,
+    sha256: byteaText(file.sha256),
+    chunk_bytes: file.chunkBytes,
+    chunk_digests: byteaText(file.chunkDigests),
+    schema_version: file.schemaVersion,
+    encryption: file.encryption,
+    exported_at: file.exportedAt,
+  };
+  const [row] = await rows<{ noted: boolean }>(
     db,
-    sql`
-      select
-        count(*)::int as "rowCount",
-        encode(
-          sha256(coalesce(
-            string_agg(sha256(convert_to(l.line, 'UTF8')), ''::bytea order by l.workspace_id, l.created_at, l.id), ''
-          )),
-          'hex'
-        ) as "rowsDigest",
-        coalesce(sum(l.mark), 0)::text as "rowMarks",
-        ${timeText(sql`min(l.created_at)`)} as "minCreatedAt",
-        ${timeText(sql`max(l.created_at)`)} as "maxCreatedAt",
-        min(l.workspace_id collate "C") as "minWorkspaceId",
-        max(l.workspace_id collate "C") as "maxWorkspaceId",
-        coalesce(json_agg(distinct l.workspace_id), '[]') as workspaces,
-        min(l.id::text collate "C") as "minId",
-        max(l.id::text collate "C") as "maxId"
-      from audit.archive_lines l
-      where ${monthOf(month)}
-        and ${isAfter(after)}
-        and (l.workspace_id, l.created_at, l.id) <= ${keyOf(last)}`,
+    sql`select audit.note_cold_file(${JSON.stringify(noted)}::jsonb) as noted`,
   );
-  return row as RangeCheck;
-}
-
-/** Notes a verified file. Fails on cold_months_exporting when another run has noted this part. */
-export async function insertColdFile(db: Db, file: NewColdFile): Promise<void> {
-  await db.execute(sql`
-    insert into audit.cold_months (
-      month, part, object_key, row_count, bytes, min_created_at, max_created_at, min_workspace_id, max_workspace_id,
-      workspaces, min_id, max_id, last_workspace_id, last_created_at, last_id, rows_digest, row_marks, sha256, chunk_bytes,
-      chunk_digests, schema_version, encryption, exported_at, verified_at
-    ) values (
-      ${file.month}::date, ${file.part}, ${file.objectKey}, ${file.rowCount}, ${file.bytes},
-      ${file.minCreatedAt}::timestamptz, ${file.maxCreatedAt}::timestamptz, ${file.minWorkspaceId}, ${file.maxWorkspaceId},
-      (select array_agg(w order by w collate "C") from json_array_elements_text(${JSON.stringify(file.workspaces)}::json) w),
-      ${file.minId}::uuid, ${file.maxId}::uuid,
-      ${file.last.workspaceId}, ${file.last.createdAt}::timestamptz, ${file.last.id}::uuid,
-      decode(${file.rowsDigest}, 'hex'), ${file.rowMarks}::numeric, ${bytes(file.sha256)}, ${file.chunkBytes},
-      ${bytes(file.chunkDigests)}, ${file.schemaVersion}, ${file.encryption && JSON.stringify(file.encryption)}::jsonb,
-      ${file.exportedAt.toISOString()}::timestamptz, clock_timestamp()
-    )`);
+  return row?.noted ?? false;
 }
 
 export interface ManifestFile {
@@ -264,20 +227,40 @@ export interface ColdRange {
   id?: string | undefined;
 }
 
+/** An event that was brought back from a file: the one in the database counts. */
+export interface ReturnedEvent {
+  id: string;
+  createdAt: string;
+  returnedAt: string;
+}
+
 export interface FoundFile {
   id: string;
   objectKey: string;
   maxCreatedAt: string;
+  returned: ReturnedEvent[];
 }
+
+const isOfWorkspaces = (ids: readonly string[] | null) =>
+  ids === null
+    ? sql`true`
+    : sql`f.workspaces && array(select json_array_elements_text(${JSON.stringify(ids)}::json))`;
 
 /** Files that could hold events of a range, the newest first: of months that were dropped, and not purged. */
 export async function coldFilesIn(db: Db, range: ColdRange): Promise<FoundFile[]> {
   const { workspaceIds, from, to, until, id } = range;
-  const workspaces = JSON.stringify(workspaceIds ?? []);
   return rows<FoundFile>(
     db,
     sql`
-      select f.id, f.object_key as "objectKey", ${timeText(sql`f.max_created_at`)} as "maxCreatedAt"
+      select
+        f.id, f.object_key as "objectKey", ${timeText(sql`f.max_created_at`)} as "maxCreatedAt",
+        coalesce((
+          select json_agg(json_build_object(
+            'id', r.event_id, 'createdAt', ${timeText(sql`r.event_created_at`)}, 'returnedAt', ${timeText(sql`r.returned_at`)}
+          ) order by r.event_created_at, r.event_id)
+          from audit.cold_returns r
+          where r.file_id = f.id
+        ), '[]') as returned
       from audit.cold_months f
       where f.dropped_at is not null
         and f.purged_at is null
@@ -285,13 +268,39 @@ export async function coldFilesIn(db: Db, range: ColdRange): Promise<FoundFile[]
         and ${to === undefined ? sql`true` : sql`f.min_created_at < ${to.toISOString()}::timestamptz`}
         and ${until === undefined ? sql`true` : sql`f.min_created_at <= ${until}::timestamptz`}
         and ${id === undefined ? sql`true` : sql`${id}::uuid between f.min_id and f.max_id`}
-        and ${
-          workspaceIds === null
-            ? sql`true`
-            : sql`f.workspaces && array(select json_array_elements_text(${workspaces}::json))`
-        }
+        and ${isOfWorkspaces(workspaceIds)}
       order by f.max_created_at desc, f.id desc`,
   );
+}
+
+/** How many files searches read, and the object of the newest; null where there is none. */
+export async function newestColdFile(db: Db): Promise<{ count: number; newest: string | null }> {
+  const [row] = await rows<{ count: number; newest: string | null }>(
+    db,
+    sql`
+      select count(*)::int as count, (array_agg(f.object_key order by f.max_created_at desc, f.id desc))[1] as newest
+      from audit.cold_months f
+      where f.dropped_at is not null and f.purged_at is null`,
+  );
+  return row ?? { count: 0, newest: null };
+}
+
+/** Months of which files were purged that could have held an event with this id, oldest first. */
+export async function purgedMonths(
+  db: Db,
+  { workspaceIds, id }: { workspaceIds: readonly string[] | null; id: string },
+): Promise<string[]> {
+  const found = await rows<{ month: string }>(
+    db,
+    sql`
+      select distinct to_char(f.month, 'YYYY-MM') as month
+      from audit.cold_months f
+      where f.purged_at is not null
+        and ${id}::uuid between f.min_id and f.max_id
+        and ${isOfWorkspaces(workspaceIds)}
+      order by 1`,
+  );
+  return found.map(({ month }) => month);
 }
 
 export interface StoredFile {

@@ -1,4 +1,4 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, gte, isNull, min, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { weeklyReports as w } from "../schema/index.ts";
 import { rows } from "./rows.ts";
@@ -125,6 +125,17 @@ export async function insertReport(db: Db, report: typeof w.$inferInsert): Promi
 export async function findReport(db: Db, week: string): Promise<WeeklyReportRow | null> {
   const [row] = await db.select().from(w).where(eq(w.week, week));
   return row ?? null;
+}
+
+/** When the first week began that has a report, and which weeks from `from` on have one. */
+export async function reportedWeeks(db: Db, from: Date): Promise<{ first: Date | null; weeks: Set<string> }> {
+  const [row] = await db
+    .select({
+      first: min(w.startsAt),
+      weeks: sql<string[]>`coalesce(json_agg(${w.week}) filter (where ${gte(w.startsAt, from)}), '[]')`,
+    })
+    .from(w);
+  return { first: row?.first ?? null, weeks: new Set(row?.weeks) };
 }
 
 export async function noteMailed(db: Db, week: string): Promise<void> {

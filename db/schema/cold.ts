@@ -7,6 +7,7 @@ import {
   integer,
   jsonb,
   numeric,
+  primaryKey,
   text,
   uniqueIndex,
   uuid,
@@ -69,6 +70,30 @@ export const coldMonths = audit.table(
     check("check_cold_order", sql`min_created_at <= max_created_at and min_id <= max_id`),
     check("check_cold_purged", sql`purged_at is null or (dropped_at is not null and purge_id is not null)`),
     check("check_cold_removed", sql`removed_at is null or purged_at is not null`),
+  ],
+);
+
+/**
+ * Events that were brought back from a cold file to hot storage. The copy in the file is not shown as long as one is here; the
+ * entry goes when the event leaves the database for the same file again, or the file is purged.
+ */
+export const coldReturns = audit.table(
+  "cold_returns",
+  {
+    fileId: uuid("file_id")
+      .notNull()
+      .references(() => coldMonths.id),
+    eventCreatedAt: instant("event_created_at").notNull(),
+    eventId: uuid("event_id").notNull(),
+    contentDigest: bytea("content_digest").notNull(),
+    returnedAt: instant("returned_at")
+      .notNull()
+      .default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    primaryKey({ name: "cold_returns_pkey", columns: [t.fileId, t.eventCreatedAt, t.eventId] }),
+    index("cold_returns_event").on(t.eventId),
+    check("check_return_digest", sql`length(content_digest) = 32`),
   ],
 );
 

@@ -1,3 +1,20 @@
+create or replace function audit.log_return(
+  p_id uuid, p_workspace_id text, p_from text, p_until timestamptz, p_user_id text, p_reason text
+) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select audit.log_move(
+    'audit_event', p_id::text, coalesce(p_reason, 'Asked for'),
+    jsonb_build_object(
+      'move', 'unarchive', 'from', p_from, 'to', 'audit_events', 'rowCount', 1,
+      'workspaceId', p_workspace_id, 'byUserId', p_user_id, 'staysUntil', p_until
+    )
+  )
+$$;
+comment on function audit.log_return(uuid, text, text, timestamptz, text, text) is
+  'Writes down that an event came back to hot storage.';
+
 -- The caller has looked whether whoever asks may see the event. The month is made again where it is gone; the keeper writes,
 -- so the order in time is not asked. The pin is what keeps the archiver off.
 create or replace function audit.unarchive_audit_event(
@@ -27,7 +44,12 @@ begin
   order by e.created_at
   limit 1;
   if not found then
-    raise exception 'No event in hot storage or the archive has this id' using errcode = 'no_data_found';
+    raise exception 'No event in hot storage or the archive has this id' using
+      errcode = 'no_data_found',
+      hint = case when exists (
+        select from audit.cold_months f
+        where f.dropped_at is not null and f.purged_at is null and p_id between f.min_id and f.max_id
+      ) then 'It may be in a cold file, which POST /api/audit/events/{id}/unarchive reads.' else '' end;
   end if;
   insert into audit.audit_archive_pins as k (
     event_id, event_created_at, workspace_id, pinned_until, pinned_by_user_id, reason
@@ -40,13 +62,7 @@ begin
   if v_event.is_archived then
     perform audit.add_month_for_rows('audit_events', v_event.created_at::date);
     perform audit.move_rows_from_archive(v_event.created_at, v_event.created_at + interval '1 microsecond', p_id, 1);
-    perform audit.log_move(
-      'audit_event', p_id::text, coalesce(p_reason, 'Asked for'),
-      jsonb_build_object(
-        'move', 'unarchive', 'from', 'audit_events_archive', 'to', 'audit_events', 'rowCount', 1,
-        'workspaceId', v_event.workspace_id, 'byUserId', v_user, 'staysUntil', v_until
-      )
-    );
+    perform audit.log_return(p_id, v_event.workspace_id, 'audit_events_archive', v_until, v_user, p_reason);
   end if;
   perform audit.insert_service_event(jsonb_build_object(
     'action_type', 'UNARCHIVE_AUDIT_EVENT',

@@ -94,3 +94,27 @@ end
 $$;
 comment on function audit.move_rows_from_archive(timestamptz, timestamptz, uuid, int) is
   'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
+
+-- A line of audit.archive_lines, whose columns stand in this order. It is the caller who knows that it is one.
+create or replace function audit.store_archived_line(p_line jsonb) returns void
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $$
+  insert into audit.audit_events (
+    id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+    old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata, txid, deleted_at,
+    deleted_by_user_id, deletion_reason
+  )
+  select
+    (p_line ->> 0)::uuid, audit.from_micros(p_line ->> 1), audit.from_micros(p_line ->> 2), p_line ->> 3, p_line ->> 4,
+    p_line ->> 5, p_line ->> 6, p_line ->> 7, p_line ->> 8, (p_line ->> 9)::jsonb, (p_line ->> 10)::jsonb,
+    a.changed_fields, (p_line ->> 12)::inet, p_line ->> 13, p_line ->> 14, a.tags, (p_line ->> 16)::jsonb,
+    (p_line ->> 17)::xid8, audit.from_micros(p_line ->> 18), p_line ->> 19, p_line ->> 20
+  from jsonb_to_record(
+    jsonb_build_object('changed_fields', (p_line ->> 11)::jsonb, 'tags', (p_line ->> 15)::jsonb)
+  ) a (changed_fields text[], tags text[])
+$$;
+comment on function audit.store_archived_line(jsonb) is
+  'Stores an event in hot storage as a cold file holds it; its month is there.';

@@ -1,4 +1,5 @@
--- The rules of afterimage.config.ts for the application's own tables: { table, where: [{ column, seconds } | { column, in }] }.
+-- The rules of afterimage.config.ts for the application's own tables:
+-- { table, where: [{ column, seconds } | { column, in }], workspaceColumn? }.
 -- These functions look and write statements; the statements run outside of them, under the session's own search_path, because
 -- the application's triggers fire in them.
 
@@ -133,6 +134,12 @@ begin
   where h.on_delete = 'cascade' and not has_table_privilege(audit.cleanup_relation(h.table_name), 'select')
   group by h.table_name;
   return query
+  select format('has no column %s, which is to name the workspace', p_rule ->> 'workspaceColumn')
+  where p_rule ? 'workspaceColumn' and not exists (
+    select from pg_attribute a
+    where a.attrelid = v_relation and a.attname = p_rule ->> 'workspaceColumn' and a.attnum > 0 and not a.attisdropped
+  );
+  return query
   select case
     when a.attnum is null then format('has no column %s', w.condition ->> 'column')
     when w.condition ? 'seconds' and a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype) then
@@ -170,7 +177,14 @@ return (
         format('t.%I = any (%L::%s[])', a.attname, array(select i #>> '{}' from jsonb_array_elements(w.condition -> 'in') i), format_type(a.atttypid, null))
     end,
     ' and ' order by w.position
-  ) || format(' and not (%s)', audit.held_sql((select id from relation)))
+  ) || format(' and not (%s)', audit.held_sql((select id from relation))) || case
+    when p_rule ? 'workspaceColumn' then
+      format(
+        ' and not exists (select from audit.deletion_stops(t.%I::text, %L, %s, null, true))',
+        p_rule ->> 'workspaceColumn', p_rule ->> 'table', audit.row_key_sql((select id from relation), 't')
+      )
+    else ''
+  end
   from relation r
   cross join jsonb_array_elements(p_rule -> 'where') with ordinality w (condition, position)
   join pg_attribute a on a.attrelid = r.id and a.attname = w.condition ->> 'column' and a.attnum > 0 and not a.attisdropped

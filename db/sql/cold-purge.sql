@@ -73,6 +73,7 @@ begin
     )
   );
   update audit.cold_months f set purged_at = clock_timestamp(), purge_id = p_purge where f.id = p_file;
+  delete from audit.cold_returns r where r.file_id = p_file;
   return 'purged';
 end
 $$;

@@ -201,6 +201,11 @@ comment on column audit.cold_months.dropped_at is 'When the table of the month w
 comment on column audit.cold_months.purged_at is 'When an approved purge took it from readers.';
 comment on column audit.cold_months.removed_at is 'When its object was gone from the storage.';
 
+comment on table audit.cold_returns is
+  'Events that came back from a cold file to hot storage: the file''s copy is not shown while an entry is here.';
+comment on column audit.cold_returns.content_digest is
+  'audit.content_digest() of its line in the file: an event that is still the same need not be written again.';
+
 comment on table audit.purges is 'Proposals to remove cold files for good: another person decides, once.';
 comment on column audit.purges.files is 'The cold_months that it names; never changed.';
 comment on column audit.purges.requested_by_user_id is 'Who had it proposed; null when the schedule did.';

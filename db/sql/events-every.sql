@@ -23,3 +23,8 @@ return case
     to_timestamp(('x' || substr(replace(p_id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)
 end;
 comment on function audit.uuid_v7_time(uuid) is 'The time in a UUID of version 7, in milliseconds; null for any other.';
+
+create or replace function audit.from_micros(p_micros text) returns timestamptz
+language sql immutable strict parallel safe
+return timestamptz '1970-01-01 00:00:00+00' + p_micros::bigint * interval '1 microsecond';
+comment on function audit.from_micros(text) is 'The time of so many microseconds since 1970.';

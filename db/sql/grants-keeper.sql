@@ -24,5 +24,6 @@ to audit_worker;
 grant execute on function
   audit.insert_service_event(jsonb),
   audit.move_rows_to_archive(timestamptz, timestamptz, boolean, int),
-  audit.move_rows_from_archive(timestamptz, timestamptz, uuid, int)
+  audit.move_rows_from_archive(timestamptz, timestamptz, uuid, int),
+  audit.store_archived_line(jsonb)
 to audit_owner;

@@ -137,11 +137,13 @@ grant insert, update on audit.audit_trail_rollup to audit_keeper;
 grant execute on function
   audit.uuid_v7(), audit.changed_keys(jsonb, jsonb), audit.event_payload_hash(jsonb), audit.insert_audit_events(jsonb),
   audit.is_security_action(text), audit.is_branch(), audit.partitioned_tables(), audit.month_partitions(),
+  audit.content_digest(text), audit.from_micros(text),
   audit.look_back(text, text, text, text, timestamptz, int), audit.uuid_v7_time(uuid), audit.retention_values(audit.audit_retention_policies), audit.default_retention_values(),
   audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
 to audit_app, audit_worker, audit_keeper, session_user;
 grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
 grant execute on function audit.unarchive_audit_event(uuid, int, text, text) to audit_app, session_user;
+grant execute on function audit.unarchive_cold_event(uuid, int, text, bytea, int, text, text) to audit_app;
 grant execute on function
   audit.archive_plan(int), audit.archive_rows(date, text, int), audit.archive_month(date), audit.analyze_month(date)
 to audit_worker;
@@ -153,13 +155,11 @@ grant execute on function
 to audit_app;
 grant execute on function audit.create_monthly_audit_partition(int), audit.sweep_idempotency_keys(int) to audit_worker;
 
--- The worker notes a file once, with its numbers; what becomes of it then is for the functions that look at them again.
-grant insert on audit.cold_months to audit_worker;
 grant insert on audit.purges to audit_worker;
 grant update (status, ended_at, report) on audit.purges to audit_worker;
 grant update (status, decision, decided_by_user_id, decided_by_key_id, decided_at, decision_note) on audit.purges to audit_app;
 grant execute on function
-  audit.due_cold_months(), audit.drop_cold_month(date), audit.discard_cold_files(date), audit.due_cold_files(),
+  audit.due_cold_months(), audit.note_cold_file(jsonb), audit.drop_cold_month(date), audit.discard_cold_files(date), audit.due_cold_files(),
   audit.holds_on_file(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid),
   audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
 to audit_worker;

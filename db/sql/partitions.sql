@@ -191,10 +191,8 @@ as $$
   from pg_catalog.pg_partitioned_table p
   join pg_catalog.pg_class c on c.oid = p.partrelid
   where c.relnamespace = 'audit'::regnamespace
-    and c.relname <> 'audit_events_archive'
 $$;
-comment on function audit.partitioned_tables() is
-  'The tables of this schema that need a partition for each month ahead; the archive gets its months with those of the events.';
+comment on function audit.partitioned_tables() is 'The tables of this schema that need a partition for each month ahead.';
 
 -- The first month missing is this one or begins where a partition ends. In UTC without a zone: a month added to a
 -- timestamptz is one of the session's time zone.

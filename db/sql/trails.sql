@@ -90,6 +90,7 @@ $$;
 comment on function audit.roll_up_trails(int) is
   'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
 
+-- A hold names a trail by its message, or a project and with it all of its trails; neither has a workspace.
 -- Project by project, so that one with a long retention does not make every run read past all it keeps.
 create or replace function audit.delete_due_trails(p_limit int default 1000) returns int
 language plpgsql
@@ -108,10 +109,12 @@ begin
       where o.project_id = p.project_id
         and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
+        and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       order by o.timestamp
       limit p_limit
       for update skip locked
     ) d
+    where not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
     limit p_limit
   )
   delete from audit.audit_trails t
@@ -122,7 +125,7 @@ begin
 end
 $$;
 comment on function audit.delete_due_trails(int) is
-  'Deletes up to p_limit trails past their project''s retention, never one that is not rolled up; returns how many.';
+  'Deletes up to p_limit trails past their project''s retention, never one that is held or not rolled up; returns how many.';
 
 create or replace function audit.delete_trails_of_deleted_projects(p_limit int default 1000) returns int
 language plpgsql
@@ -139,10 +142,12 @@ begin
       select o.project_id, o.message_id
       from audit.audit_trails o
       where o.project_id = p.project_id
+        and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       limit p_limit
       for update skip locked
     ) d
     where p.deleted_at is not null
+      and not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
     limit p_limit
   )
   delete from audit.audit_trails t
@@ -152,10 +157,11 @@ begin
   if v_deleted = 0 then
     delete from audit.projects p
     where p.deleted_at is not null
+      and not exists (select from audit.deletion_stops(null, 'project', p.project_id, null, true))
       and not exists (select from audit.audit_trails t where t.project_id = p.project_id);
   end if;
   return v_deleted;
 end
 $$;
 comment on function audit.delete_trails_of_deleted_projects(int) is
-  'Deletes up to p_limit trails of deleted projects, and the projects once nothing is left of them; returns how many trails.';
+  'Deletes up to p_limit trails of deleted projects, but not what is held, and the projects once nothing is left of them; returns how many trails.';

@@ -1,14 +1,21 @@
 import { z } from "zod";
-import { unarchiveEvent as queryUnarchive } from "../../db/queries/archive.ts";
-import { findEvent } from "../../db/queries/events.ts";
+import { unarchiveColdEvent, unarchiveEvent as queryUnarchive } from "../../db/queries/archive.ts";
+import { purgedMonths } from "../../db/queries/cold.ts";
+import { findEvent as findStored } from "../../db/queries/events.ts";
 import { setActor } from "../../db/queries/rows.ts";
-import { requireScope, type Context } from "../context.ts";
-import { notFound } from "../errors.ts";
+import { tellingFaults } from "../cold/faults.ts";
+import { proveColdEvent } from "../cold/prove.ts";
+import { requireScope } from "../context.ts";
+import { notFound, ServiceError } from "../errors.ts";
+import { findEvent } from "../events/find.ts";
+import type { ReadContext } from "../events/list.ts";
 import { filledText } from "../inputs.ts";
+import { postgresError } from "../postgres-errors.ts";
 
 const KEEP_DAYS_MAX = 3_650;
 const KEEP_DAYS_DEFAULT = 30;
 const REASON_LENGTH_MAX = 1_000;
+const NO_DATA_FOUND = "P0002";
 
 export const unarchiving = z.strictObject({
   keepDays: z
@@ -25,22 +32,43 @@ export const unarchived = z
   .meta({ id: "UnarchivedEvent" });
 
 /**
- * Brings an archived event back into hot storage, whose month is made again where it is gone; one that is hot stays so. Both
- * are logged. Throws `not_found` for another tenant's event.
+ * Brings an archived event back into hot storage, from a table or a cold file; its month is made again where it is gone. One
+ * that is hot stays so. Each is logged. Throws `not_found` for another tenant's event and for one whose file was purged,
+ * `conflict` when it is purged or moved at this moment.
  */
 export async function unarchiveEvent(
-  ctx: Context,
+  ctx: ReadContext,
   id: string,
   { keepDays = KEEP_DAYS_DEFAULT, reason }: z.infer<typeof unarchiving>,
 ): Promise<z.infer<typeof unarchived>> {
   requireScope(ctx, "retention:manage");
-  const { userId, workspaces } = ctx.principal;
-  if (!(await findEvent(ctx.db, id, { workspaceIds: workspaces, includeDeleted: false }))) {
-    throw notFound("event");
+  const { userId, workspaces: workspaceIds } = ctx.principal;
+  const stay = { keepDays, userId, reason: reason ?? null };
+  const visible = { workspaceIds, includeDeleted: false };
+  if (!(await tellingFaults(ctx, () => findEvent(ctx, id, visible)))) throw await nowhere(ctx, id);
+  const isStored = (await findStored(ctx.db, id, visible)) !== null;
+  // Null, too, where another request has just brought it back.
+  const proven = isStored ? null : await tellingFaults(ctx, () => proveColdEvent(ctx, id, workspaceIds));
+  try {
+    return await ctx.db.transaction(async (tx) => {
+      await setActor(tx, { userId, requestId: ctx.requestId });
+      const until = proven
+        ? await unarchiveColdEvent(tx, proven, stay)
+        : await queryUnarchive(tx, { id, ...stay });
+      return { id, staysUntil: until.toISOString() };
+    });
+  } catch (error) {
+    if (postgresError(error)?.code !== NO_DATA_FOUND) throw error;
+    throw new ServiceError("conflict", "The event is being moved or purged. Send the same request again.");
   }
-  return ctx.db.transaction(async (tx) => {
-    await setActor(tx, { userId, requestId: ctx.requestId });
-    const until = await queryUnarchive(tx, { id, keepDays, userId, reason: reason ?? null });
-    return { id, staysUntil: until.toISOString() };
-  });
+}
+
+/** An event that is found nowhere may have been purged, which no request undoes. */
+async function nowhere(ctx: ReadContext, id: string): Promise<ServiceError> {
+  const months = await purgedMonths(ctx.db, { id, workspaceIds: ctx.principal.workspaces });
+  if (months.length === 0) return notFound("event");
+  return new ServiceError(
+    "not_found",
+    `There is no event with this id that this key may see. If it was of ${months.join(" or ")}, it was purged: cold files of then that could have held it are gone for good. GET /api/purges says by whose approval; a backup of the storage is where it may still be.`,
+  );
 }

@@ -47,7 +47,7 @@ export async function beginRule(
             isIrrevocable: !isTracked,
             details: {
               runId: ref.runId,
-              rule: { table: rule.table, where: rule.where },
+              rule: { table: rule.table, where: rule.where, workspaceColumn: rule.workspaceColumn },
               asOf: asOf.toISOString(),
               rowsMax: Math.min(rule.rowsPerRun, batchesMax * BATCH_ROWS),
               dueCount,

@@ -1,11 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import {
-  archivedLines,
-  checkArchivedRange,
-  exportingFiles,
-  insertColdFile,
-  type RowKey,
-} from "../../db/queries/cold.ts";
+import { archivedLines, exportingFiles, noteColdFile, type RowKey } from "../../db/queries/cold.ts";
 import { toChunks } from "../../lib/storage/chunked.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert } from "../alerts/raise.ts";
@@ -56,21 +50,18 @@ export async function exportNextFile(
   try {
     await archive.storage.put(key, body);
     const stored = await digestFile(archive, ref);
-    const check = await checkArchivedRange(ctx.db, month, after, last);
-    if (stored.rowCount !== check.rowCount || stored.rowsDigest !== check.rowsDigest) {
-      throw new ColdFileError("damaged", key);
-    }
-    await insertColdFile(ctx.db, {
-      ...check,
+    const isSame = await noteColdFile(ctx.db, {
       ...object,
       month,
       part,
       objectKey: key,
       last,
+      rowsDigest: stored.rowsDigest,
       sha256: createHash("sha256").update(body).digest(),
       schemaVersion: SCHEMA_VERSION,
       exportedAt,
     });
+    if (!isSame) throw new ColdFileError("damaged", key);
   } catch (error) {
     await archive.storage.delete(key).catch(() => undefined);
     await alertUnsound(ctx, month, error);

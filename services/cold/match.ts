@@ -1,4 +1,5 @@
 import type { ParquetQueryFilter } from "hyparquet";
+import type { ReturnedEvent } from "../../db/queries/cold.ts";
 import type { EventFilter, EventPosition } from "../../db/queries/events.ts";
 import type { Cell, ColumnName } from "./columns.ts";
 import { dateMicros, toMicros } from "./times.ts";
@@ -34,6 +35,13 @@ export function conditionsOf(filter: EventFilter, position: EventPosition | null
   if (tag !== undefined) conditions.push({ columns: ["tags"], holds: (tags) => textsIn(tags).includes(tag) });
   if (text !== undefined) conditions.push(...contains(text));
   return conditions;
+}
+
+/** Besides: not one of the events that are in the database again. */
+export function exceptReturned(conditions: Condition[], returned: ReturnedEvent[]): Condition[] {
+  if (returned.length === 0) return conditions;
+  const known = new Set(returned.map(({ id, createdAt }) => `${id} ${toMicros(createdAt)}`));
+  return [...conditions, { columns: ["id", "created_at"], holds: (id, at) => !known.has(`${id} ${at}`) }];
 }
 
 const equal = (column: ColumnName, wanted: string): Condition => ({

@@ -4,7 +4,7 @@ import { coldFile, type FoundFile } from "../../db/queries/cold.ts";
 import type { EventFilter, EventPosition, EventRow } from "../../db/queries/events.ts";
 import { COLUMN_NAMES, type Cell, type ColumnName } from "./columns.ts";
 import { toEventRow } from "./event-row.ts";
-import { conditionsOf, pruningFilter, type Condition } from "./match.ts";
+import { conditionsOf, exceptReturned, pruningFilter, type Condition } from "./match.ts";
 import { ColdFileError, openFile, type Archive, type ColdFile, type RowGroup } from "./open-file.ts";
 import { toMicros } from "./times.ts";
 
@@ -70,7 +70,7 @@ export async function searchCold(
     const file = await open(reader, found);
     for (const group of await groupsOf(file, pruningFilter(filter))) {
       if (!mayHold(group, filter, newest.floor)) continue;
-      const { rows, cells } = await matching(file, group, conditions);
+      const { rows, cells } = await matching(file, group, exceptReturned(conditions, found.returned));
       const floor = newest.floor;
       const times = cells("created_at");
       const wanted = floor === null ? rows : rows.filter((row) => (times[row] as bigint) >= floor);
@@ -99,8 +99,9 @@ export async function countCold(
   let count = 0;
   for (const found of files) {
     const file = await open(reader, found);
+    const wanted = exceptReturned(conditions, found.returned);
     for (const group of await groupsOf(file, pruningFilter(filter))) {
-      if (mayHold(group, filter, null)) count += (await matching(file, group, conditions)).rows.length;
+      if (mayHold(group, filter, null)) count += (await matching(file, group, wanted)).rows.length;
     }
   }
   return count;
@@ -121,7 +122,7 @@ export async function findInCold(
     const file = await open(reader, found);
     const hits: Hit[] = [];
     for (const group of await groupsOf(file, { id: { $eq: id } })) {
-      const { rows, cells } = await matching(file, group, conditions);
+      const { rows, cells } = await matching(file, group, exceptReturned(conditions, found.returned));
       hits.push(...rows.map((row) => ({ file, group, row, at: cells("created_at")[row] as bigint, id })));
     }
     const oldest = hits.toSorted(newestFirst).at(-1);

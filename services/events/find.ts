@@ -34,19 +34,28 @@ export async function findEvents(
   limit: number,
   position: EventPosition | null,
 ): Promise<EventRow[]> {
-  const stored = await listStored(reader.db, filter, limit, position);
-  const last = stored.length === limit ? (stored.at(-1) as EventRow) : null;
-  // What is cold is of a month that is over, so a full page of newer rows leaves no room for it.
-  if (last !== null && last.createdAt.getTime() >= startOfMonth()) return stored;
-  return withColdFiles(reader, { ...rangeOf(filter), until: position?.createdAt }, async (files) => {
-    const newer =
-      last === null ? files : files.filter(({ maxCreatedAt }) => isAtOrAfter(maxCreatedAt, last.position));
-    if (newer.length === 0) return stored;
-    const cold = await searchCold(reader, newer, filter, limit, position);
-    return once([...stored, ...cold])
-      .toSorted(newestFirst)
-      .slice(0, limit);
-  });
+  const lastOf = (rows: EventRow[]) => (rows.length === limit ? (rows.at(-1) as EventRow) : null);
+  return inBoth(
+    reader,
+    { ...rangeOf(filter), until: position?.createdAt },
+    {
+      read: () => listStored(reader.db, filter, limit, position),
+      // What is cold is of a month that is over, so a full page of newer rows leaves no room for it.
+      isEnough: (rows) => (lastOf(rows)?.createdAt.getTime() ?? 0) >= startOfMonth(),
+      add: async (stored, files) => {
+        const last = lastOf(stored);
+        const newer =
+          last === null
+            ? files
+            : files.filter(({ maxCreatedAt }) => isAtOrAfter(maxCreatedAt, last.position));
+        if (newer.length === 0) return stored;
+        const cold = await searchCold(reader, newer, filter, limit, position);
+        return once([...cold, ...stored])
+          .toSorted(newestFirst)
+          .slice(0, limit);
+      },
+    },
+  );
 }
 
 /** The event with an id, wherever it lies, or null. An id is unique with its time only; the first holder of it is the event. */
@@ -55,56 +64,72 @@ export async function findEvent(
   id: string,
   filter: Pick<EventFilter, "workspaceIds" | "includeDeleted">,
 ): Promise<EventRow | null> {
-  const stored = await findStored(reader.db, id, filter);
-  if (stored !== null && isOfItsTime(stored)) return stored;
-  return withColdFiles(reader, { workspaceIds: filter.workspaceIds, id }, async (files) => {
-    const cold = await findInCold(reader, files, id, filter);
-    if (cold === null || stored === null) return cold ?? stored;
-    return isAtOrAfter(cold.position, stored.position) ? stored : cold;
+  return inBoth(
+    reader,
+    { workspaceIds: filter.workspaceIds, id },
+    {
+      read: () => findStored(reader.db, id, filter),
+      isEnough: (row) => row !== null && isOfItsTime(row),
+      add: async (stored, files) => {
+        const cold = await findInCold(reader, files, id, filter);
+        if (cold === null || stored === null) return cold ?? stored;
+        return isAtOrAfter(cold.position, stored.position) ? stored : cold;
+      },
+    },
+  );
+}
+
+/** How many events match, wherever they lie. */
+export async function countEvents(reader: ColdReader, filter: EventFilter): Promise<number> {
+  return inBoth(reader, rangeOf(filter), {
+    read: () => countStored(reader.db, filter),
+    add: async (stored, files) => stored + (await countCold(reader, files, filter)),
+    countsTwice: true,
   });
 }
 
+interface Reading<S, T> {
+  /** Reads the database. */
+  read: () => Promise<S>;
+  /** Whether no file could hold what is still wanted. */
+  isEnough?: (stored: S) => boolean;
+  /** Adds what the files hold, without what was brought back from them. */
+  add: (stored: S, files: FoundFile[]) => Promise<T>;
+  /** Whether an event that is found in the database and in a file would count as two. */
+  countsTwice?: boolean;
+}
+
 /**
- * How many events match, wherever they lie. The database is counted between two looks at the cold files: when both saw the
- * same, no month left it in between.
+ * Reads the database, and after it the list of the cold files: a month's rows leave the database in the transaction that shows
+ * its files, so what the read found no more is in a file by now, and what it found in both is the same row. An event that was
+ * brought back is left out of its file; that is right if it was in the database at the time of the read, so the database is read
+ * between two looks at the list that show the same. The same goes for counts. A file that was purged meanwhile is no fault.
  */
-export async function countEvents(reader: ColdReader, filter: EventFilter): Promise<number> {
-  const range = rangeOf(filter);
+async function inBoth<S, T>({ db }: ColdReader, range: ColdRange, reading: Reading<S, T>): Promise<T> {
+  const { read, isEnough = () => false, add, countsTwice = false } = reading;
+  let before = countsTwice ? await coldFilesIn(db, range) : null;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const before = await coldFilesIn(reader.db, range);
-    const stored = await countStored(reader.db, filter);
-    const counted = await withColdFiles(reader, range, async (files) =>
-      isSame(before, files) ? stored + (await countCold(reader, files, filter)) : null,
-    );
-    if (counted !== null) return counted;
+    const stored = await read();
+    const files = isEnough(stored) ? [] : await coldFilesIn(db, range);
+    const hasReturned = files.some(({ returned }) => returned.length > 0);
+    if ((countsTwice || hasReturned) && !(before && isSame(before, files))) {
+      before = files;
+      continue;
+    }
+    try {
+      return await add(stored, files);
+    } catch (error) {
+      if (!(error instanceof ColdFileError) || attempt === ATTEMPTS_MAX) throw error;
+      before = await coldFilesIn(db, range);
+      if (isSame(files, before)) throw error;
+    }
   }
   throw new ServiceError("unavailable", "Months become cold files just now. Send the same request again.", {
     retryAfterSeconds: RETRY_AFTER_S,
   });
 }
 
-/**
- * Looks up the cold files of a range, after the database was read: a month's rows leave it in the transaction that shows its
- * files, so what a read found no more is in a file by now, and what it found in both is the same row. A file that was purged
- * meanwhile is no fault: then the files are looked up again.
- */
-async function withColdFiles<T>(
-  { db }: ColdReader,
-  range: ColdRange,
-  search: (files: FoundFile[]) => Promise<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const files = await coldFilesIn(db, range);
-    try {
-      return await search(files);
-    } catch (error) {
-      if (!(error instanceof ColdFileError) || attempt === ATTEMPTS_MAX) throw error;
-      if (isSame(files, await coldFilesIn(db, range))) throw error;
-    }
-  }
-}
-
-/** Rows that were found in the database and in a file are one. */
+/** Rows that were found in the database and in a file are one: the database's, which come last here. */
 function once(rows: EventRow[]): EventRow[] {
   return [...new Map(rows.map((row) => [`${row.id} ${row.position}`, row])).values()];
 }
@@ -125,8 +150,7 @@ function isOfItsTime({ id, createdAt }: EventRow): boolean {
 
 const rangeOf = ({ workspaceIds, from, to }: EventFilter): ColdRange => ({ workspaceIds, from, to });
 
-const isSame = (a: FoundFile[], b: FoundFile[]) =>
-  a.length === b.length && a.every(({ id }, i) => id === b[i]?.id);
+const isSame = (a: FoundFile[], b: FoundFile[]) => JSON.stringify(a) === JSON.stringify(b);
 
 function newestFirst(a: EventRow, b: EventRow): number {
   const [x, y] = [toMicros(a.position), toMicros(b.position)];

@@ -1,6 +1,12 @@
 import { z } from "zod";
-import { findReport, insertReport, weekFigures, type WeeklyReportRow } from "../../db/queries/reports.ts";
-import { parseWeek, type IsoWeek } from "../../lib/iso-week.ts";
+import {
+  findReport,
+  insertReport,
+  reportedWeeks,
+  weekFigures,
+  type WeeklyReportRow,
+} from "../../db/queries/reports.ts";
+import { lastWeek, parseWeek, pastWeeks, type IsoWeek } from "../../lib/iso-week.ts";
 import { requireOperator, type Context, type WorkerContext } from "../context.ts";
 import { invalidField, ServiceError } from "../errors.ts";
 
@@ -8,6 +14,8 @@ const ACTIONS_MAX = 50;
 const USERS_MAX = 10;
 const SECURITY_EVENTS_MAX = 100;
 const PARTITIONS_MAX = 500;
+/** How far back missed weeks are made up for. */
+const WEEKS_BACK_MAX = 4;
 
 const count = z.int();
 const actionCount = z.object({ actionType: z.string(), count });
@@ -50,6 +58,18 @@ export const weeklyReport = z
   .meta({ id: "WeeklyReport" });
 export type WeeklyReport = z.infer<typeof weeklyReport>;
 
+/**
+ * The weeks to report on now, oldest first: the last one, and of those before it, 4 in all, the ones that were missed since the
+ * first report.
+ */
+export async function planReports(ctx: WorkerContext, now: Date): Promise<{ weeks: string[] }> {
+  const past = pastWeeks(now, WEEKS_BACK_MAX);
+  const { first, weeks } = await reportedWeeks(ctx.db, (past[0] as IsoWeek).startsAt);
+  const last = lastWeek(now).name;
+  const isMissed = ({ name, startsAt }: IsoWeek) => first !== null && startsAt > first && !weeks.has(name);
+  return { weeks: past.filter((week) => week.name === last || isMissed(week)).map(({ name }) => name) };
+}
+
 /** Counts a week that is over and stores the report, once; repeating it changes nothing. */
 export async function compileWeek(ctx: WorkerContext, week: IsoWeek): Promise<{ week: string }> {
   const { name, startsAt, endsAt } = week;
@@ -75,7 +95,7 @@ export async function getWeeklyReport(ctx: Context, name: string): Promise<Weekl
   const message =
     week.endsAt.getTime() > Date.now()
       ? "This week is not over; its report comes on the Monday after."
-      : "There is no report of this week: it is counted on the Monday after. For the last week: POST /api/jobs/weekly-report/run.";
+      : `There is no report of this week: it is counted on the Monday after. For the last week, and what was missed of the ${WEEKS_BACK_MAX} last ones: POST /api/jobs/weekly-report/run.`;
   throw new ServiceError("not_found", message, {
     errors: [{ path: "path.week", code: "not_found", message }],
   });

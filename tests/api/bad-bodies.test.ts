@@ -3,6 +3,7 @@ import { restoresOf } from "../attack/restores.ts";
 import { trackedTable } from "../attack/world.ts";
 import { complete } from "../services/trails/support.ts";
 import { newId, useApi } from "../support/api.ts";
+import { proposePurge } from "../support/purges.ts";
 import { callRaw, expectProblem, inPieces, newEvent, operations, rowsHolding } from "./support.ts";
 
 const api = useApi();
@@ -12,7 +13,9 @@ const MIB = 1024 * 1024;
 
 /** A tracked table whose row 1 can be restored, and restores that wait for an approval or have ended. */
 let restorable: { table: string; waiting: string[]; ended: string };
+let proposals: string[];
 beforeAll(async () => {
+  proposals = [await proposePurge(api.db), await proposePurge(api.db)];
   const query = (text: string, values?: unknown[]) => api.db.rows("superuser", text, values);
   const table = await trackedTable(query);
   const ids = (await restoresOf(query, table))["/api/restores/{id}"] ?? [];
@@ -70,6 +73,18 @@ const routes: Route[] = [
     route: "POST /audit/events/{id}/unarchive",
     path: () => `/audit/events/${KEY_ID}/unarchive`,
     body: (tenant) => ({ reason: tenant }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /purges/{id}/approve",
+    path: () => `/purges/${proposals[0]}/approve`,
+    body: (tenant) => ({ note: tenant }),
+    maxBytes: MIB / 16,
+  },
+  {
+    route: "POST /purges/{id}/reject",
+    path: () => `/purges/${proposals[1]}/reject`,
+    body: (tenant) => ({ note: tenant }),
     maxBytes: MIB / 16,
   },
   {
@@ -149,7 +164,7 @@ test("every route that takes a body is tried here", async () => {
   );
 });
 
-test.each(routes.filter((one) => /log|PUT|keys$|holds|restores/.test(one.route)))(
+test.each(routes.filter((one) => /log|PUT|keys$|holds|purges|restores/.test(one.route)))(
   "$route would accept and write what is spoiled below",
   async ({ route, path, body }) => {
     const tenant = newId("good");

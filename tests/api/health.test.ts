@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checkReadiness } from "../../services/readiness/check.ts";
+import { month } from "../db/helpers.ts";
 import { newId, useApi } from "../support/api.ts";
 
 const api = useApi({
@@ -11,6 +12,12 @@ const ready = () => api.call("GET", "/ready", { key: null });
 const checkOf = (body: { checks: { name: string }[] }, name: string) =>
   body.checks.find((one) => one.name === name);
 
+const look = async (name: string) => {
+  const { app, worker } = api.runtime;
+  const { checks } = await checkReadiness(app.db, worker.db, { quiet: true, channels: [] });
+  return checkOf({ checks }, name);
+};
+
 test("/health says that the process answers, and asks nothing else", async () => {
   const { status, body } = await api.call("GET", "/health", { key: null });
   expect([status, body]).toEqual([200, { status: "ok" }]);
@@ -20,7 +27,7 @@ test("/ready is ok on a database as migrated, and says what it looked at", async
   await api.db.rows("worker", "update job_schedules set last_success_at = now()");
   const { status, body } = await ready();
   expect([status, body.status]).toEqual([200, "ok"]);
-  const names = ["database", "schema", "guards", "partitions", "capture", "history"];
+  const names = ["database", "schema", "guards", "partitions", "capture", "history", "cold files"];
   names.push("roles", "schedules", "alerts", "channels");
   for (const name of names)
     expect(checkOf(body, name)).toMatchObject({ status: "ok", detail: expect.stringMatching(/\w/) });
@@ -81,13 +88,39 @@ test("/ready warns when alerts go nowhere, or a channel of theirs is disabled", 
   await api.db.asOwner("delete from alert_channels");
 });
 
+test.each(["audit_events", "audit_events_archive", "audit_logs"])(
+  "/ready warns when fewer than two months lie ahead of %s, and says what to do",
+  async (table) => {
+    await api.db.asOwner(`alter table ${table} detach partition ${table}_${month(2)}`);
+    expect(await look("partitions")).toMatchObject({
+      status: "warn",
+      detail: `${table}: 1 months ahead`,
+      action: expect.stringContaining("create_monthly_audit_partition()"),
+    });
+    await api.db.rows("admin", "select audit.create_monthly_audit_partition()");
+    expect(await look("partitions")).toMatchObject({ status: "ok" });
+  },
+);
+
+test("/ready warns, and does not fail, where the archive lacks this month, which it gets rows of months later", async () => {
+  const detach = (table: string) =>
+    api.db.asOwner(`alter table ${table} detach partition ${table}_${month(0)}`);
+  await detach("audit_events_archive");
+  expect(await look("partitions")).toMatchObject({
+    status: "warn",
+    detail: "audit_events_archive: 0 months ahead",
+  });
+  await detach("audit_logs");
+  expect(await look("partitions")).toMatchObject({
+    status: "fail",
+    detail: expect.stringMatching(/written: audit_logs\.$/),
+  });
+  await api.db.rows("admin", "select audit.create_monthly_audit_partition()");
+  expect(await look("partitions")).toMatchObject({ status: "ok" });
+});
+
 describe("the row history in /ready", () => {
   const sql = (text: string) => api.db.rows("admin", text);
-  const look = async (name: string) => {
-    const { app, worker } = api.runtime;
-    const { checks } = await checkReadiness(app.db, worker.db, { quiet: true, channels: [] });
-    return checkOf({ checks }, name);
-  };
   beforeAll(async () => {
     await sql("create schema app; create table app.kept (id int primary key, v text)");
     await sql("select audit.track('app.kept')");

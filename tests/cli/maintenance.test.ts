@@ -1,3 +1,4 @@
+import os from "node:os";
 import { beforeAll, expect, test } from "vitest";
 import { useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
@@ -58,6 +59,55 @@ test("an invalid index of a month is rebuilt however small, and what a broken-of
 test("of one month alone, every index is rebuilt when that is asked for", async () => {
   const { code, stdout } = await reindex("--table", partitionOfNow(), "--all");
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/(\d+) of \1 rebuilt/) });
+});
+
+test("who rebuilt what, and how it ended, is in the log; a dry run is not", async () => {
+  const noted = () =>
+    db.rows(
+      "admin",
+      `select action_type as action, created_by_user_id as by, new_values as values from audit.audit_events
+       where resource_type = 'database' and action_type like 'REINDEX%' order by created_at, id`,
+    );
+  const before = await noted();
+  await reindex("--table", "job_runs", "--all", "--dry-run");
+  expect(await noted()).toEqual(before);
+  await reindex("--table", "job_runs", "--all");
+  const by = `operator:${os.userInfo().username}`;
+  const [first = {}, last] = (await noted()).slice(before.length);
+  expect(first).toEqual({
+    action: "REINDEX",
+    by,
+    values: { indexes: expect.arrayContaining(["audit.job_runs_job"]) },
+  });
+  const { indexes } = first.values as { indexes: string[] };
+  expect(last).toEqual({
+    action: "REINDEX_ENDED",
+    by,
+    values: { rebuilt: indexes.length, failed: [], bytesFreed: expect.any(Number) },
+  });
+});
+
+test("an index that cannot be rebuilt is named with the code, on the terminal and in the log", async () => {
+  // A unique index over what is there twice is what a rebuild refuses.
+  await db.asOwner("create table audit.twice (id int)");
+  await db.asOwner("create unique index twice_id on audit.twice (id)");
+  await db.rows(
+    "superuser",
+    "update pg_index set indisunique = false where indexrelid = 'audit.twice_id'::regclass",
+  );
+  await db.asOwner("insert into audit.twice values (1), (1)");
+  await db.rows(
+    "superuser",
+    "update pg_index set indisunique = true where indexrelid = 'audit.twice_id'::regclass",
+  );
+  const { code, stdout } = await reindex("--table", "twice", "--all");
+  expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining("FAIL  audit.twice_id:") });
+  const [last] = await db.rows(
+    "admin",
+    "select new_values as values from audit.audit_events where action_type = 'REINDEX_ENDED' order by created_at desc limit 1",
+  );
+  expect(last?.values).toMatchObject({ rebuilt: 0, failed: [{ index: "audit.twice_id", code: "23505" }] });
+  await db.asOwner("drop table audit.twice");
 });
 
 test.each([

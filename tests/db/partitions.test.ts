@@ -13,7 +13,7 @@ const partitions = () =>
      where i.inhparent = 'audit.audit_events'::regclass order by 1`,
   );
 
-/** audit_events and audit_logs; the archive gets its months with those of the events. */
+/** audit_events and audit_logs; the archive gets its months with those of the events, uncounted. */
 const TABLES = 2;
 
 test("a fresh database has last month, this month and three months ahead", async () => {
@@ -30,6 +30,18 @@ test("asking again adds nothing; asking for more adds the rest, over the turn of
   expect((await partitions()).map((row) => row.name)).toContain(`audit_events_${month(14)}`);
   const { again } = await one(db.pool("worker"), "select create_monthly_audit_partition(14) as again");
   expect(again).toBe(0);
+});
+
+test("each table gets the months ahead that it lacks, the archive and the history as well", async () => {
+  for (const table of ["audit_events", "audit_events_archive", "audit_logs"]) {
+    const name = `${table}_${month(2)}`;
+    await db.asOwner(`alter table audit.${table} detach partition audit.${name}; drop table audit.${name}`);
+    const { added } = await one(db.pool("worker"), "select create_monthly_audit_partition() as added");
+    expect({ table, added }).toEqual({ table, added: 1 });
+    expect(await db.rows("admin", "select to_regclass($1) is not null as there", [`audit.${name}`])).toEqual([
+      { there: true },
+    ]);
+  }
 });
 
 test("callers at the same time make each month once", async () => {

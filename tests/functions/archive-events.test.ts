@@ -49,6 +49,21 @@ test("moves whole months, then what is due alone, and says what it did", async (
   });
 });
 
+test("leaves statistics behind on both sides of a move, whole or by rows", async () => {
+  const known = await db.rows(
+    "admin",
+    `select m.table_name as table, c.reltuples::int as rows
+     from audit.month_partitions() m join pg_class c on c.oid = format('audit.%I', m.partition_name)::regclass
+     where m.month_start in ($1, $2) order by m.month_start, 1`,
+    [`${firstOf(-8)}T00:00:00Z`, `${firstOf(-6)}T00:00:00Z`],
+  );
+  expect(known).toEqual([
+    { table: "audit_events", rows: 2 },
+    { table: "audit_events_archive", rows: 5 },
+    { table: "audit_events_archive", rows: 4 },
+  ]);
+});
+
 test("tries a busy month again, and passes when the tables are free", async () => {
   const ws = newId("ws");
   await storeOldEvents(db, { workspace: ws, month: -9 });

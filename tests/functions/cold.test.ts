@@ -119,6 +119,40 @@ test("a purge waits for another person, then removes the files, and logs by whos
   ).toEqual([]);
 });
 
+test("compliance mode does not stop what a person approves; the proposal names the workspace", async () => {
+  const [strict, month] = [newId("ws"), monthsAgo(96)];
+  await db.rows(
+    "superuser",
+    "insert into audit.audit_retention_policies (workspace_id, is_compliance_mode, compliance_reason) values ($1, true, 'GDPR')",
+    [strict],
+  );
+  await oldMonth(96, [{ workspace_id: strict }]);
+  const waiting = await proposed();
+  expect(waiting.summary.complianceWorkspaces).toEqual([strict]);
+  await approve(waiting.id);
+  expect(await ended(waiting.id)).toMatchObject({ status: "completed", report: { purged: 1 } });
+  expect(archive.files(prefixOf(month))).toEqual([]);
+});
+
+test("a hold on a workspace keeps the files with its events out of the proposal", async () => {
+  const [ws, month] = [newId("ws"), monthsAgo(97)];
+  await db.rows(
+    "superuser",
+    "insert into audit.legal_holds (workspace_id, reason, placed_by_user_id) values ($1, 'case 8', 'counsel')",
+    [ws],
+  );
+  await oldMonth(97, [{ workspace_id: ws }, {}]);
+  expect(await runJob("purge-cold")).toMatchObject({ result: { purgeId: null, files: 0 } });
+  await db.rows(
+    "superuser",
+    "update audit.legal_holds set released_at = now(), released_by_user_id = 'counsel'",
+  );
+  const waiting = await proposed();
+  await approve(waiting.id);
+  await ended(waiting.id);
+  expect(archive.files(prefixOf(month))).toEqual([]);
+});
+
 test("a key that comes from the person who asked does not approve, nor one that its maker owns", async () => {
   await oldMonth(91);
   const waiting = await proposed();
@@ -151,7 +185,7 @@ test("a hold on a user or a resource keeps the files with their events, and no o
   expect(archive.files(prefixOf(free))).toEqual([]);
   await db.rows(
     "superuser",
-    "update audit.legal_holds set released_at = now(), released_by_user_id = 'counsel'",
+    "update audit.legal_holds set released_at = now(), released_by_user_id = 'counsel' where released_at is null",
   );
   const after = await proposed();
   await db.rows("superuser", hold, [held]);

@@ -82,6 +82,15 @@ describe("a rule beside its database", () => {
     expect(problems).toEqual([expect.stringContaining(fault)]);
   });
 
+  test("does not when the column that is to name the workspace is none of its table", async () => {
+    const retention = [
+      { table: "public.typed", where: [{ column: "at", olderThan: "1 day" }], workspaceColumn: "ws" },
+    ];
+    expect(await cleanupProblems(worker(), defineConfig({ tables: {}, retention }))).toEqual([
+      "public.typed has no column ws, which is to name the workspace",
+    ]);
+  });
+
   test("does not when rows would go by cascade that the worker cannot see", async () => {
     await sql(
       "create table private (id int primary key, event_id bigint references siren_events on delete cascade)",

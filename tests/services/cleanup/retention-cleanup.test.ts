@@ -1,6 +1,7 @@
 import pg from "pg";
 import { holdsOn } from "../../support/holds.ts";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { defineConfig } from "../../../lib/config.ts";
 import { digestOf } from "../../../lib/cleanup-rules.ts";
 import { beginRule } from "../../../services/cleanup/begin-rule.ts";
 import { deleteBatch } from "../../../services/cleanup/delete-batch.ts";
@@ -148,6 +149,41 @@ describe("a run of retention-cleanup", () => {
     expect(await sql("select id::int from siren_events")).toEqual([{ id: 3 }]);
     await holds.release();
     expect((await run()).result).toMatchObject({ deletedCount: 1 });
+  });
+
+  test("keeps the rows of a workspace that is held or in compliance mode, where the rule names its column, and no others", async () => {
+    await sql("create table notes (id int primary key, tenant int, created_at timestamptz not null)");
+    await sql("grant select, update, delete on notes to audit_worker");
+    await sql("insert into notes select n, n % 4, now() - interval '2 days' from generate_series(1, 8) n");
+    await sql("insert into notes values (9, null, now() - interval '2 days')");
+    const where = [{ column: "created_at", olderThan: "1 day" }];
+    const { retention } = defineConfig({
+      tables: {},
+      retention: [{ table: "public.notes", where, workspaceColumn: "tenant" }],
+    });
+    const ctx = { ...cleanupContext(stage.flows.runtime), config: { ...config, retention } };
+    const clean = async () => {
+      const ref = { runId: crypto.randomUUID(), digest: digestOf(retention[0] as never) };
+      if ((await beginRule(ctx, ref, 10)).batches > 0) await deleteBatch(ctx, ref, 1);
+      return (await sql("select id from notes order by id")).map(({ id }) => id);
+    };
+    await sql(
+      "insert into audit.legal_holds (workspace_id, reason, placed_by_user_id) values ('1', 'test', 'lawyer')",
+    );
+    await sql(
+      "insert into audit.legal_holds (workspace_id, resource_type, resource_id, reason, placed_by_user_id) values ('2', 'public.notes', '6', 'test', 'lawyer')",
+    );
+    await sql(
+      "insert into audit.audit_retention_policies (workspace_id, is_compliance_mode, compliance_reason) values ('3', true, 'GDPR')",
+    );
+    expect(await clean()).toEqual([1, 3, 5, 6, 7]);
+    await holdsOn(stage.db).release();
+    expect(await clean()).toEqual([3, 7]);
+    await sql(
+      "update audit.audit_retention_policies set is_compliance_mode = false, compliance_reason = null",
+    );
+    expect(await clean()).toEqual([]);
+    await sql("drop table notes");
   });
 
   test("is bounded by rowsPerRun, and says what remains", async () => {

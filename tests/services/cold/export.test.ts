@@ -160,6 +160,52 @@ test("late events of a month that is cold already become further parts of it", a
   expect(parts).toEqual([{ part: 1 }, { part: 2 }]);
 });
 
+test("the database notes a file by what it counts itself, and none whose rows are not the table's", async () => {
+  const ctx = contextOf(api, plain);
+  const month = monthsAgo(24);
+  const ids = await storeEvents(api.db, "audit_events_archive", [
+    { created_at: at(month, "03T00:00:00Z"), workspace_id: "ws-a" },
+    { created_at: at(month, "04T00:00:00.000001Z"), workspace_id: "ws-b" },
+  ]);
+  await exportNextFile(ctx, month);
+  const [noted] = await api.db.rows<{ file: Record<string, unknown> }>(
+    "worker",
+    "select to_jsonb(f) as file from cold_months f where month = $1",
+    [month],
+  );
+  expect(noted?.file).toMatchObject({ row_count: 2, workspaces: ["ws-a", "ws-b"], min_workspace_id: "ws-a" });
+  expect([noted?.file.min_id, noted?.file.max_id]).toEqual(ids.toSorted());
+  await api.db.rows("worker", "select audit.discard_cold_files($1)", [month]);
+  const note = async (change: Record<string, unknown>) => {
+    const file = { ...noted?.file, object_key: "events/forged.parquet", ...change };
+    const [row] = await api.db.rows("worker", "select audit.note_cold_file($1) as noted", [file]);
+    return row?.noted;
+  };
+  expect(await note({ rows_digest: `\\x${"0".repeat(64)}` })).toBe(false);
+  expect(
+    await note({ last_id: ids[0], last_workspace_id: "ws-a", last_created_at: at(month, "03T00:00:00Z") }),
+  ).toBe(false);
+  expect(await note({ last_workspace_id: "a" })).toBe(false);
+  const lie = {
+    row_count: 7,
+    row_marks: 7,
+    workspaces: ["ws-x"],
+    min_id: ids[1],
+    min_created_at: at(month, "04"),
+  };
+  expect(await note(lie)).toBe(true);
+  const told = await api.db.rows<{ file: Record<string, unknown> }>(
+    "worker",
+    "select to_jsonb(f) as file from cold_months f where month = $1",
+    [month],
+  );
+  const same = { id: expect.anything(), verified_at: expect.anything(), object_key: "events/forged.parquet" };
+  expect(told.map(({ file }) => file)).toEqual([{ ...noted?.file, ...same }]);
+  await expect(api.db.rows("worker", "insert into cold_months (month) values ($1)", [month])).rejects.toThrow(
+    "permission denied",
+  );
+});
+
 test("nobody drops a month whose rows are not in noted files, nor by an old snapshot", async () => {
   const month = monthsAgo(27);
   await storeEvents(api.db, "audit_events_archive", [{ created_at: at(month, "03T00:00:00Z") }]);

@@ -57,7 +57,7 @@ describe("the report of a week", () => {
     const { runJob } = jobRunner(call);
     expect(await runJob("weekly-report")).toMatchObject({
       status: "completed",
-      result: { week: week.name, mailed: true },
+      result: { weeks: [week.name], mails: 1 },
     });
     const { status, body } = await call("GET", path);
     expect(status).toBe(200);
@@ -118,6 +118,29 @@ describe("the report of a week", () => {
     expect(await mailWeek({ ...alertingContext(flows.runtime), quiet: true }, week.name)).toEqual({
       mailed: false,
     });
+  });
+
+  test("comes late when its Monday was missed, as those of the last four weeks since the first, each once", async () => {
+    const before = Array.from({ length: 6 }, (_, i) => weekOf(at(-7 * (i + 1))));
+    const [one, two, three, four, five] = before.map(({ name }) => name);
+    const report = (name = "") => call("GET", `/reports/weekly/${name}`);
+    const { runJob } = jobRunner(call);
+    expect(await runJob("weekly-report")).toMatchObject({ result: { weeks: [week.name] } });
+    // Of the first weeks of a service, nothing was missed.
+    expect((await report(one)).status).toBe(404);
+    await compileWeek(workerContext(flows.runtime), before[4] as (typeof before)[4]);
+    await compileWeek(workerContext(flows.runtime), before[1] as (typeof before)[1]);
+    const sent = receivers.mails.length;
+    expect(await runJob("weekly-report")).toMatchObject({ result: { weeks: [three, one, week.name] } });
+    expect(receivers.mails.slice(sent).map(({ mail }) => mail.subject)).toEqual([
+      expect.stringContaining(String(three)),
+      expect.stringContaining(String(one)),
+    ]);
+    expect((await report(one)).body).toMatchObject({ week: one, events: 1 });
+    expect([(await report(two)).status, (await report(four)).status]).toEqual([200, 404]);
+    expect((await report(five)).status).toBe(200);
+    expect(await runJob("weekly-report")).toMatchObject({ result: { weeks: [week.name] } });
+    expect(receivers.mails).toHaveLength(sent + 2);
   });
 
   test.each([{ workspaces: ["ws-ann"] }, { projects: ["p-1"] }])(

@@ -5,6 +5,7 @@ import { deleteDueTrails } from "../../../services/trails/delete-due.ts";
 import { deleteTrailsOfDeletedProjects } from "../../../services/trails/delete-of-deleted-projects.ts";
 import { rollUpTrails } from "../../../services/trails/roll-up.ts";
 import { newId, useApi } from "../../support/api.ts";
+import { holdsOn } from "../../support/holds.ts";
 import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
 
 const BATCH = 1_000;
@@ -55,6 +56,22 @@ describe("clean-up", () => {
     expect(await totals(projectId)).toEqual([{ messages: 1, cost: "2" }]);
   });
 
+  test("leaves a trail that is held, by its message or its project, until the hold is released", async () => {
+    const [held, ofHeld, free] = [newTrail(api), newTrail(api), newTrail(api)];
+    for (const { put, projectId } of [held, ofHeld, free])
+      await put(complete(projectId, { timestamp: daysAgo(10) }));
+    await rollUpTrails(ctx, BATCH);
+    const holds = holdsOn(api.db);
+    await holds.place("trail", held.messageId);
+    await holds.place("project", ofHeld.projectId);
+    await deleteDueTrails(ctx, BATCH);
+    const statuses = () => Promise.all([held, ofHeld, free].map(async ({ get }) => (await get()).status));
+    expect(await statuses()).toEqual([200, 200, 404]);
+    await holds.release();
+    await deleteDueTrails(ctx, BATCH);
+    expect(await statuses()).toEqual([404, 404, 404]);
+  });
+
   test("each project keeps its trails for as many days as it says", async () => {
     const { put, get, projectId } = newTrail(api);
     const keep = (trailRetentionDays: number) =>
@@ -92,6 +109,34 @@ describe("clean-up", () => {
 });
 
 describe("a deleted project", () => {
+  test("is hidden, but stays with its trails while it is held, and with a trail that is", async () => {
+    const [held, ofTrail] = [newId("proj"), newId("proj")];
+    await putMany(held, 2, daysAgo(1));
+    const kept = newId("m");
+    await api.call("PUT", `/trails/${kept}`, { body: complete(ofTrail) });
+    await api.call("PUT", `/trails/${newId("m")}`, { body: complete(ofTrail) });
+    const holds = holdsOn(api.db);
+    await holds.place("project", held);
+    await holds.place("trail", kept);
+    for (const id of [held, ofTrail]) await api.call("DELETE", `/projects/${id}`);
+    expect((await api.call("GET", `/projects/${held}`)).status).toBe(404);
+    const left = async () => {
+      while ((await deleteTrailsOfDeletedProjects(ctx, BATCH)) > 0);
+      return api.db.rows(
+        "app",
+        `select p.project_id as id, count(t.id)::int as trails from projects p left join audit_trails t using (project_id)
+         where p.project_id = any ($1) group by 1 order by 2 desc`,
+        [[held, ofTrail]],
+      );
+    };
+    expect(await left()).toEqual([
+      { id: held, trails: 2 },
+      { id: ofTrail, trails: 1 },
+    ]);
+    await holds.release();
+    expect(await left()).toEqual([]);
+  });
+
   test("is swept in bounded batches, with its totals, and may be registered again", async () => {
     const projectId = newId("proj");
     const bystander = newTrail(api);
