@@ -29,4 +29,4 @@ test("the README's first minute works by copy and paste", async () => {
   expect(stdout).toMatch(/"status":"complete".*"total":0\.00105/);
   expect(stdout).toContain('"jobId":"trail-cleanup"');
   expect(stdout).toContain("Audit events are immutable");
-});
+}, 90_000);
