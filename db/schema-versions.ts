@@ -31,7 +31,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/archive-rows.sql": "0906727b0ee5799a30bd939b67d284ed4b892e7c354901b9f2c58f2faeb02a15",
   "sql/archive-plan.sql": "c3250e7b1f4f82698d8b8f64720e351eaf7e06d575f98d89acec0fa5c0fcedd3",
   "sql/archive-moves.sql": "f9bc470bf509608417a77fa173953cf19d076c859190681dfb6497c9e24f741f",
-  "sql/archive-months.sql": "6004665feff467127001a1ee925137c84deb9099a3422f941b2cac85624b34f4",
+  "sql/archive-months.sql": "962468d7c9a9e8a72a7d43830178ce8eed38f42e3e60e14892290f80d296a5be",
   "sql/archive-run.sql": "b1ea66b6bcaf3bb375bf702c87cda676ca2e0e4bfb54ffef551f1a6a93136092",
   "sql/archive-back.sql": "d9bf10e353870292de8a141875c79dad8b44b8c7f917d098cb5821355dee9707",
   "sql/cold.sql": "592a7de0398f5a824168600eeeabb0df0166babfb0bad34df4f5f43e5438eb60",

@@ -5711,7 +5711,8 @@ begin
     ) then 'not_merged'
     -- A table that rows have left is dropped when VACUUM has emptied its file: until then a transaction with an older
     -- snapshot may still have to read them there.
-    when pg_relation_size(format('audit.%I', case when row_count = 0 then hot else archived end)::regclass) > 0 then 'emptied'
+    -- The archive has no table of a month that went into cold files, though an event of it may have been brought back before.
+    when pg_relation_size(to_regclass('audit.' || quote_ident(case when row_count = 0 then hot else archived end))) > 0 then 'emptied'
     when row_count = 0 then 'empty'
     else 'ready'
   end;

@@ -51,7 +51,6 @@ export async function purgeFile(ctx: ColdContext, { purgeId }: PurgeRef, fileId:
     await resolveAway(ctx);
     return "purged";
   } catch (error) {
-    if (error instanceof ColdFileError) await alertFileFault(ctx, error);
     if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", error.key));
     throw error;
   }

@@ -1,18 +1,29 @@
 import { coldFile } from "../../db/queries/cold.ts";
 import { isAnyHeld, type Subject } from "../../db/queries/purges.ts";
 import type { ColdContext } from "../cold/context.ts";
-import { openFile, type Archive } from "../cold/open-file.ts";
+import { alertFileFault, resolveAway } from "../cold/faults.ts";
+import { ColdFileError, openFile, type Archive, type FileRef } from "../cold/open-file.ts";
 
 const SUBJECTS_PER_QUERY = 5_000;
 
 /**
  * Whether a hold concerns an event in a cold file. Holds name workspaces, resources and users, which stand in the file; the
- * one predicate of all deletions is asked about each of them. Without holds that could concern it nothing is read.
+ * one predicate of all deletions is asked about each of them. Without holds that could concern it nothing is read. Throws
+ * `ColdFileError` for a file that cannot be read, and raises an alert.
  */
 export async function heldBy(ctx: ColdContext, fileId: string, holds: string[]): Promise<boolean> {
   if (holds.length === 0) return false;
   const ref = await coldFile(ctx.db, fileId);
   if (ref === null) return true;
+  const isHeld = await isAnyEventHeld(ctx, ref).catch(async (error: unknown) => {
+    if (error instanceof ColdFileError) await alertFileFault(ctx, error);
+    throw error;
+  });
+  await resolveAway(ctx);
+  return isHeld;
+}
+
+async function isAnyEventHeld(ctx: ColdContext, ref: FileRef): Promise<boolean> {
   const file = await openFile(ctx.archive as Archive, ref);
   for (const group of await file.groups(undefined)) {
     const [workspaces = [], types = [], ids = [], users = []] = await Promise.all([

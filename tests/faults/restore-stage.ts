@@ -1,10 +1,7 @@
-import { build } from "esbuild";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { migrate } from "../../db/migrate.ts";
 import { readEnv } from "../../lib/env.ts";
 import { createInngest } from "../../lib/inngest.ts";
@@ -20,19 +17,13 @@ import { laneConfig } from "./restore-config.ts";
 import { tablesOf } from "./restore-data.ts";
 import { openPauses, type Pauses } from "./restore-pauses.ts";
 import { startReceiver, type Receiver } from "./restore-receiver.ts";
+import { asker, bundle, registered, type Ask } from "./stage-parts.ts";
 import { Victim } from "./victim.ts";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
 const DATABASE = "application";
 const ENGINE_DATABASE = "engine";
 /** Each attempt of a step that fails waits a little longer; together they outlast every fault. */
 const BACKOFF_MS = "100,300,700,1500,2500,3500,5000,6000,8000,10000";
-const POOL_MAX = 12;
-const RETRY_MS = 50;
-const REGISTERED_TIMEOUT_MS = 30_000;
-
-/** Rows of a statement; tried again while Postgres is away. */
-export type Ask = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
 /** Everything that a restore runs on, each part a process that can be taken away. */
 export interface Stage {
@@ -65,7 +56,7 @@ export async function openStage(lanes: number): Promise<Stage> {
     startPostgres({ dataDir: folder, settings: { fsync: "off", max_connections: "200" } }),
     startRedis({ dataDir: path.join(folder, "redis") }),
     startReceiver(),
-    bundle(folder),
+    bundle(folder, "tests/faults/restore-host.ts"),
   ]);
   const passwords = rolePasswords(folder);
   await createAdminAndDatabase(postgres, DATABASE, passwords.afterimage_admin);
@@ -133,53 +124,6 @@ export async function openStage(lanes: number): Promise<Stage> {
     engineSql: engineSql.ask,
     close,
   };
-}
-
-/** Function host and engine, each as one file: that starts several times as fast, and they start often. */
-async function bundle(folder: string): Promise<void> {
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: { host: "tests/faults/restore-host.ts", engine: "local/inngest/main.ts" },
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20.19",
-    banner: {
-      js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);',
-    },
-    external: ["pg-native"],
-    logLevel: "warning",
-  });
-  fs.copyFileSync(path.join(ROOT, "local/inngest/schema.sql"), path.join(folder, "schema.sql"));
-}
-
-function asker(connectionString: string): { ask: Ask; close(): Promise<void> } {
-  const pool = new pg.Pool({ connectionString, max: POOL_MAX });
-  pool.on("error", () => undefined);
-  const ask: Ask = async (text, values) => {
-    for (;;) {
-      try {
-        const result = await pool.query<Record<string, unknown>>(text, values);
-        return result.rows;
-      } catch (error) {
-        if (error instanceof pg.DatabaseError && error.severity === "ERROR") throw error;
-        await sleep(RETRY_MS);
-      }
-    }
-  };
-  return { ask, close: () => pool.end() };
-}
-
-async function registered(url: string): Promise<void> {
-  const deadline = Date.now() + REGISTERED_TIMEOUT_MS;
-  for (;;) {
-    const { functions } = (await (await fetch(`${url}/dev`)).json()) as { functions: unknown[] };
-    if (functions.length > 0) return;
-    if (Date.now() > deadline) throw new Error("The function host did not register");
-    await sleep(RETRY_MS);
-  }
 }
 
 /** A name for a run's rows that no other run of this stage has. */

@@ -1,3 +1,4 @@
+import { inLanes } from "./lanes.ts";
 import { randomFrom, pick } from "./random.ts";
 import { nameOf, pickScenario, type Scenario } from "./restore-data.ts";
 import { Faults, pickFault } from "./restore-faults.ts";
@@ -43,7 +44,7 @@ export async function faultRestores({ runs, seed, only }: FaultOptions): Promise
     const undisturbed = await runUndisturbed(stage, planned);
     say(`${undisturbed.size} kinds of runs without a fault after ${elapsed()}`);
     const faults = new Faults();
-    await inLanes(stage, planned, async ({ number, scenario, random }, lane) => {
+    await inLanes(stage.lanes, planned, async ({ number, scenario, random }, lane) => {
       const reference = undisturbed.get(nameOf(scenario)) as RunResult;
       const hit: Hit = { point: pickPoint(random, reference.points), fault: pickFault(random) };
       const result = await runOnce(stage, faults, { number, lane, scenario, hit });
@@ -97,7 +98,7 @@ async function runUndisturbed(stage: Stage, planned: Planned[]): Promise<Map<str
   const found = new Map<string, RunResult>();
   const faults = new Faults();
   let number = RUNS_MAX;
-  await inLanes(stage, [...kinds], async ([name, scenario], lane) => {
+  await inLanes(stage.lanes, [...kinds], async ([name, scenario], lane) => {
     const result = await runOnce(stage, faults, { number: number++, lane, scenario, hit: null }).catch(
       (error: unknown) => {
         throw new Error(`${name} does not even work without a fault`, { cause: error });
@@ -108,16 +109,4 @@ async function runUndisturbed(stage: Stage, planned: Planned[]): Promise<Map<str
     found.set(name, result);
   });
   return found;
-}
-
-async function inLanes<T>(
-  stage: Stage,
-  all: T[],
-  work: (one: T, lane: number) => Promise<void>,
-): Promise<void> {
-  const left = [...all];
-  const lanes = Array.from({ length: stage.lanes }, async (_, lane) => {
-    for (let one = left.shift(); one !== undefined; one = left.shift()) await work(one, lane);
-  });
-  await Promise.all(lanes);
 }

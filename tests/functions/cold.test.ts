@@ -1,5 +1,7 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import { createApp } from "../../api/_http/create-app.ts";
+import { StorageError } from "../../lib/storage/storage.ts";
+import { proposePurge } from "../../services/purges/propose.ts";
 import { caller, mintKey, newId, type Call } from "../support/api.ts";
 import { contextOf, makeCold, monthsAgo, storeEvents, useArchive } from "../support/cold.ts";
 import { useDatabase } from "../support/database.ts";
@@ -193,6 +195,29 @@ test("a hold on a user or a resource keeps the files with their events, and no o
   // Placed after the proposal, and before the file went.
   expect(await ended(after.id)).toMatchObject({ status: "needs_attention", report: { purged: 0, held: 1 } });
   expect(archive.files(prefixOf(month))).toHaveLength(1);
+  await db.rows(
+    "superuser",
+    "update audit.legal_holds set released_at = now(), released_by_user_id = 'counsel' where released_at is null",
+  );
+});
+
+test("a storage that is away while files are read for holds is alerted, and nothing is proposed", async () => {
+  const hold = `insert into audit.legal_holds (subject_user_id, reason, placed_by_user_id) values ($1, 'case 8', 'counsel')`;
+  await db.rows("superuser", hold, [newId("user")]);
+  await oldMonth(96);
+  const away = async (key: string) => {
+    throw new StorageError("away", key);
+  };
+  const ctx = contextOf(flows, { storage: { ...archive.storage, get: away }, keys: [] });
+  await expect(proposePurge(ctx, null)).rejects.toThrow("cannot be reached");
+  const openAlerts = () =>
+    db.rows("app", "select from alerts where code = 'archive.away' and resolved_at is null");
+  expect(await openAlerts()).toHaveLength(1);
+  expect(await listed("awaiting_approval")).toEqual([]);
+  const waiting = await proposed();
+  expect(await openAlerts()).toEqual([]);
+  await approve(waiting.id);
+  expect(await ended(waiting.id)).toMatchObject({ status: "completed" });
   await db.rows(
     "superuser",
     "update audit.legal_holds set released_at = now(), released_by_user_id = 'counsel' where released_at is null",

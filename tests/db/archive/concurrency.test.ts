@@ -14,11 +14,15 @@ interface Seen {
   distinct: number;
 }
 
-/** Repeats `work` on a connection of its own until `stopped`; returns how often, and throws what it throws. */
+/**
+ * Repeats `work` on a connection of its own until `stopped`; returns how often, and throws what it throws, also where it waits
+ * a second for a table.
+ */
 function repeatedly(work: (client: pg.Client) => Promise<void>) {
   let isStopped = false;
   let rounds = 0;
   const done = withClient(db, "app", async (client) => {
+    await client.query("set lock_timeout = '1s'");
     while (!isStopped) {
       await work(client);
       rounds++;

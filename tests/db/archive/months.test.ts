@@ -234,6 +234,15 @@ test("an emptied old month is dropped, and one that somebody writes to meanwhile
   expect((await whereabouts(db, ws)).archived).toHaveLength(3);
 });
 
+test("a late month moves whole although its table in the archive is gone, as after it went into cold files", async () => {
+  const ws = newId("ws");
+  await storeOldEvents(db, { workspace: ws, month: -18, count: 3 });
+  const name = `audit_events_archive_${month(-18)}`;
+  await db.asOwner(`alter table audit_events_archive detach partition ${name}; drop table ${name}`);
+  expect(await archiveMonth(db, -18)).toBe("moved");
+  expect((await whereabouts(db, ws)).archived).toHaveLength(3);
+});
+
 test("months move in READ COMMITTED alone: an old snapshot would take a written month for an empty one", async () => {
   await storeOldEvents(db, { workspace: newId("ws"), month: -14 });
   await withClient(db, "worker", async (client) => {
