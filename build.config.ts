@@ -7,12 +7,16 @@ import path from "node:path";
  * load only when they need it. Node takes several times as long to load the same code as a thousand modules
  * (docs/decisions/0009).
  */
-export async function bundleFunctions(outDir: string): Promise<void> {
+export const bundleFunctions = (outDir: string): Promise<void> =>
+  bundle({ index: "api/_index.ts", inngest: "api/_inngest.ts" }, outDir);
+
+/** Bundles files of the project, by the names that they get in `outDir`, as the functions are bundled. */
+export async function bundle(entryPoints: Record<string, string>, outDir: string): Promise<void> {
   // Chunks are named by what is in them, so old ones would stay.
   rmSync(outDir, { recursive: true, force: true });
   await build({
     absWorkingDir: import.meta.dirname,
-    entryPoints: { index: "api/_index.ts", inngest: "api/_inngest.ts" },
+    entryPoints,
     outdir: outDir,
     bundle: true,
     splitting: true,

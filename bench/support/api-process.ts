@@ -29,6 +29,8 @@ export interface ApiOptions {
   env: Record<string, string>;
   keys: readonly string[];
   logFile: string;
+  /** The server as JavaScript, run by plain Node, in place of its source: a bundle of `local/serve.ts`. */
+  server?: string | undefined;
   /** Writes a CPU profile into this folder when the process ends. */
   profileDir?: string | undefined;
 }
@@ -51,25 +53,19 @@ export interface Api {
   stop(): Promise<void>;
 }
 
-export async function startApi({ env, keys, logFile, profileDir }: ApiOptions): Promise<Api> {
+export async function startApi({ env, keys, logFile, server, profileDir }: ApiOptions): Promise<Api> {
   const port = await freePort();
   fs.rmSync(logFile, { force: true });
   const log = fs.openSync(logFile, "a", 0o600);
   const profile = profileDir === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profileDir];
-  const preload = path.join(import.meta.dirname, "report-memory.ts");
+  const preload = path.join(import.meta.dirname, "report-memory.js");
+  const run =
+    server === undefined
+      ? ["--import", "tsx", "--import", preload, "local/serve.ts"]
+      : ["--import", preload, server];
   const child = spawn(
     process.execPath,
-    [
-      "--expose-gc",
-      ...profile,
-      "--import",
-      "tsx",
-      "--import",
-      preload,
-      "local/serve.ts",
-      "--port",
-      String(port),
-    ],
+    ["--expose-gc", ...profile, ...run, "--port", String(port)],
     // Its output goes straight to a file: a pipe would be read by the process that makes the load.
     { cwd: root, env: { ...process.env, ...CLEARED, ...env }, stdio: ["ignore", log, log, "ipc"] },
   );

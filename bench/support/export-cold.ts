@@ -1,3 +1,4 @@
+import { workflows } from "../../functions/index.ts";
 import { dropMonth } from "../../services/cold/drop-month.ts";
 import { exportNextFile } from "../../services/cold/export-month.ts";
 import { planCold } from "../../services/cold/plan.ts";
@@ -7,8 +8,10 @@ import { coldContext, createRuntime } from "../../services/runtime.ts";
 
 const BYTES_PER_KB = 1_024;
 
-// A process of its own, as a function is one: writes every month that is due to cold files, and tells what it took.
+// A process of its own, as the function of the workflows is one, with all of them loaded: writes every month that is due to
+// cold files, and tells what it took.
 const runtime = createRuntime(readEnv(), { log: createLogger("silent"), send: async () => undefined });
+workflows(runtime);
 const ctx = coldContext(runtime);
 const stepsMs: number[] = [];
 const timed = async <T>(step: Promise<T>, started = performance.now()): Promise<T> => {

@@ -36,7 +36,7 @@ export async function interleave(
 }
 
 /** A B C, then C B A, then B C A …: nobody is always first, nor always after the same one. */
-function inOrder<T>(list: readonly T[], round: number): T[] {
+export function inOrder<T>(list: readonly T[], round: number): T[] {
   const start = Math.floor(round / 2) % list.length;
   const turned = [...list.slice(start), ...list.slice(0, start)];
   return round % 2 === 0 ? turned : turned.toReversed();

@@ -105,8 +105,13 @@ export class Stage {
     };
   }
 
-  /** An API process on a database; ends with `stopApis`. */
-  async api(database: BenchDatabase, variant: Variant, more: Record<string, string> = {}): Promise<Api> {
+  /** An API process on a database, of its source or of a bundle; ends with `stopApis`. */
+  async api(
+    database: BenchDatabase,
+    variant: Variant,
+    more: Record<string, string> = {},
+    server?: string,
+  ): Promise<Api> {
     const worker = database.workerUrl;
     const env = {
       DATABASE_URL: database.appUrl,
@@ -119,7 +124,7 @@ export class Stage {
     };
     const keys = variant === "pg + redis" ? database.keys : database.keys.slice(0, 1);
     const logFile = path.join(this.dataDir, `api-${++this.#parts}.log`);
-    const api = await startApi({ env, keys, logFile, profileDir: this.#options.profileDir });
+    const api = await startApi({ env, keys, logFile, server, profileDir: this.#options.profileDir });
     this.#running.push(api);
     return api;
   }

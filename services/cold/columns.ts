@@ -66,13 +66,10 @@ export const parquetSchema: SchemaElement[] = [
 
 const isNumber = (kind: Kind) => kind === "time" || kind === "integer";
 
-/** The values of one column, of lines. */
-export function toCells(lines: Line[], column: number): Cell[] {
+/** A value of a column, from its text in a line. */
+export function toCell(text: string | null, column: number): Cell {
   const [, kind] = COLUMNS[column] as (typeof COLUMNS)[number];
-  return lines.map((line) => {
-    const text = line[column] ?? null;
-    return text !== null && isNumber(kind) ? BigInt(text) : text;
-  });
+  return text !== null && isNumber(kind) ? BigInt(text) : text;
 }
 
 /** The line that the database would write of a row. */

@@ -43,12 +43,11 @@ export async function exportNextFile(
   const { nextPart: part, after } = await exportingFiles(ctx.db, month);
   const written = await writeRows(ctx, month, after, bounds);
   if (written === null) return { wrote: false, rows: 0 };
-  const { plain, last } = written;
+  const { writer, rowCount, last } = written;
   const key = objectKey(month, part, archive.keys.length > 0);
-  const { object, body } = toChunks(key, plain, archive.keys[0] ?? null);
-  const ref: FileRef = { ...object, rowCount: written.rowCount, schemaVersion: SCHEMA_VERSION };
   try {
-    await archive.storage.put(key, body);
+    const { object, sha256 } = await store(archive, key, writer.finish());
+    const ref: FileRef = { ...object, rowCount, schemaVersion: SCHEMA_VERSION };
     const stored = await digestFile(archive, ref);
     const isSame = await noteColdFile(ctx.db, {
       ...object,
@@ -57,7 +56,7 @@ export async function exportNextFile(
       objectKey: key,
       last,
       rowsDigest: stored.rowsDigest,
-      sha256: createHash("sha256").update(body).digest(),
+      sha256,
       schemaVersion: SCHEMA_VERSION,
       exportedAt,
     });
@@ -68,7 +67,7 @@ export async function exportNextFile(
     throw error;
   }
   await resolveAway(ctx);
-  return { wrote: true, rows: written.rowCount };
+  return { wrote: true, rows: rowCount };
 }
 
 /** The next rows of a month as a Parquet file, or null when there are none. */
@@ -89,7 +88,14 @@ async function writeRows(ctx: ColdContext, month: string, start: RowKey | null, 
     last = { workspaceId: end.workspaceId, createdAt: end.createdAt, id: end.id };
   }
   if (writer.rowCount === 0) return null;
-  return { plain: writer.finish(), rowCount: writer.rowCount, last: last as RowKey };
+  return { writer, rowCount: writer.rowCount, last: last as RowKey };
+}
+
+/** Stores a file; its bytes are not held any longer while it is read back. */
+async function store({ storage, keys }: Archive, key: string, plain: Uint8Array) {
+  const { object, body } = toChunks(key, plain, keys[0] ?? null);
+  await storage.put(key, body);
+  return { object, sha256: createHash("sha256").update(body).digest() };
 }
 
 /** Never the same twice, so that a try that was given up cannot replace what another one has noted. */

@@ -8,16 +8,19 @@ import { dateMicros, toMicros } from "./times.ts";
 export interface Condition {
   columns: ColumnName[];
   holds(...cells: Cell[]): boolean;
+  /** Whether it holds for all events between two times, microseconds since 1970: then no column is read. */
+  holdsBetween?(oldest: bigint, newest: bigint): boolean;
 }
 
-/** The conditions of a filter, those that are quick to read and leave little first. */
+/** The conditions of a filter, those that are quick to read and leave little first; files are sorted by workspace. */
 export function conditionsOf(filter: EventFilter, position: EventPosition | null): Condition[] {
   const { workspaceIds, actorId, actionType, resourceType, resourceId, tag, text } = filter;
-  const conditions: Condition[] = [within(filter, position)];
+  const conditions: Condition[] = [];
   if (workspaceIds !== null) {
     const wanted = new Set<Cell>(workspaceIds);
     conditions.push({ columns: ["workspace_id"], holds: (id) => wanted.has(id as Cell) });
   }
+  conditions.push(within(filter, position));
   if (resourceId !== undefined) conditions.push(equal("resource_id", resourceId));
   if (actorId !== undefined) conditions.push(equal("created_by_user_id", actorId));
   if (resourceType !== undefined) conditions.push(equal("resource_type", resourceType));
@@ -38,7 +41,10 @@ export function conditionsOf(filter: EventFilter, position: EventPosition | null
 }
 
 /** Besides: not one of the events that are in the database again. */
-export function exceptReturned(conditions: Condition[], returned: ReturnedEvent[]): Condition[] {
+export function exceptReturned(
+  conditions: readonly Condition[],
+  returned: ReturnedEvent[],
+): readonly Condition[] {
   if (returned.length === 0) return conditions;
   const known = new Set(returned.map(({ id, createdAt }) => `${id} ${toMicros(createdAt)}`));
   return [...conditions, { columns: ["id", "created_at"], holds: (id, at) => !known.has(`${id} ${at}`) }];
@@ -63,14 +69,28 @@ function within({ from, to }: EventFilter, position: EventPosition | null): Cond
         (last === null || at <= last)
       );
     },
+    holdsBetween: (oldest, newest) =>
+      (first === undefined || oldest >= first) &&
+      (end === undefined || newest < end) &&
+      (last === null || newest <= last),
   };
 }
 
 /** Texts of a JSON array however deep: an array of arrays holds what they hold, and null is no text. */
 function textsIn(json: Cell | undefined): string[] {
   if (typeof json !== "string") return [];
-  return (JSON.parse(json) as unknown[]).flat(Infinity).filter((one) => typeof one === "string");
+  let texts = parsedTags.get(json);
+  if (texts === undefined) {
+    texts = (JSON.parse(json) as unknown[]).flat(Infinity).filter((one) => typeof one === "string");
+    if (parsedTags.size >= PARSED_TAGS_MAX) parsedTags.clear();
+    parsedTags.set(json, texts);
+  }
+  return texts;
 }
+
+/** Events have few different lists of tags, and parsing each anew was most of a search by tag. */
+const PARSED_TAGS_MAX = 1_000;
+const parsedTags = new Map<string, string[]>();
 
 /** Somewhere in the texts, or in the JSON, where quotes and backslashes stand escaped; upper and lower case alike. */
 function contains(text: string): Condition[] {

@@ -1,7 +1,8 @@
 import type { ProvenEvent } from "../../db/queries/archive.ts";
 import { coldFile, coldFilesIn, type FoundFile, type StoredFile } from "../../db/queries/cold.ts";
 import type { Archive } from "./open-file.ts";
-import { findInCold, type ColdReader } from "./search.ts";
+import type { ColdReader } from "./hits.ts";
+import { findInCold } from "./search.ts";
 import { toMicros } from "./times.ts";
 import { digestFile } from "./verify-file.ts";
 

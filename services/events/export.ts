@@ -2,6 +2,7 @@ import { stringify } from "csv-stringify/sync";
 import { z } from "zod";
 import { currentSnapshot, type EventPosition } from "../../db/queries/events.ts";
 import { tellingFaults } from "../cold/faults.ts";
+import { searchingAhead } from "../cold/search-ahead.ts";
 import { requireScope } from "../context.ts";
 import { toEvent, type Event } from "./event.ts";
 import { eventCriteria, toFilter } from "./filter.ts";
@@ -41,7 +42,7 @@ const CSV_COLUMNS = [
 
 /**
  * Streams matching events, newest first, as CSV (UTF-8, header line, RFC 4180) or one JSON object a line. It holds what
- * was committed when it began and nothing later, and never more than 500 rows in memory. The export is audited first.
+ * was committed when it began and nothing later, and never more in memory than 500 rows, of cold files 4,000. The export is audited first.
  */
 export async function exportEvents(
   ctx: ReadContext,
@@ -57,12 +58,13 @@ export async function exportEvents(
   const { log, requestId } = ctx;
   const toText = format === "csv" ? toCsv : toNdjson;
   const encoder = new TextEncoder();
+  const search = searchingAhead();
   let position: EventPosition | null = null;
   let isFirst = true;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const page = tellingFaults(ctx, () => findEvents(ctx, filter, ROWS_PER_CHUNK, position));
+        const page = tellingFaults(ctx, () => findEvents(ctx, filter, ROWS_PER_CHUNK, position, search));
         const rows = await page.catch((error: unknown) => {
           log.error({ requestId, error: safeError(error) }, "export broke off");
           // The status is sent already, so a broken connection tells the caller; servers print what breaks a stream,

@@ -8,7 +8,8 @@ import {
   type EventRow,
 } from "../../db/queries/events.ts";
 import { ColdFileError } from "../cold/open-file.ts";
-import { countCold, findInCold, searchCold, type ColdReader } from "../cold/search.ts";
+import type { ColdReader } from "../cold/hits.ts";
+import { countCold, findInCold, searchCold } from "../cold/search.ts";
 import { toMicros } from "../cold/times.ts";
 import { ServiceError } from "../errors.ts";
 
@@ -26,13 +27,15 @@ const RETRY_AFTER_S = 2;
 
 /**
  * Events wherever they lie, hot, archived or cold, newest first: `limit` rows at most, after `position`. Each is found once.
- * Throws `ColdFileError` for a cold file that is needed and cannot be read.
+ * Throws `ColdFileError` for a cold file that is needed and cannot be read. Whoever reads page after page to the end gives a
+ * `search` of its own (`searchingAhead()`).
  */
 export async function findEvents(
   reader: ColdReader,
   filter: EventFilter,
   limit: number,
   position: EventPosition | null,
+  search = searchCold,
 ): Promise<EventRow[]> {
   const lastOf = (rows: EventRow[]) => (rows.length === limit ? (rows.at(-1) as EventRow) : null);
   return inBoth(
@@ -49,7 +52,7 @@ export async function findEvents(
             ? files
             : files.filter(({ maxCreatedAt }) => isAtOrAfter(maxCreatedAt, last.position));
         if (newer.length === 0) return stored;
-        const cold = await searchCold(reader, newer, filter, limit, position);
+        const cold = await search(reader, newer, filter, limit, position);
         return once([...cold, ...stored])
           .toSorted(newestFirst)
           .slice(0, limit);

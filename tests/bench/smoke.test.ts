@@ -61,7 +61,7 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [start, 4],
     [restore, 4],
     [rowHistory, 2],
-    [cold, 9],
+    [cold, 19],
     [capture, 8],
     [archive, 3],
     [months, 12],

@@ -5,8 +5,8 @@ import { contextOf, makeCold, monthsAgo, storeEvents, useArchive } from "../../s
 
 const api = useApi();
 const archive = useArchive();
-/** More than a row group holds. */
-const EVENTS = 6_000;
+/** Several row groups. */
+const EVENTS = 12_000;
 const months = [monthsAgo(30), monthsAgo(31), monthsAgo(32)] as const;
 const at = (month: string, time: string) => `${month.slice(0, 7)}-${time}`;
 const prefixOf = (month: string) => `events/${month.slice(0, 7).replace("-", "/")}/part`;
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await api.db.rows(
     "superuser",
     `insert into audit.audit_events_archive (id, created_at, workspace_id, created_by_user_id, action_type, resource_type, resource_id, new_values)
-     select audit.uuid_v7(), $1::timestamptz + n * interval '1 minute', case when n <= 5000 then 'ws-a' else 'ws-z' end, 'u', 'TEST', 'thing', 't',
+     select audit.uuid_v7(), $1::timestamptz + n * interval '1 minute', case when n <= 11000 then 'ws-a' else 'ws-z' end, 'u', 'TEST', 'thing', 't',
        jsonb_build_object('noise', (select string_agg(sha256(convert_to(n || '-' || k, 'UTF8'))::text, '') from generate_series(1, 5) k))
      from generate_series(1, $2::int) n`,
     [at(month, "02T00:00:00Z"), EVENTS],

@@ -1,0 +1,42 @@
+import type { Cell } from "./columns.ts";
+import { toEventRow } from "./event-row.ts";
+import { isAfter, newestHits, type Hit } from "./hits.ts";
+import type { Archive } from "./open-file.ts";
+import { readHits } from "./read-hits.ts";
+import type { searchCold } from "./search.ts";
+
+/** Found at once, by time and id alone: some 4 MB. */
+const HITS_MAX = 20_000;
+/** Read at once, with all columns: some 8 MB. */
+const ROWS_MAX = 4_000;
+
+/**
+ * A `searchCold` for a reader who wants page after page of one filter, to its end: files are sorted by workspace, so each page
+ * alone would look through the whole month again. It keeps what it found beyond the page, of files that are still listed.
+ */
+export function searchingAhead(): typeof searchCold {
+  let seen = new Set<string>();
+  let hits: Hit[] = [];
+  let rows = new Map<Hit, Cell[]>();
+  let isWhole = false;
+  return async (reader, files, filter, limit, position) => {
+    const keys = new Set(files.map(({ objectKey }) => objectKey));
+    const isWanted = isAfter(position);
+    hits = hits.filter((hit) => keys.has(hit.ref.key) && isWanted(hit));
+    // What was brought back from a file counts there no more.
+    const marks = files.map(({ objectKey, returned }) => `${objectKey} ${returned.length}`);
+    if (marks.some((mark) => !seen.has(mark)) || (hits.length < limit && !isWhole)) {
+      const most = Math.max(limit, HITS_MAX);
+      hits = await newestHits(reader, files, filter, most, position);
+      isWhole = hits.length < most;
+      seen = new Set(marks);
+    }
+    const page = hits.slice(0, limit);
+    if (!page.every((hit) => rows.has(hit))) {
+      const ahead = hits.slice(0, Math.max(limit, ROWS_MAX));
+      const read = await readHits(reader.archive as Archive, ahead);
+      rows = new Map(ahead.map((hit, i) => [hit, read[i] as Cell[]]));
+    }
+    return page.map((hit) => toEventRow(rows.get(hit) as Cell[]));
+  };
+}
