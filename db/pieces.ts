@@ -58,6 +58,7 @@ const AFTER_TABLES = [
   "restore-fit",
   "restore-columns",
   "restore-check",
+  "restore-holds",
   "restore-unique",
   "restore-row-order",
   "restore-order",

@@ -712,6 +712,7 @@ begin
     where m.table_name = p_parent and m.month_start = date_trunc('month', p_month::timestamp)
   ) then
     execute format('lock table only audit.%I in access exclusive mode', p_parent);
+    perform set_config('idle_in_transaction_session_timeout', '200ms', true);
     perform audit.add_month_partition(p_parent, p_month);
   end if;
 end
@@ -810,6 +811,7 @@ declare
   v_batch record;
   v_conflicts int[];
   v_kept int[];
+  v_held int[];
   v_mode text;
   v_statement text;
   v_first int;
@@ -851,16 +853,11 @@ begin
     v_conflicts := v_kept;
   end if;
   if v_conflicts <> '{}' and (v_mode = 'fail' or v_mode = 'overwrite' and v_kept <> '{}') then
-    return pg_catalog.jsonb_build_object(
-      'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
-      'items', (
-        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-          'position', i.position, 'table', pg_catalog.concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id) order by i.position)
-        from pg_temp.restore_chunk i
-        left join audit.tracked_tables t on t.relation = i.relation
-        where i.position = any (v_conflicts[1:20])
-      )
-    );
+    return audit.stopped_by('conflict', v_conflicts);
+  end if;
+  v_held := audit.held_deletions(case when v_mode = 'skip' then v_conflicts else '{}' end);
+  if v_held <> '{}' then
+    return audit.stopped_by('held', v_held);
   end if;
   if v_mode = 'skip' then
     insert into audit.restore_outcomes (run_id, position, outcome, detail)
@@ -1830,6 +1827,26 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.check_holds()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
+  select 'blocking', 'held', g.relation, h.key, jsonb_build_object('holds', h.holds)
+  from (
+    select d.relation, array_agg(l.record_id) as keys
+    from pg_temp.restore_draft d
+    join pg_temp.restore_live l on l.draft_id = d.draft_id
+    where d.action = 'delete'
+    group by d.relation
+  ) g
+  cross join lateral audit.held_keys(g.relation, g.keys) h;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.check_lost_children()
  RETURNS void
  LANGUAGE plpgsql
@@ -2242,6 +2259,7 @@ AS $function$
 declare
   v_deleted int;
 begin
+  perform audit.lock_holds();
   with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p
@@ -2285,6 +2303,7 @@ AS $function$
 declare
   v_deleted int;
 begin
+  perform audit.lock_holds();
   with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p
@@ -3084,7 +3103,7 @@ AS $function$
         group by a.workspace_id
       ) w
       left join audit.audit_retention_policies p on p.workspace_id = w.workspace_id
-      where w.newest >= now() - make_interval(days => coalesce(p.warm_archive_days, 365))
+      where w.newest >= now() - make_interval(days => greatest(coalesce(p.warm_archive_days, 365), 42))
     )
   order by 1
 $function$;
@@ -3673,6 +3692,50 @@ CREATE OR REPLACE FUNCTION audit.has_own_triggers(p_run uuid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (EXISTS (SELECT FROM ((((audit.restore_runs r CROSS JOIN LATERAL jsonb_array_elements(r.tables) x(value)) CROSS JOIN LATERAL (SELECT ((x.value ->> 'relation'::text))::oid AS relid UNION ALL SELECT p.relid FROM pg_partition_tree((((x.value ->> 'relation'::text))::oid)::regclass) p(relid, parentrelid, isleaf, level)) t) JOIN pg_trigger g ON ((g.tgrelid = t.relid))) JOIN pg_proc f ON ((f.oid = g.tgfoid))) WHERE ((r.id = has_own_triggers.p_run) AND (NOT g.tgisinternal) AND (g.tgenabled <> 'D'::"char") AND (f.pronamespace <> ('audit'::regnamespace)::oid))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.held_deletions(p_left integer[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (select from pg_temp.restore_chunk where action = 'delete') then
+    return '{}';
+  end if;
+  perform audit.lock_holds();
+  return array(
+    select i.position
+    from (
+      select d.relation, array_agg(d.live_record_id) as keys
+      from pg_temp.restore_chunk d
+      where d.action = 'delete' and d.position <> all (p_left)
+      group by d.relation
+    ) g
+    cross join lateral audit.held_keys(g.relation, g.keys) h
+    join pg_temp.restore_chunk i on i.relation = g.relation and i.action = 'delete' and i.live_record_id = h.key
+    order by i.position
+  );
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.held_keys(p_relation oid, p_keys text[])
+ RETURNS TABLE(key text, holds jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select k.key, jsonb_agg(distinct s.hold_id)
+  from unnest(p_keys) k (key)
+  cross join (
+    select t.table_schema || '.' || t.table_name from audit.tracked_tables t where t.relation = p_relation
+    union
+    select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_relation
+  ) n (name)
+  cross join lateral audit.deletion_stops(null, n.name, k.key, null, false) s
+  group by k.key
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.held_sql(p_relation oid, p_alias text DEFAULT 't'::text)
@@ -4755,6 +4818,19 @@ CREATE OR REPLACE FUNCTION audit.lock_archiver()
 RETURN pg_advisory_xact_lock(hashtextextended('audit.archive'::text, (0)::bigint));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.lock_holds()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+begin
+  lock table audit.legal_holds in share mode;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.lock_restore_rows(p_run uuid, p_mode text)
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -5155,13 +5231,6 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.may_delete(p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_automatic boolean)
- RETURNS boolean
- LANGUAGE sql
- STABLE
-RETURN (NOT (EXISTS (SELECT FROM audit.deletion_stops(may_delete.p_workspace_id, may_delete.p_resource_type, may_delete.p_resource_id, may_delete.p_user_id, may_delete.p_automatic) deletion_stops(kind, hold_id, reason))));
-
--- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.month_partitions()
  RETURNS TABLE(table_name name, partition_name name, month_start timestamp with time zone, month_end timestamp with time zone)
  LANGUAGE sql
@@ -5266,9 +5335,16 @@ begin
     returning h.*
   ),
   stored as (
-    -- The archive has the same columns in the same order, and archived_at.
-    insert into audit.audit_events_archive
-    select gone.*, clock_timestamp() from gone
+    insert into audit.audit_events_archive (
+      id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+      old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata, txid, deleted_at,
+      deleted_by_user_id, deletion_reason, archived_at
+    )
+    select
+      g.id, g.created_at, g.occurred_at, g.event_id, g.workspace_id, g.created_by_user_id, g.action_type, g.resource_type,
+      g.resource_id, g.old_values, g.new_values, g.changed_fields, g.ip_address, g.user_agent, g.request_id, g.tags,
+      g.metadata, g.txid, g.deleted_at, g.deleted_by_user_id, g.deletion_reason, clock_timestamp()
+    from gone g
     returning created_at
   )
   select count(*)::int, min(s.created_at), max(s.created_at) from stored s;
@@ -6156,6 +6232,29 @@ begin
 end
 $function$;
 
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.stopped_by(p_state text, p_positions integer[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select jsonb_build_object(
+      'state', p_state, 'rows', cardinality(p_positions),
+      'items', jsonb_agg(
+        jsonb_build_object('position', i.position, 'table', concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id)
+        order by i.position
+      )
+    )
+    from pg_temp.restore_chunk i
+    left join audit.tracked_tables t on t.relation = i.relation
+    where i.position = any (p_positions[1:20])
+  );
+end
+$function$;
+
 -- owner: audit_keeper
 CREATE OR REPLACE FUNCTION audit.store_archived_line(p_line jsonb)
  RETURNS void
@@ -6580,7 +6679,7 @@ declare
     p_user_id, nullif(current_setting('app.user_id', true), ''), 'database:' || session_user
   );
   v_event record;
-  v_until constant timestamptz := now() + make_interval(days => p_keep_days);
+  v_until timestamptz;
 begin
   if p_keep_days is null or p_keep_days not between 1 and c_keep_days_max then
     raise exception 'p_keep_days is %, but must be from 1 to %', coalesce(p_keep_days::text, 'null'), c_keep_days_max
@@ -6600,14 +6699,22 @@ begin
         where f.dropped_at is not null and f.purged_at is null and p_id between f.min_id and f.max_id
       ) then 'It may be in a cold file, which POST /api/audit/events/{id}/unarchive reads.' else '' end;
   end if;
+  delete from audit.audit_archive_pins k where k.pinned_until <= now();
   insert into audit.audit_archive_pins as k (
     event_id, event_created_at, workspace_id, pinned_until, pinned_by_user_id, reason
-  ) values (p_id, v_event.created_at, v_event.workspace_id, v_until, v_user, p_reason)
+  ) values (
+    p_id, v_event.created_at, v_event.workspace_id, now() + make_interval(days => p_keep_days), v_user, p_reason
+  )
   on conflict (event_created_at, event_id) do update
     set pinned_until = excluded.pinned_until,
         pinned_at = clock_timestamp(),
         pinned_by_user_id = excluded.pinned_by_user_id,
-        reason = excluded.reason;
+        reason = excluded.reason
+    -- Somebody else may need it longer.
+    where k.pinned_until < excluded.pinned_until;
+  select k.pinned_until into strict v_until
+  from audit.audit_archive_pins k
+  where k.event_created_at = v_event.created_at and k.event_id = p_id;
   if v_event.is_archived then
     perform audit.add_month_for_rows('audit_events', v_event.created_at::date);
     perform audit.move_rows_from_archive(v_event.created_at, v_event.created_at + interval '1 microsecond', p_id, 1);
@@ -7314,6 +7421,7 @@ grant execute on function audit.check_access(oid[],timestamp with time zone) to 
 grant execute on function audit.check_as_events(regclass,jsonb) to admin;
 grant execute on function audit.check_constraints() to audit_worker;
 grant execute on function audit.check_dependents() to audit_worker;
+grant execute on function audit.check_holds() to audit_worker;
 grant execute on function audit.check_lost_children() to audit_worker;
 grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.cleanup_children(oid) to audit_worker;
@@ -7401,6 +7509,8 @@ grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) 
 grant execute on function audit.get_audit_trail(uuid,text,uuid,integer,integer) to audit_worker;
 grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
 grant execute on function audit.has_own_triggers(uuid) to audit_worker;
+grant execute on function audit.held_deletions(integer[]) to audit_worker;
+grant execute on function audit.held_keys(oid,text[]) to audit_worker;
 grant execute on function audit.held_sql(oid,text) to audit_worker;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
@@ -7474,6 +7584,8 @@ grant execute on function audit.keys_change_hands() to audit_worker;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_circle(integer) to audit_worker;
 grant execute on function audit.level_texts(oid) to audit_worker;
+grant execute on function audit.lock_holds() to audit_keeper;
+grant execute on function audit.lock_holds() to audit_worker;
 grant execute on function audit.lock_restore_rows(uuid,text) to audit_worker;
 grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to admin;
 grant execute on function audit.look_back(text,text,text,text,timestamp with time zone,integer) to audit_app;
@@ -7483,10 +7595,6 @@ grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
 grant execute on function audit.mark_changed_since() to audit_worker;
 grant execute on function audit.match_live_rows() to audit_worker;
-grant execute on function audit.may_delete(text,text,text,text,boolean) to admin;
-grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_app;
-grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_keeper;
-grant execute on function audit.may_delete(text,text,text,text,boolean) to audit_worker;
 grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
@@ -7536,6 +7644,7 @@ grant execute on function audit.set_membership_source(regclass,name,name) to adm
 grant execute on function audit.snapshot_restore(uuid) to audit_worker;
 grant execute on function audit.some_of_image(jsonb,text[]) to audit_worker;
 grant execute on function audit.spread_clashes() to audit_worker;
+grant execute on function audit.stopped_by(text,integer[]) to audit_worker;
 grant execute on function audit.store_archived_line(jsonb) to audit_owner;
 grant execute on function audit.store_items(uuid,integer) to audit_worker;
 grant execute on function audit.sweep_idempotency_keys(integer) to audit_worker;
@@ -7899,10 +8008,10 @@ comment on column audit.weekly_reports.id is 'The Message-ID of its mail, howeve
 comment on column audit.weekly_reports.week is 'An ISO week, Monday to Sunday (UTC): 2026-W47.';
 comment on column audit.workflow_requests.event_id is 'Sent again under the same id until a workflow has picked it up.';
 comment on column audit.workflow_requests.picked_up_at is 'When a workflow said that it has it.';
-comment on function audit.add_month_for_rows(name,date) is 'As add_month_partition(), for a month that gets rows in the same transaction. 55P03: busy, ask again.';
+comment on function audit.add_month_for_rows(name,date) is 'As add_month_partition(), for a month that gets rows in the same transaction, which then has to end within 200 ms of idleness. 55P03: busy, ask again.';
 comment on function audit.add_month_partition(name,date) is 'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 comment on function audit.analyze_month(date) is 'Gathers statistics of a month after a move, hot and archived.';
-comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
+comment on function audit.apply_restore_chunk(uuid,integer,integer) is 'Applies a chunk of a restore, once: {state: done | conflict | held | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
 comment on function audit.archive_month(date) is 'Moves a month whole into the archive, or drops it when it is empty: moved, dropped, gone, not_due, not_merged, or emptied while a table that rows have left waits for VACUUM. 55P03: busy, ask again.';
 comment on function audit.archive_old_audit_events(integer) is 'Archives what is due: whole months, and up to p_rows_max events alone. deleted_count: how many left the hot table for it.';
 comment on function audit.archive_plan(integer) is 'What is due for the archive: months that move whole (and which side is merged into which first), and months of which rows move alone.';
@@ -7926,6 +8035,7 @@ comment on function audit.check_constraints() is 'Notes drafted rows that NOT NU
 comment on function audit.check_dependents() is 'Notes rows that keep a row from going, or that would go with it unseen.';
 comment on function audit.check_event_chronology() is 'Trigger: refuses an event more than 5 s older than the newest of its workspace, and sets its transaction id.';
 comment on function audit.check_hold_change() is 'Trigger: a hold stays as it was placed until it is released.';
+comment on function audit.check_holds() is 'Notes drafted deletions of rows that a hold keeps.';
 comment on function audit.check_lost_children() is 'Notes tables without a history that may have lost rows together with the rows that come back.';
 comment on function audit.check_unique() is 'Notes drafted rows whose unique values other rows hold, and who hands them over to whom.';
 comment on function audit.check_workspace_membership() is 'Trigger: refuses an event of a user who is not in the membership source for its workspace.';
@@ -7991,6 +8101,8 @@ comment on function audit.get_audit_trail(uuid,text,uuid,integer,integer) is 'ge
 comment on function audit.guard_month(name,name) is 'Gives the table of a month the guard that is not cloned to it.';
 comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has exactly these columns, of these types; for the trigger functions'' plans alone.';
 comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
+comment on function audit.held_deletions(integer[]) is 'The positions of rows that a chunk would delete and a hold keeps; no hold is placed from here to its commit.';
+comment on function audit.held_keys(oid,text[]) is 'Which rows of a tracked table, by their keys, holds keep from being deleted, and the ids of those.';
 comment on function audit.held_sql(oid,text) is 'SQL that a row is held, or one that would go with it by cascade, down to four levels of tables.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
 comment on function audit.history_month_is_held(timestamp with time zone,timestamp with time zone) is 'Whether a hold keeps an entry of the row history of this time from being deleted.';
@@ -8034,6 +8146,7 @@ comment on function audit.let_through_policies(oid) is 'Lets the service see and
 comment on function audit.level_circle(integer) is 'Gives rows that wait for each other a level of their own; for order_rows().';
 comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
 comment on function audit.lock_archiver() is 'One move at a time, until the transaction ends.';
+comment on function audit.lock_holds() is 'Keeps holds from being placed or released until the transaction ends, so that an answer of deletion_stops() stays true. 55P03: busy, ask again.';
 comment on function audit.lock_restore_rows(uuid,text) is 'Locks the rows that a chunk writes and finds those that changed since the plan (or had a conflict in it, unless that is overwritten).';
 comment on function audit.log_hold_change() is 'Trigger: placing and releasing a hold are events.';
 comment on function audit.log_month_move(timestamp with time zone,bigint) is 'Writes down that a month moved whole.';
@@ -8048,7 +8161,6 @@ comment on function audit.map_columns(text[]) is 'Maps the images to the columns
 comment on function audit.mark_changed_since() is 'Marks the drafted rows that somebody changed after the changes that are to be undone.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
-comment on function audit.may_delete(text,text,text,text,boolean) is 'Whether nothing keeps one record from being deleted; for many, anti-join audit.deletion_stops().';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
 comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
@@ -8088,6 +8200,7 @@ comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a resto
 comment on function audit.some_of_image(jsonb,text[]) is 'These columns of an image alone; null where it does not have one.';
 comment on function audit.spread_clashes() is 'Marks rows whose parent a unique value keeps from coming back.';
 comment on function audit.stamp_retention_policy() is 'Trigger: notes when a policy was changed and by whom.';
+comment on function audit.stopped_by(text,integer[]) is 'Says that a chunk was not applied, because of how many rows, and names the first of them.';
 comment on function audit.store_archived_line(jsonb) is 'Stores an event in hot storage as a cold file holds it; its month is there.';
 comment on function audit.store_items(uuid,integer) is 'Writes the drafted rows down as a run''s items.';
 comment on function audit.sweep_idempotency_keys(integer) is 'Removes answers older than 24 hours, at most p_limit of them.';
@@ -8101,7 +8214,7 @@ comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Re
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
-comment on function audit.unarchive_audit_event(uuid,integer,text,text) is 'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays; P0002 when none has this id.';
+comment on function audit.unarchive_audit_event(uuid,integer,text,text) is 'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays, which is later where somebody asked for longer; P0002 when none has this id.';
 comment on function audit.unarchive_cold_event(uuid,integer,text,bytea,integer,text,text) is 'Brings an event back from a cold file into hot storage: its line (row p_row from 1) and the digests of all rows prove that the file holds it. P0002 when the file was purged, 42501 when it does not hold it.';
 comment on function audit.undo_each() is 'Undoes the changes of records that were changed several times, column by column; for draft_rows().';
 comment on function audit.untrack(regclass) is 'Ends the recording of a table''s changes; its history stays. Returns how many relations it covered.';

@@ -3,8 +3,8 @@ import { ServiceError } from "../../services/errors.ts";
 const RETRY_AFTER_S = 2;
 const CAUSES_MAX = 5;
 
-// The server is away, starting, stopping, full or read-only.
-const AWAY_SQLSTATE = /^(08...|53...|57P0.|25006)$/;
+// The server is away, starting, stopping, full or read-only, or has ended a session that stood idle in a transaction.
+const AWAY_SQLSTATE = /^(08...|53...|57P0.|25006|25P03)$/;
 const AWAY_SYSTEM = new Set([
   "ECONNREFUSED",
   "ECONNRESET",

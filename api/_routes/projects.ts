@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deleteProject, projectDeletion } from "../../services/projects/delete.ts";
+import { deletedProject, deleteProject, projectDeletion } from "../../services/projects/delete.ts";
 import { getProject } from "../../services/projects/get.ts";
 import { project, projectRetention, retention } from "../../services/projects/project.ts";
 import { setRetention } from "../../services/projects/set-retention.ts";
@@ -38,8 +38,8 @@ export function projectRoutes(app: App, runtime: Runtime): void {
     answers: {
       202: {
         description:
-          "It and its trails are gone for every reader; Location is the run that deletes the rows.",
-        schema: z.object({ projectId: z.string(), trailCount: z.int(), runId: z.string() }),
+          "It and its trails are gone for every reader; Location is the run that deletes the rows. What a legal hold keeps stays in the database until the hold is released, and the clean-up of the next night deletes it.",
+        schema: deletedProject,
       },
     },
     handle: async (ctx, { params: { projectId }, query }) => {

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
-import { rows } from "./rows.ts";
+import { asActor, rows } from "./rows.ts";
 
 /** A month of events of which something is due for the archive. */
 export interface DueMonth {
@@ -48,15 +48,21 @@ export async function analyzeMonth(db: Db, month: string): Promise<void> {
   await db.execute(sql`select audit.analyze_month(${month}::date)`);
 }
 
+export interface Stay {
+  keepDays: number;
+  userId: string;
+  requestId: string;
+  reason: string | null;
+}
+
 /** Brings an event back into hot storage, or keeps it there; returns until when it stays. */
 export async function unarchiveEvent(
   db: Db,
-  { id, keepDays, userId, reason }: { id: string; keepDays: number; userId: string; reason: string | null },
+  id: string,
+  { keepDays, reason, ...actor }: Stay,
 ): Promise<Date> {
-  const [row] = await rows<{ until: string }>(
-    db,
-    sql`select audit.unarchive_audit_event(${id}::uuid, ${keepDays}::int, ${userId}, ${reason})::text as until`,
-  );
+  const call = sql`audit.unarchive_audit_event(${id}::uuid, ${keepDays}::int, ${actor.userId}, ${reason})::text`;
+  const [row] = await rows<{ until: string }>(db, sql`select ${asActor(actor, call)} as until`);
   return new Date(row?.until ?? "");
 }
 
@@ -75,14 +81,12 @@ export interface ProvenEvent {
 export async function unarchiveColdEvent(
   db: Db,
   { fileId, row, line, digests }: ProvenEvent,
-  { keepDays, userId, reason }: { keepDays: number; userId: string; reason: string | null },
+  { keepDays, reason, ...actor }: Stay,
 ): Promise<Date> {
-  const [found] = await rows<{ until: string }>(
-    db,
-    sql`
-      select audit.unarchive_cold_event(
-        ${fileId}::uuid, ${row}::int, ${line}, ${Buffer.from(digests)}::bytea, ${keepDays}::int, ${userId}, ${reason}
-      )::text as until`,
-  );
+  const call = sql`
+    audit.unarchive_cold_event(
+      ${fileId}::uuid, ${row}::int, ${line}, ${Buffer.from(digests)}::bytea, ${keepDays}::int, ${actor.userId}, ${reason}
+    )::text`;
+  const [found] = await rows<{ until: string }>(db, sql`select ${asActor(actor, call)} as until`);
   return new Date(found?.until ?? "");
 }

@@ -7,6 +7,8 @@ import { rows } from "./rows.ts";
 const RECENT_MONTHS = 3;
 /** An event is stored in the statement that makes its id, which ends sooner. */
 const ID_BEFORE_EVENT_MS = 10 * 60 * 1_000;
+/** How far the clocks of this process and the database may be apart. */
+const ID_AHEAD_MS = 24 * 60 * 60 * 1_000;
 const UUID_VERSION_AT = 14;
 
 /** An event as insert_audit_events() takes it: keys are column names, what is absent stays null. */
@@ -195,9 +197,11 @@ export async function findEvent(
   return (await find(soon)) ?? find(undefined);
 }
 
-/** The time in a UUID of version 7, in milliseconds since 1970; null for any other. */
+/** The time in a UUID of version 7, in milliseconds since 1970; null for any other, and where it lies ahead: up to the year 10889. */
 function uuidTime(id: string): number | null {
-  return id.charAt(UUID_VERSION_AT) === "7" ? Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16) : null;
+  if (id.charAt(UUID_VERSION_AT) !== "7") return null;
+  const made = Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+  return made < Date.now() + ID_AHEAD_MS ? made : null;
 }
 
 /** Names what is committed now, for a reader that takes several statements to read it. */

@@ -1,6 +1,7 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, isNull, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { auditDeletionLog, auditTrailRollup, auditTrails, projects } from "../schema/index.ts";
+import { rows } from "./rows.ts";
 
 export type ProjectRow = typeof projects.$inferSelect;
 export type Deletion = typeof auditDeletionLog.$inferInsert;
@@ -32,13 +33,31 @@ export async function setTrailRetention(db: Db, projectId: string, days: number)
   await db.update(projects).set({ trailRetentionDays: days }).where(eq(projects.projectId, projectId));
 }
 
-export async function countOfProject(
-  db: Db,
-  projectId: string,
-): Promise<{ trailCount: number; rollupBucketCount: number }> {
-  const trailCount = await db.$count(auditTrails, eq(auditTrails.projectId, projectId));
-  const rollupBucketCount = await db.$count(auditTrailRollup, eq(auditTrailRollup.projectId, projectId));
-  return { trailCount, rollupBucketCount };
+export interface ProjectCounts {
+  trailCount: number;
+  rollupBucketCount: number;
+  isHeld: boolean;
+  /** Trails that a hold keeps, on them or on their project. */
+  heldTrailCount: number;
+}
+
+/** What there is of a project, and what of it legal holds keep from being deleted. */
+export async function countOfProject(db: Db, projectId: string): Promise<ProjectCounts> {
+  const holdsOn = (type: string, id: SQL) =>
+    sql`exists (select from audit.deletion_stops(null, ${type}, ${id}, null, true))`;
+  const [row] = await rows<ProjectCounts>(
+    db,
+    sql`
+      select
+        count(t.id)::int as "trailCount",
+        (select count(*)::int from ${auditTrailRollup} b where b.project_id = ${projectId}) as "rollupBucketCount",
+        p.is_held as "isHeld",
+        count(t.id) filter (where p.is_held or ${holdsOn("trail", sql`t.message_id`)})::int as "heldTrailCount"
+      from (select ${holdsOn("project", sql`${projectId}`)} as is_held) p
+      left join ${auditTrails} t on t.project_id = ${projectId}
+      group by p.is_held`,
+  );
+  return row as ProjectCounts;
 }
 
 export async function insertDeletion(db: Db, deletion: Deletion): Promise<void> {

@@ -4,7 +4,11 @@ import { rows } from "./rows.ts";
 
 export type ChunkOutcome =
   | { state: "done"; applied: number; skipped: number }
-  | { state: "conflict"; rows: number; items: { position: number; table: string; recordId: string }[] }
+  | {
+      state: "conflict" | "held";
+      rows: number;
+      items: { position: number; table: string; recordId: string }[];
+    }
   | { state: "cancelled" }
   | { state: "superseded" };
 

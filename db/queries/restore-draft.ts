@@ -101,6 +101,7 @@ export const draftOf = (tx: Db) => ({
   spreadClashes: () => value(tx, sql`audit.spread_clashes()`),
   widenRollback: (runId: string) => value(tx, sql`audit.widen_rollback(${runId}::uuid)`),
   checkDependents: () => value(tx, sql`audit.check_dependents()`),
+  checkHolds: () => value(tx, sql`audit.check_holds()`),
   checkConstraints: () => value(tx, sql`audit.check_constraints()`),
   /** Gaps of the history since a time concern also the tables in which nothing was found. */
   checkAccess: (relations: number[], since: Date | null) =>

@@ -27,5 +27,11 @@ export async function setActor(
   );
 }
 
+/** A call that knows who asks, in one statement, which commits at once: CASE is what says the one before the other. */
+export const asActor = ({ userId, requestId }: { userId: string; requestId: string }, call: SQL): SQL => sql`
+  case when concat(
+    set_config('app.user_id', ${userId}, true), set_config('app.request_id', ${requestId}, true)
+  ) is not null then ${call} end`;
+
 /** The database's own clock, for a column that is set. */
 export const sqlNow: SQL = sql`clock_timestamp()`;

@@ -16,7 +16,7 @@ comment on function audit.log_return(uuid, text, text, timestamptz, text, text) 
   'Writes down that an event came back to hot storage.';
 
 -- The caller has looked whether whoever asks may see the event. The month is made again where it is gone; the keeper writes,
--- so the order in time is not asked. The pin is what keeps the archiver off.
+-- so the order in time is not asked. The pin is what keeps the archiver off; those that are over go when one is added.
 create or replace function audit.unarchive_audit_event(
   p_id uuid, p_keep_days int default 30, p_user_id text default null, p_reason text default null
 ) returns timestamptz
@@ -31,7 +31,7 @@ declare
     p_user_id, nullif(current_setting('app.user_id', true), ''), 'database:' || session_user
   );
   v_event record;
-  v_until constant timestamptz := now() + make_interval(days => p_keep_days);
+  v_until timestamptz;
 begin
   if p_keep_days is null or p_keep_days not between 1 and c_keep_days_max then
     raise exception 'p_keep_days is %, but must be from 1 to %', coalesce(p_keep_days::text, 'null'), c_keep_days_max
@@ -51,14 +51,22 @@ begin
         where f.dropped_at is not null and f.purged_at is null and p_id between f.min_id and f.max_id
       ) then 'It may be in a cold file, which POST /api/audit/events/{id}/unarchive reads.' else '' end;
   end if;
+  delete from audit.audit_archive_pins k where k.pinned_until <= now();
   insert into audit.audit_archive_pins as k (
     event_id, event_created_at, workspace_id, pinned_until, pinned_by_user_id, reason
-  ) values (p_id, v_event.created_at, v_event.workspace_id, v_until, v_user, p_reason)
+  ) values (
+    p_id, v_event.created_at, v_event.workspace_id, now() + make_interval(days => p_keep_days), v_user, p_reason
+  )
   on conflict (event_created_at, event_id) do update
     set pinned_until = excluded.pinned_until,
         pinned_at = clock_timestamp(),
         pinned_by_user_id = excluded.pinned_by_user_id,
-        reason = excluded.reason;
+        reason = excluded.reason
+    -- Somebody else may need it longer.
+    where k.pinned_until < excluded.pinned_until;
+  select k.pinned_until into strict v_until
+  from audit.audit_archive_pins k
+  where k.event_created_at = v_event.created_at and k.event_id = p_id;
   if v_event.is_archived then
     perform audit.add_month_for_rows('audit_events', v_event.created_at::date);
     perform audit.move_rows_from_archive(v_event.created_at, v_event.created_at + interval '1 microsecond', p_id, 1);
@@ -78,4 +86,4 @@ begin
 end
 $$;
 comment on function audit.unarchive_audit_event(uuid, int, text, text) is
-  'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays; P0002 when none has this id.';
+  'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays, which is later where somebody asked for longer; P0002 when none has this id.';

@@ -43,9 +43,16 @@ begin
     returning h.*
   ),
   stored as (
-    -- The archive has the same columns in the same order, and archived_at.
-    insert into audit.audit_events_archive
-    select gone.*, clock_timestamp() from gone
+    insert into audit.audit_events_archive (
+      id, created_at, occurred_at, event_id, workspace_id, created_by_user_id, action_type, resource_type, resource_id,
+      old_values, new_values, changed_fields, ip_address, user_agent, request_id, tags, metadata, txid, deleted_at,
+      deleted_by_user_id, deletion_reason, archived_at
+    )
+    select
+      g.id, g.created_at, g.occurred_at, g.event_id, g.workspace_id, g.created_by_user_id, g.action_type, g.resource_type,
+      g.resource_id, g.old_values, g.new_values, g.changed_fields, g.ip_address, g.user_agent, g.request_id, g.tags,
+      g.metadata, g.txid, g.deleted_at, g.deleted_by_user_id, g.deletion_reason, clock_timestamp()
+    from gone g
     returning created_at
   )
   select count(*)::int, min(s.created_at), max(s.created_at) from stored s;

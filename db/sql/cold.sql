@@ -55,7 +55,8 @@ from (
 comment on view audit.archive_lines is
   'Archived events as the text that cold files hold; mark names the version of a row, to see whether it changed; is_in_file: it came back from a file that still holds it.';
 
--- Whole months only, and only when every event in them is past its workspace's warm time, so that a file is written once.
+-- Whole months only, and only when every event in them is past its workspace's warm time, so that a file is written once. The
+-- weekly report, which a run may make for weeks that were missed, counts in the database alone: 42 days stay there in any case.
 create or replace function audit.due_cold_months() returns table (month date)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -77,7 +78,7 @@ as $$
         group by a.workspace_id
       ) w
       left join audit.audit_retention_policies p on p.workspace_id = w.workspace_id
-      where w.newest >= now() - make_interval(days => coalesce(p.warm_archive_days, 365))
+      where w.newest >= now() - make_interval(days => greatest(coalesce(p.warm_archive_days, 365), 42))
     )
   order by 1
 $$;

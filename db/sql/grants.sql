@@ -107,6 +107,7 @@ begin
       'check_constraints', 'check_dependents', 'check_lost_children', 'spread_clashes', 'widen_rollback', 'check_access', 'filter_values',
       'filter_draft', 'filter_column', 'image_difference', 'decide_actions', 'order_draft', 'keys_change_hands', 'rank_coming', 'rank_going', 'rank_parents_first', 'keep_true_edges',
       'order_rows', 'note_waits', 'level_circle', 'store_items', 'items_digest',
+      'held_keys', 'check_holds', 'held_deletions', 'stopped_by',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',
       'image_shapes', 'has_own_triggers', 'verification_sql', 'without_sql', 'ignored_names',
@@ -139,9 +140,10 @@ grant execute on function
   audit.is_security_action(text), audit.is_branch(), audit.partitioned_tables(), audit.month_partitions(),
   audit.content_digest(text), audit.from_micros(text),
   audit.look_back(text, text, text, text, timestamptz, int), audit.uuid_v7_time(uuid), audit.retention_values(audit.audit_retention_policies), audit.default_retention_values(),
-  audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
+  audit.deletion_stops(text, text, text, text, boolean)
 to audit_app, audit_worker, audit_keeper, session_user;
 grant execute on function audit.ensure_retention_policy(text) to audit_keeper;
+grant execute on function audit.lock_holds() to audit_worker, audit_keeper;
 grant execute on function audit.unarchive_audit_event(uuid, int, text, text) to audit_app, session_user;
 grant execute on function audit.unarchive_cold_event(uuid, int, text, bytea, int, text, text) to audit_app;
 grant execute on function
@@ -160,8 +162,7 @@ grant update (status, ended_at, report) on audit.purges to audit_worker;
 grant update (status, decision, decided_by_user_id, decided_by_key_id, decided_at, decision_note) on audit.purges to audit_app;
 grant execute on function
   audit.due_cold_months(), audit.note_cold_file(jsonb), audit.drop_cold_month(date), audit.discard_cold_files(date), audit.due_cold_files(),
-  audit.holds_on_file(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid),
-  audit.deletion_stops(text, text, text, text, boolean), audit.may_delete(text, text, text, text, boolean)
+  audit.holds_on_file(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid)
 to audit_worker;
 
 -- The admin that migrates looks at everything, writes events as the API does and switches the membership check. It may

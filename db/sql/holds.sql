@@ -21,15 +21,22 @@ $$;
 comment on function audit.deletion_stops(text, text, text, text, boolean) is
   'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
 
-create or replace function audit.may_delete(
-  p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_automatic boolean
-) returns boolean
-language sql stable
-return not exists (
-  select from audit.deletion_stops(p_workspace_id, p_resource_type, p_resource_id, p_user_id, p_automatic)
-);
-comment on function audit.may_delete(text, text, text, text, boolean) is
-  'Whether nothing keeps one record from being deleted; for many, anti-join audit.deletion_stops().';
+drop function if exists audit.may_delete(text, text, text, text, boolean);
+
+-- Whoever deletes takes this first and asks then: a hold that is just being placed is waited for, and one that is placed later
+-- finds what was deleted gone. For short transactions only, since placing a hold waits for their end.
+create or replace function audit.lock_holds() returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+begin
+  lock table audit.legal_holds in share mode;
+end
+$$;
+comment on function audit.lock_holds() is
+  'Keeps holds from being placed or released until the transaction ends, so that an answer of deletion_stops() stays true. 55P03: busy, ask again.';
 
 create or replace function audit.check_hold_change() returns trigger
 language plpgsql

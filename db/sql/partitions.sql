@@ -125,7 +125,8 @@ comment on function audit.add_month_partition(name, date) is
   'Gives a table partitioned by created_at the month of p_month, again if it was detached; false when it has it already.';
 
 -- Attaching waits for no reader, so one that has just planned its statement without the month would still miss rows that come
--- into it in the same transaction. The exclusive lock waits for such readers; at most as long as others may queue behind it.
+-- into it in the same transaction. The exclusive lock waits for such readers; at most as long as others may queue behind it. For
+-- their sake the server ends a session that then stands idle before its commit.
 create or replace function audit.add_month_for_rows(p_parent name, p_month date) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -138,12 +139,13 @@ begin
     where m.table_name = p_parent and m.month_start = date_trunc('month', p_month::timestamp)
   ) then
     execute format('lock table only audit.%I in access exclusive mode', p_parent);
+    perform set_config('idle_in_transaction_session_timeout', '200ms', true);
     perform audit.add_month_partition(p_parent, p_month);
   end if;
 end
 $$;
 comment on function audit.add_month_for_rows(name, date) is
-  'As add_month_partition(), for a month that gets rows in the same transaction. 55P03: busy, ask again.';
+  'As add_month_partition(), for a month that gets rows in the same transaction, which then has to end within 200 ms of idleness. 55P03: busy, ask again.';
 
 create or replace function audit.create_monthly_audit_partition(p_months_ahead int default 3) returns int
 language plpgsql

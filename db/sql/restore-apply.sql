@@ -12,6 +12,7 @@ declare
   v_batch record;
   v_conflicts int[];
   v_kept int[];
+  v_held int[];
   v_mode text;
   v_statement text;
   v_first int;
@@ -53,16 +54,11 @@ begin
     v_conflicts := v_kept;
   end if;
   if v_conflicts <> '{}' and (v_mode = 'fail' or v_mode = 'overwrite' and v_kept <> '{}') then
-    return pg_catalog.jsonb_build_object(
-      'state', 'conflict', 'rows', pg_catalog.cardinality(v_conflicts),
-      'items', (
-        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-          'position', i.position, 'table', pg_catalog.concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id) order by i.position)
-        from pg_temp.restore_chunk i
-        left join audit.tracked_tables t on t.relation = i.relation
-        where i.position = any (v_conflicts[1:20])
-      )
-    );
+    return audit.stopped_by('conflict', v_conflicts);
+  end if;
+  v_held := audit.held_deletions(case when v_mode = 'skip' then v_conflicts else '{}' end);
+  if v_held <> '{}' then
+    return audit.stopped_by('held', v_held);
   end if;
   if v_mode = 'skip' then
     insert into audit.restore_outcomes (run_id, position, outcome, detail)
@@ -112,4 +108,25 @@ begin
 end
 $$;
 comment on function audit.apply_restore_chunk(uuid, int, int) is
-  'Applies a chunk of a restore, once: {state: done | conflict | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
+  'Applies a chunk of a restore, once: {state: done | conflict | held | cancelled | superseded, …}. Unless done nothing was changed. Raises AF001 where rows were suppressed, AF002 where the run was taken away meanwhile.';
+
+create or replace function audit.stopped_by(p_state text, p_positions int[]) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select jsonb_build_object(
+      'state', p_state, 'rows', cardinality(p_positions),
+      'items', jsonb_agg(
+        jsonb_build_object('position', i.position, 'table', concat_ws('.', t.table_schema, t.table_name), 'recordId', i.record_id)
+        order by i.position
+      )
+    )
+    from pg_temp.restore_chunk i
+    left join audit.tracked_tables t on t.relation = i.relation
+    where i.position = any (p_positions[1:20])
+  );
+end
+$$;
+comment on function audit.stopped_by(text, int[]) is 'Says that a chunk was not applied, because of how many rows, and names the first of them.';

@@ -100,6 +100,7 @@ as $$
 declare
   v_deleted int;
 begin
+  perform audit.lock_holds();
   with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p
@@ -135,6 +136,7 @@ as $$
 declare
   v_deleted int;
 begin
+  perform audit.lock_holds();
   with due as materialized (
     select d.project_id, d.message_id
     from audit.projects p

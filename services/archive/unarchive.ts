@@ -2,7 +2,6 @@ import { z } from "zod";
 import { unarchiveColdEvent, unarchiveEvent as queryUnarchive } from "../../db/queries/archive.ts";
 import { purgedMonths } from "../../db/queries/cold.ts";
 import { findEvent as findStored } from "../../db/queries/events.ts";
-import { setActor } from "../../db/queries/rows.ts";
 import { tellingFaults } from "../cold/faults.ts";
 import { proveColdEvent } from "../cold/prove.ts";
 import { requireScope } from "../context.ts";
@@ -33,8 +32,8 @@ export const unarchived = z
 
 /**
  * Brings an archived event back into hot storage, from a table or a cold file; its month is made again where it is gone. One
- * that is hot stays so. Each is logged. Throws `not_found` for another tenant's event and for one whose file was purged,
- * `conflict` when it is purged or moved at this moment.
+ * that is hot stays so, and none leaves sooner than was asked for before. Each is logged. Throws `not_found` for another
+ * tenant's event and for one whose file was purged, `conflict` when it is purged or moved at this moment.
  */
 export async function unarchiveEvent(
   ctx: ReadContext,
@@ -43,20 +42,18 @@ export async function unarchiveEvent(
 ): Promise<z.infer<typeof unarchived>> {
   requireScope(ctx, "retention:manage");
   const { userId, workspaces: workspaceIds } = ctx.principal;
-  const stay = { keepDays, userId, reason: reason ?? null };
+  const stay = { keepDays, userId, requestId: ctx.requestId, reason: reason ?? null };
   const visible = { workspaceIds, includeDeleted: false };
   if (!(await tellingFaults(ctx, () => findEvent(ctx, id, visible)))) throw await nowhere(ctx, id);
   const isStored = (await findStored(ctx.db, id, visible)) !== null;
   // Null, too, where another request has just brought it back.
   const proven = isStored ? null : await tellingFaults(ctx, () => proveColdEvent(ctx, id, workspaceIds));
   try {
-    return await ctx.db.transaction(async (tx) => {
-      await setActor(tx, { userId, requestId: ctx.requestId });
-      const until = proven
-        ? await unarchiveColdEvent(tx, proven, stay)
-        : await queryUnarchive(tx, { id, ...stay });
-      return { id, staysUntil: until.toISOString() };
-    });
+    // Alone, not in a transaction: a month that is made keeps readers waiting until the commit.
+    const until = proven
+      ? await unarchiveColdEvent(ctx.db, proven, stay)
+      : await queryUnarchive(ctx.db, id, stay);
+    return { id, staysUntil: until.toISOString() };
   } catch (error) {
     if (postgresError(error)?.code !== NO_DATA_FOUND) throw error;
     throw new ServiceError("conflict", "The event is being moved or purged. Send the same request again.");

@@ -38,6 +38,7 @@ const CSV_COLUMNS = [
   "deletedAt",
   "deletedByUserId",
   "deletionReason",
+  "archivedAt",
 ] as const satisfies (keyof Event)[];
 
 /**

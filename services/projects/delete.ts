@@ -18,15 +18,29 @@ export const projectDeletion = z.strictObject({
 });
 export type ProjectDeletion = z.infer<typeof projectDeletion>;
 
+export const deletedProject = z
+  .object({
+    projectId: z.string(),
+    trailCount: z.int().describe("How many trails there were."),
+    isHeld: z
+      .boolean()
+      .describe("A legal hold keeps the project and all of its trails, hidden, until it is released."),
+    heldTrailCount: z.int().describe("Trails that are kept, by a hold on them or on the project."),
+    runId: z.string(),
+  })
+  .meta({ id: "DeletedProject" });
+export type DeletedProject = z.infer<typeof deletedProject>;
+
 /**
  * Logs the deletion of a project, then hides it and its trails at once, and asks for a run of the clean-up, which deletes
- * the rows in bounded batches. `trailCount` is how many trails there were, `runId` the run. Throws `not_found` when it is unknown, another tenant's or deleted already.
+ * the rows in bounded batches, but not what a legal hold keeps: that is deleted once it is released. Throws `not_found` when
+ * the project is unknown, another tenant's or deleted already.
  */
 export async function deleteProject(
   ctx: Context,
   projectId: string,
   { reason }: ProjectDeletion,
-): Promise<{ projectId: string; trailCount: number; runId: string }> {
+): Promise<DeletedProject> {
   requireScope(ctx, "projects:manage");
   requireProject(ctx, projectId);
   return ctx.db.transaction(async (tx) => {
@@ -48,6 +62,7 @@ export async function deleteProject(
     });
     await markProjectDeleted(tx, projectId);
     const { id: runId } = await requestRun(inner, "trail-cleanup");
-    return { projectId, trailCount: counts.trailCount, runId };
+    const { trailCount, isHeld, heldTrailCount } = counts;
+    return { projectId, trailCount, isHeld, heldTrailCount, runId };
   });
 }

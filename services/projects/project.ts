@@ -30,5 +30,5 @@ export const toProject = (row: ProjectRow): Project => ({
 export const projectBeingDeleted = () =>
   new ServiceError(
     "conflict",
-    "This project is being deleted; wait until that is done, or use another projectId.",
+    "This project is being deleted, which a legal hold may delay; wait until that is done, or use another projectId.",
   );

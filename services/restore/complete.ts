@@ -88,6 +88,8 @@ function whyStopped(stop: Stop): string {
   switch (stop.state) {
     case "conflict":
       return `${stop.rows === 1 ? "1 row is" : `${stop.rows} rows are`} no longer as planned.`;
+    case "held":
+      return `A legal hold that was placed since the plan keeps ${stop.rows === 1 ? "1 row" : `${stop.rows} rows`} from being deleted. Release it, then resume this restore.`;
     case "cancelled":
       return "It was cancelled.";
     case "refused":

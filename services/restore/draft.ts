@@ -81,6 +81,7 @@ async function settle(
   await draft.spreadClashes();
   await draft.checkConstraints();
   await draft.checkDependents();
+  await draft.checkHolds();
   if (rollbackOf === null) await draft.checkLostChildren();
   await draft.checkAccess(relations, since);
   return stay;

@@ -85,6 +85,8 @@ function messageOf({ code, table, count, detail }: DraftProblem, isRollback: boo
       return `${rowsOf(count)} of ${of} had another ${String(detail.column)}, which is GENERATED ALWAYS and cannot be set back in a row that is there.`;
     case "dependents":
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} that would go (${String(detail.constraint)}). ${isRollback ? "Delete them, or let them reference another row, then roll back again." : "Restore that table, too, or leave strictDelete out."}`;
+    case "held":
+      return `${rowsOf(count)} of ${of} would be deleted, which a legal hold forbids (${(detail.holds as string[]).join(", ")}). Release it by DELETE /api/holds/{id}${isRollback ? ", then roll back again." : ", or leave strictDelete out."}`;
     case "key_dependents":
       return `${rowsOf(Number(detail.rows))} of ${String(detail.child)} reference a row of ${of} whose key would change (${String(detail.constraint)}); they follow it where the constraint cascades.`;
     case "key_twice":

@@ -10,6 +10,7 @@ import {
   whereabouts,
 } from "../db/archive/support.ts";
 import { month, one } from "../db/helpers.ts";
+import { parseCsv } from "../support/csv.ts";
 import { expectProblem, newEvent } from "./support.ts";
 
 const api = useApi();
@@ -116,7 +117,11 @@ describe("events in hot storage and in the archive", () => {
     for (const id of [...all, foreign]) {
       expect((await api.call("GET", `/audit/events/${id}`)).body.id).toBe(id);
     }
-    expectProblem(await api.call("GET", `/audit/events/${crypto.randomUUID()}`), 404, "not_found");
+    // The time in the last of these is of the year 10889.
+    for (const id of [crypto.randomUUID(), "ffffffff-ffff-7fff-bfff-ffffffffffff"]) {
+      expectProblem(await api.call("GET", `/audit/events/${id}`), 404, "not_found");
+      expectProblem(await api.call("POST", `/audit/events/${id}/unarchive`, { body: {} }), 404, "not_found");
+    }
     const { body } = await api.call(
       "GET",
       `/audit/events/export?format=ndjson&workspaceId=${ws}&actionType=TEST`,
@@ -126,6 +131,9 @@ describe("events in hot storage and in the archive", () => {
       .split("\n")
       .map((line) => (JSON.parse(line) as { id: string }).id);
     expect(exported.toSorted()).toEqual([...all, foreign].toSorted());
+    const csv = await api.call("GET", `/audit/events/export?format=csv&workspaceId=${ws}&actionType=TEST`);
+    const isArchived = parseCsv(csv.body as string).map((row) => row.archivedAt !== "");
+    expect([isArchived.filter(Boolean).length, isArchived.length]).toEqual([9, 12]);
   });
 
   test("are both in get_audit_trail() and vw_security_audit", async () => {
@@ -205,6 +213,44 @@ describe("unarchive", () => {
     expect(
       await api.db.rows("admin", "select to_regclass($1) as hot", [`audit.audit_events_${month(-7)}`]),
     ).toEqual([{ hot: null }]);
+  });
+
+  test("never ends sooner than somebody asked for before, and says so", async () => {
+    const { archived } = await spread();
+    const path = `/audit/events/${archived[0]}/unarchive`;
+    const ask = async (keepDays: number, key?: string) =>
+      (
+        await api.call("POST", path, {
+          body: { keepDays, reason: `${keepDays} days` },
+          ...(key ? { key } : {}),
+        })
+      ).body;
+    const long = await ask(365);
+    const other = await api.mintKey({ userId: "user-other" });
+    expect(await ask(1, other)).toEqual(long);
+    const pins = () =>
+      api.db.rows(
+        "app",
+        "select pinned_by_user_id as by, reason from audit_archive_pins where event_id = $1",
+        [archived[0]],
+      );
+    expect(await pins()).toEqual([{ by: "user-test", reason: "365 days" }]);
+    const longer = await ask(400, other);
+    expect(Date.parse(longer.staysUntil)).toBeGreaterThan(Date.parse(long.staysUntil));
+    expect(await pins()).toEqual([{ by: "user-other", reason: "400 days" }]);
+  });
+
+  test("leaves nothing of those that are over", async () => {
+    const { archived } = await spread();
+    const [first, second] = archived;
+    const pinned = async () =>
+      (await api.db.rows("app", "select event_id as id from audit_archive_pins")).map(
+        ({ id }) => id as string,
+      );
+    await api.call("POST", `/audit/events/${first}/unarchive`, { body: {} });
+    await api.db.asOwner("update audit_archive_pins set pinned_until = now() - interval '1 second'");
+    await api.call("POST", `/audit/events/${second}/unarchive`, { body: {} });
+    expect(await pinned()).toEqual([second]);
   });
 
   test("of an event that is hot keeps it hot", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Scope } from "../../services/keys/scopes.ts";
 import { complete, newTrail, placeholder } from "../services/trails/support.ts";
 import { newId, useApi } from "../support/api.ts";
+import { holdsOn } from "../support/holds.ts";
 
 const api = useApi();
 
@@ -100,7 +101,10 @@ describe("DELETE /projects/:projectId", () => {
     await api.call("PUT", "/trails/m-2", { body: placeholder(projectId) });
     const key = await api.mintKey({ userId: "user-cleaner" });
     const gone = await api.call("DELETE", `/projects/${projectId}?reason=Contract%20ended`, { key });
-    expect([gone.status, gone.body]).toEqual([202, { projectId, trailCount: 2, runId: expect.any(String) }]);
+    expect([gone.status, gone.body]).toEqual([
+      202,
+      { projectId, trailCount: 2, isHeld: false, heldTrailCount: 0, runId: expect.any(String) },
+    ]);
     expect(await deletionsOf(projectId)).toEqual([
       expect.objectContaining({
         subject_type: "project",
@@ -124,6 +128,24 @@ describe("DELETE /projects/:projectId", () => {
     const list = await api.call("GET", `/trails?projectId=${projectId}&includeTotal=true`);
     expect(list.body).toEqual({ items: [], nextCursor: null, total: 0 });
     expect(await deletionsOf(projectId)).toHaveLength(1);
+  });
+
+  test("says what legal holds keep of it: a trail, or the project and all of its trails", async () => {
+    const holds = holdsOn(api.db);
+    const { put, projectId, messageId } = newTrail(api);
+    const other = newTrail(api);
+    for (const id of [projectId, other.projectId])
+      await api.call("PUT", `/trails/${newId("msg")}`, { body: placeholder(id) });
+    await put(placeholder(projectId));
+    await holds.place("trail", messageId);
+    await holds.place("project", other.projectId);
+    const answers = [projectId, other.projectId].map((id) => api.call("DELETE", `/projects/${id}`));
+    expect((await Promise.all(answers)).map(({ body }) => body)).toMatchObject([
+      { trailCount: 2, isHeld: false, heldTrailCount: 1 },
+      { trailCount: 1, isHeld: true, heldTrailCount: 1 },
+    ]);
+    expect(await deletionsOf(projectId)).toMatchObject([{ details: { trailCount: 2, heldTrailCount: 1 } }]);
+    await holds.release();
   });
 
   test("what would write to it is a conflict that says so", async () => {

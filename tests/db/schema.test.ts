@@ -129,6 +129,7 @@ test("functions that act with another's rights belong to the roles meant for it"
         "drop_history_month",
         "forget_dropped",
         "forget_tracked",
+        "lock_holds",
         "log_hold_change",
         "log_retention_change",
         "note_cold_file",

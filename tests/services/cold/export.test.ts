@@ -117,6 +117,21 @@ test("a month waits until the last of its workspaces is past its own warm time",
   expect((await planCold(ctx)).months).toContain(month);
 });
 
+test("a month that a weekly report may still count stays in the database, whatever the policy says", async () => {
+  const ctx = contextOf(api, plain);
+  const month = monthsAgo(1);
+  const hasty = newId("ws");
+  await api.db.rows(
+    "superuser",
+    "insert into audit.audit_retention_policies (workspace_id, hot_retention_days, warm_archive_days) values ($1, 1, 2)",
+    [hasty],
+  );
+  await storeEvents(api.db, "audit_events_archive", [
+    { created_at: at(month, "25T00:00:00Z"), workspace_id: hasty },
+  ]);
+  expect((await planCold(ctx)).months).not.toContain(month);
+});
+
 test("an event that arrives between export and drop keeps the month, which is exported anew", async () => {
   const ctx = contextOf(api, plain);
   const month = monthsAgo(29);

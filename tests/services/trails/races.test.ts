@@ -1,8 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { deleteDueTrails } from "../../../services/trails/delete-due.ts";
+import { deleteTrailsOfDeletedProjects } from "../../../services/trails/delete-of-deleted-projects.ts";
 import { rollUpTrails } from "../../../services/trails/roll-up.ts";
 import { workerContext } from "../../../services/runtime.ts";
 import { newId, useApi } from "../../support/api.ts";
-import { complete, newTrail, placeholder } from "./support.ts";
+import { holdsOn } from "../../support/holds.ts";
+import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
 
 const BATCH = 1_000;
 const api = useApi();
@@ -118,5 +121,27 @@ describe("the roll-up beside writers", () => {
         [projectId],
       ),
     ).toEqual([{ messages: 20, tokens: sum, cost: sum }]);
+  });
+});
+
+describe("the clean-up beside a hold that is being placed", () => {
+  const worker = () => workerContext(api.runtime);
+  const holds = holdsOn(api.db);
+  afterEach(() => holds.release());
+
+  test("waits for it, and leaves a due trail that it names", async () => {
+    const { put, projectId, messageId } = newTrail(api);
+    await put(complete(projectId, { timestamp: daysAgo(10) }));
+    while ((await rollUpTrails(worker(), BATCH)) > 0);
+    await holds.whilePlacing("trail", messageId, () => deleteDueTrails(worker(), BATCH));
+    expect(await rowsOf(messageId)).toHaveLength(1);
+  });
+
+  test("waits for it, and leaves a deleted project that it names", async () => {
+    const { put, projectId, messageId } = newTrail(api);
+    await put(complete(projectId));
+    await api.call("DELETE", `/projects/${projectId}`);
+    await holds.whilePlacing("project", projectId, () => deleteTrailsOfDeletedProjects(worker(), BATCH));
+    expect(await rowsOf(messageId)).toHaveLength(1);
   });
 });
