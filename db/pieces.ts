@@ -44,6 +44,7 @@ const AFTER_TABLES = [
   "history-problems",
   "history-read",
   "history-verify",
+  "cleanup-reach",
   "cleanup",
   "history-floor",
   "restore-draft",

@@ -1936,17 +1936,14 @@ AS $function$
   with recursive gone (relation) as (
     select p_relation
     union
-    select c.conrelid from gone g join pg_constraint c on c.confrelid = g.relation
-    where c.contype = 'f' and c.confdeltype = 'c' and c.conparentid = 0
+    select r.child from gone g cross join audit.references_to(g.relation) r where r.on_delete = 'cascade'
   )
   select distinct
-    n.nspname || '.' || r.relname, c.conname::text,
-    case c.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' else 'restrict' end,
-    exists (select from audit.tracked_tables t where t.relation = c.conrelid)
+    n.nspname || '.' || c.relname, r.constraint_name, r.on_delete, exists (select from audit.tracked_tables t where t.relation = r.child)
   from gone g
-  join pg_constraint c on c.confrelid = g.relation and c.contype = 'f' and c.conparentid = 0
-  join pg_class r on r.oid = c.conrelid
-  join pg_namespace n on n.oid = r.relnamespace
+  cross join audit.references_to(g.relation) r
+  join pg_class c on c.oid = r.child
+  join pg_namespace n on n.oid = c.relnamespace
   order by 1, 2
 $function$;
 
@@ -1958,7 +1955,7 @@ CREATE OR REPLACE FUNCTION audit.cleanup_due_sql(p_rule jsonb, p_as_of timestamp
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
-RETURN (WITH relation AS (SELECT audit.cleanup_relation((cleanup_due_sql.p_rule ->> 'table'::text)) AS id) SELECT ((string_agg(CASE WHEN (w.condition ? 'seconds'::text) THEN format('t.%I < %L::timestamptz::%s'::text, a.attname, (cleanup_due_sql.p_as_of - make_interval(secs => ((w.condition ->> 'seconds'::text))::double precision)), format_type(a.atttypid, NULL::integer)) ELSE format('t.%I = any (%L::%s[])'::text, a.attname, ARRAY(SELECT (i.value #>> '{}'::text[]) FROM jsonb_array_elements((w.condition -> 'in'::text)) i(value)), format_type(a.atttypid, NULL::integer)) END, ' and '::text ORDER BY w."position") || format(' and not (%s)'::text, audit.held_sql((SELECT relation.id FROM relation)))) || CASE WHEN (cleanup_due_sql.p_rule ? 'workspaceColumn'::text) THEN format(' and not exists (select from audit.deletion_stops(t.%I::text, %L, %s, null, true))'::text, (cleanup_due_sql.p_rule ->> 'workspaceColumn'::text), (cleanup_due_sql.p_rule ->> 'table'::text), audit.row_key_sql((SELECT relation.id FROM relation), 't'::text)) ELSE ''::text END) FROM ((relation r CROSS JOIN jsonb_array_elements((cleanup_due_sql.p_rule -> 'where'::text)) WITH ORDINALITY w(condition, "position")) JOIN pg_attribute a ON (((a.attrelid = r.id) AND (a.attname = (w.condition ->> 'column'::text)) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
+RETURN (WITH relation AS (SELECT audit.cleanup_relation((cleanup_due_sql.p_rule ->> 'table'::text)) AS id) SELECT (string_agg(CASE WHEN (w.condition ? 'seconds'::text) THEN format('t.%I < %L::timestamptz::%s'::text, a.attname, (cleanup_due_sql.p_as_of - make_interval(secs => ((w.condition ->> 'seconds'::text))::double precision)), format_type(a.atttypid, '-1'::integer)) ELSE format('t.%I = any (%L::%s[])'::text, a.attname, ARRAY(SELECT (i.value #>> '{}'::text[]) FROM jsonb_array_elements((w.condition -> 'in'::text)) i(value)), format_type(a.atttypid, '-1'::integer)) END, ' and '::text ORDER BY w."position") || format(' and not (%s)'::text, audit.held_sql((SELECT relation.id FROM relation), audit.cleanup_workspace_sql(cleanup_due_sql.p_rule), 't'::text))) FROM ((relation r CROSS JOIN jsonb_array_elements((cleanup_due_sql.p_rule -> 'where'::text)) WITH ORDINALITY w(condition, "position")) JOIN pg_attribute a ON (((a.attrelid = r.id) AND (a.attname = (w.condition ->> 'column'::text)) AND (a.attnum > 0) AND (NOT a.attisdropped)))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.cleanup_faults(p_rule jsonb)
@@ -1989,9 +1986,7 @@ begin
       'may not be cleaned by %s; as its owner run: grant usage on schema %2$s to %1$s; grant select, update, delete on %3$s to %1$s',
       current_user, v_class.relnamespace::regnamespace, v_relation::regclass
     );
-  elsif v_class.relrowsecurity and row_security_active(v_relation) and not exists (
-    select from pg_policy p where p.polrelid = v_relation and p.polname = 'audit_worker_restores'
-  ) then
+  elsif audit.cleanup_hides_rows(v_relation) then
     return query select format(
       'hides rows from %1$s by its row security; as its owner run: create policy audit_worker_restores on %2$s for all to %1$s using (true) with check (true)',
       current_user, v_relation::regclass
@@ -2012,6 +2007,14 @@ begin
     where a.attrelid = v_relation and a.attname = p_rule ->> 'workspaceColumn' and a.attnum > 0 and not a.attisdropped
   );
   return query
+  select format(
+    'takes rows of %s along by cascade, and the row security there may hide from %s that they are held; as its owner run: create policy audit_worker_restores on %1$s for all to %2$s using (true) with check (true)',
+    h.table_name, current_user
+  )
+  from audit.cleanup_children(v_relation) h
+  where h.on_delete = 'cascade' and audit.cleanup_hides_rows(audit.cleanup_relation(h.table_name))
+  group by h.table_name;
+  return query
   select case
     when a.attnum is null then format('has no column %s', w.condition ->> 'column')
     when w.condition ? 'seconds' and a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype) then
@@ -2026,10 +2029,18 @@ begin
   left join lateral jsonb_array_elements(w.condition -> 'in') i on a.attnum is not null
   where a.attnum is null
     or w.condition ? 'seconds' and a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
-    or i.value is not null and not audit.cleanup_value_fits(i.value #>> '{}', format_type(a.atttypid, null))
+    or i.value is not null and not audit.cleanup_value_fits(i.value #>> '{}', format_type(a.atttypid, -1))
   order by w.position;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_hides_rows(p_relation oid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (row_security_active(p_relation) AND (NOT (EXISTS (SELECT FROM pg_policy p WHERE ((p.polrelid = cleanup_hides_rows.p_relation) AND (p.polname = 'audit_worker_restores'::name))))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.cleanup_relation(p_table text)
@@ -2060,8 +2071,8 @@ begin
   select
     string_agg(format('t.%I', a.attname), ', ' order by k.n),
     string_agg(format('t.%I::text', a.attname), ', ' order by k.n),
-    string_agg(format('t.%I = (k.key ->> %s)::%s', a.attname, k.n - 1, format_type(a.atttypid, null)), ' and ' order by k.n),
-    string_agg(format('%L::%s', p_after ->> (k.n - 1)::int, format_type(a.atttypid, null)), ', ' order by k.n)
+    string_agg(format('t.%I = (k.key ->> %s)::%s', a.attname, k.n - 1, format_type(a.atttypid, -1)), ' and ' order by k.n),
+    string_agg(format('%L::%s', p_after ->> (k.n - 1)::int, format_type(a.atttypid, -1)), ', ' order by k.n)
   into v_columns, v_texts, v_matches, v_after
   from unnest(audit.key_of(v_relation)) with ordinality k (name, n)
   join pg_attribute a on a.attrelid = v_relation and a.attname = k.name;
@@ -2076,7 +2087,10 @@ begin
     case when p_after is null then '' else format(' and (%s) > (%s)', v_columns, v_after) end, v_columns, p_limit
   );
   deleting := array[
-    format('delete from %s t using jsonb_array_elements((', v_relation::regclass), format(')::jsonb) k (key) where %s', v_matches)
+    format('delete from %s t using jsonb_array_elements((', v_relation::regclass),
+    format(')::jsonb) k (key) where %s and not (%s)', v_matches, audit.held_sql(v_relation, audit.cleanup_workspace_sql(p_rule), 't')),
+    format(' and not (%s)', coalesce(audit.referenced_sql(v_relation), 'false')),
+    ' returning k.key'
   ];
   return next;
 end
@@ -2092,13 +2106,25 @@ AS $function$
 declare
   v_fits boolean;
 begin
-  execute format('select %1$L::%2$s = %1$L::%2$s', p_value, p_type) into v_fits;
+  execute format(
+    'select %1$L::%2$s = %1$L::%2$s and (t.typcategory not in (''S'', ''Z'') or rtrim(%1$L::%2$s::text) = rtrim(%1$L)) '
+    'from pg_type t where t.oid = %3$L::regtype',
+    p_value, p_type, p_type
+  ) into v_fits;
   return v_fits;
 exception
   when data_exception or check_violation or undefined_function then
     return false;
 end
 $function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.cleanup_workspace_sql(p_rule jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (p_rule ? 'workspaceColumn'::text) THEN format('coalesce(t.%I::text, '''')'::text, (p_rule ->> 'workspaceColumn'::text)) ELSE 'null'::text END;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.column_numbers(p_relation oid, p_names text[])
@@ -2342,7 +2368,7 @@ AS $function$
   select 'hold', h.id, h.reason
   from audit.legal_holds h
   where h.released_at is null
-    and (h.workspace_id is null or h.workspace_id = p_workspace_id)
+    and (h.workspace_id is null or h.workspace_id = p_workspace_id or p_workspace_id is null and h.resource_type is not null)
     and (h.resource_type is null or h.resource_type = p_resource_type)
     and (h.resource_id is null or h.resource_id = p_resource_id)
     and (h.subject_user_id is null or h.subject_user_id = p_user_id or h.subject_user_id = p_resource_id)
@@ -2989,6 +3015,7 @@ declare
   v_month record;
   v_facts record;
   v_split xid8[];
+  v_holds uuid[];
   v_deletion uuid;
 begin
   -- Whoever may call this may not shorten the history by it.
@@ -3010,6 +3037,7 @@ begin
     return;
   end if;
   month := to_char(v_month.month_start, 'YYYY-MM');
+  v_holds := array(select h.id from audit.legal_holds h where h.released_at is null);
   if audit.history_month_is_held(v_month.month_start, v_month.month_end) then
     outcome := 'held';
     return next;
@@ -3030,6 +3058,12 @@ begin
       select from audit.audit_logs o
       where o.txid = l.txid and o.created_at >= v_month.month_start and o.created_at < v_month.month_end
     );
+  perform audit.lock_holds();
+  if audit.history_month_is_held(v_month.month_start, v_month.month_end, v_holds) then
+    outcome := 'held';
+    return next;
+    return;
+  end if;
   insert into audit.audit_deletion_log (
     deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, details
   ) values (
@@ -3738,7 +3772,7 @@ AS $function$
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.held_sql(p_relation oid, p_alias text DEFAULT 't'::text)
+CREATE OR REPLACE FUNCTION audit.held_sql(p_relation oid, p_workspace text, p_alias text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -3747,29 +3781,30 @@ AS $function$
 declare
   c_levels_max constant int := 5;
   v_alias constant text := p_alias || 'c';
+  v_key constant text := coalesce(audit.row_key_sql(p_relation, p_alias), 'null');
   v_child record;
   v_sql text;
 begin
-  select format('audit.row_is_held(%L, %s)', n.nspname || '.' || c.relname, coalesce(audit.row_key_sql(p_relation, p_alias), 'null')) into v_sql
-  from pg_class c
-  join pg_namespace n on n.oid = c.relnamespace
-  where c.oid = p_relation;
-  if length(v_alias) > c_levels_max then
-    return v_sql;
+  select string_agg(format('exists (select from audit.deletion_stops(%s, %L, %s, null, true))', p_workspace, n.name, v_key), ' or ')
+  into v_sql
+  from unnest(audit.row_names(p_relation)) n (name);
+  if exists (select from pg_class c where c.oid = p_relation and c.relkind = 'p') then
+    v_sql := v_sql || format(
+      ' or exists (select from pg_catalog.pg_partition_ancestors(%I.tableoid) p join pg_catalog.pg_class c on c.oid = p.relid '
+      'join pg_catalog.pg_namespace n on n.oid = c.relnamespace '
+      'cross join lateral audit.deletion_stops(%s, n.nspname || ''.'' || c.relname, %s, null, true) s)',
+      p_alias, p_workspace, v_key
+    );
   end if;
   for v_child in
-    select c.conrelid, string_agg(format('%I.%I = %I.%I', v_alias, a.attname, p_alias, b.attname), ' and ' order by k.n) as matches
-    from pg_constraint c
-    cross join unnest(c.conkey, c.confkey) with ordinality k (child, parent, n)
-    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
-    join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.parent
-    where c.confrelid = p_relation and c.contype = 'f' and c.confdeltype = 'c' and c.conparentid = 0
-    group by c.oid, c.conrelid, c.conname
-    order by c.conname
+    select r.child, audit.matches_sql(v_alias, r.child_columns, p_alias, r.parent_columns) as matches
+    from audit.references_to(p_relation) r
+    where r.on_delete = 'cascade'
   loop
     v_sql := v_sql || format(
-      ' or exists (select from %s %I where %s and (%s))',
-      v_child.conrelid::regclass, v_alias, v_child.matches, audit.held_sql(v_child.conrelid, v_alias)
+      ' or %s and exists (select from %s %I where %s and (%s))',
+      audit.may_be_held_sql(v_child.child), v_child.child::regclass, v_alias, v_child.matches,
+      case when length(p_alias) < c_levels_max then audit.held_sql(v_child.child, p_workspace, v_alias) else 'true' end
     );
   end loop;
   return v_sql;
@@ -3961,12 +3996,20 @@ end
 $function$;
 
 -- owner: audit_owner
-CREATE OR REPLACE FUNCTION audit.history_month_is_held(p_from timestamp with time zone, p_to timestamp with time zone)
+CREATE OR REPLACE FUNCTION audit.history_month_is_held(p_from timestamp with time zone, p_to timestamp with time zone, p_cleared uuid[] DEFAULT '{}'::uuid[])
  RETURNS boolean
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (EXISTS (SELECT FROM audit.audit_logs l WHERE ((l.created_at >= history_month_is_held.p_from) AND (l.created_at < history_month_is_held.p_to) AND audit.row_is_held(((l.table_schema || '.'::text) || l.table_name), l.record_id, l.user_id))));
+RETURN (EXISTS (WITH meant AS MATERIALIZED (SELECT COALESCE(h.resource_id, h.resource_type, h.subject_user_id) AS name FROM audit.legal_holds h WHERE ((h.released_at IS NULL) AND (h.id <> ALL (history_month_is_held.p_cleared)))), named AS MATERIALIZED (SELECT m.name FROM meant m UNION SELECT ((t.table_schema || '.'::text) || t.table_name) FROM (SELECT t_1.table_schema, t_1.table_name FROM audit.tracked_tables t_1 UNION SELECT u.table_schema, u.table_name FROM audit.untracked_tables u) t WHERE (audit.history_names(t.table_schema, t.table_name) && ARRAY(SELECT m.name FROM meant m))) SELECT FROM audit.audit_logs l WHERE ((EXISTS (SELECT FROM named)) AND (l.created_at >= history_month_is_held.p_from) AND (l.created_at < history_month_is_held.p_to) AND ((l.record_id IN (SELECT n.name FROM named n)) OR (l.new_record_id IN (SELECT n.name FROM named n)) OR (l.user_id IN (SELECT n.name FROM named n)) OR (((l.table_schema || '.'::text) || l.table_name) IN (SELECT n.name FROM named n))) AND (EXISTS (SELECT FROM unnest(audit.history_names(l.table_schema, l.table_name)) t(name) WHERE (audit.row_is_held(t.name, l.record_id, l.user_id) OR audit.row_is_held(t.name, l.new_record_id, l.user_id)))))));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.history_names(p_schema text, p_name text)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN ARRAY(SELECT ((history_names.p_schema || '.'::text) || history_names.p_name) UNION SELECT n.name FROM ((SELECT t.relation, t.table_schema, t.table_name FROM audit.tracked_tables t UNION SELECT u.relation, u.table_schema, u.table_name FROM audit.untracked_tables u) r CROSS JOIN LATERAL unnest(audit.row_names(r.relation)) n(name)) WHERE ((r.table_schema = history_names.p_schema) AND (r.table_name = history_names.p_name)));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.holds_on_file(p_file uuid)
@@ -5231,6 +5274,22 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.matches_sql(p_child text, p_child_columns text[], p_parent text, p_parent_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT string_agg(format('%I.%I = %I.%I'::text, matches_sql.p_child, k.child, matches_sql.p_parent, k.parent), ' and '::text) AS string_agg FROM UNNEST(matches_sql.p_child_columns, matches_sql.p_parent_columns) k(child, parent));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.may_be_held_sql(p_relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT format('exists (select from audit.legal_holds h where h.released_at is null and (h.resource_type is null or h.resource_type = any (%L::text[])))'::text, array_agg(DISTINCT n.name)) AS format FROM (((SELECT may_be_held_sql.p_relation AS id UNION SELECT audit.cleanup_relation(h.table_name) AS cleanup_relation FROM audit.cleanup_children(may_be_held_sql.p_relation) h(table_name, constraint_name, on_delete, is_tracked) WHERE (h.on_delete = 'cascade'::text)) t CROSS JOIN LATERAL audit.relations_of((t.id)::regclass) r(id)) CROSS JOIN LATERAL unnest(audit.row_names(r.id)) n(name)));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.month_partitions()
  RETURNS TABLE(table_name name, partition_name name, month_start timestamp with time zone, month_end timestamp with time zone)
  LANGUAGE sql
@@ -5910,6 +5969,65 @@ CREATE OR REPLACE FUNCTION audit.reference_sql(p_child text, p_child_columns tex
 RETURN (SELECT string_agg(format('%s -> %L = %s -> %L and %s -> %L <> ''null'''::text, reference_sql.p_child, k.c, reference_sql.p_parent, k.p, reference_sql.p_child, k.c), ' and '::text) AS string_agg FROM UNNEST(reference_sql.p_child_columns, reference_sql.p_parent_columns) k(c, p));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.referenced_sql(p_relation oid, p_alias text DEFAULT 't'::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  c_levels_max constant int := 5;
+  v_alias constant text := p_alias || 'c';
+  v_child record;
+  v_deeper text;
+  v_sql text;
+begin
+  if length(p_alias) > c_levels_max then
+    return null;
+  end if;
+  for v_child in
+    select r.child, r.on_delete, audit.matches_sql(v_alias, r.child_columns, p_alias, r.parent_columns) as matches
+    from audit.references_to(p_relation) r
+    join pg_class c on c.oid = r.child
+    where r.on_delete in ('cascade', 'restrict')
+      and has_schema_privilege(c.relnamespace, 'usage') and has_table_privilege(r.child, 'select')
+  loop
+    v_deeper := case
+      when v_child.on_delete = 'cascade' then audit.referenced_sql(v_child.child, v_alias)
+      else format('(%1$I.tableoid, %1$I.ctid) <> (%2$I.tableoid, %2$I.ctid)', v_alias, p_alias)
+    end;
+    if v_deeper is not null then
+      v_sql := concat_ws(' or ', v_sql, format(
+        'exists (select from %s %I where %s and (%s))', v_child.child::regclass, v_alias, v_child.matches, v_deeper
+      ));
+    end if;
+  end loop;
+  return v_sql;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.references_to(p_relation oid)
+ RETURNS TABLE(child oid, constraint_name text, on_delete text, child_columns text[], parent_columns text[])
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    c.conrelid, c.conname::text,
+    case c.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' else 'restrict' end,
+    array_agg(a.attname::text order by k.n), array_agg(b.attname::text order by k.n)
+  from pg_constraint c
+  cross join unnest(c.conkey, c.confkey) with ordinality k (child, parent, n)
+  join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
+  join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.parent
+  where c.contype = 'f' and c.conparentid = 0
+    and c.confrelid in (select a.relid from pg_partition_ancestors(p_relation) a union select audit.relations_of(p_relation))
+  group by c.oid, c.conrelid, c.conname, c.confdeltype
+  order by c.conname, c.oid
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.refuse_event_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -6074,6 +6192,14 @@ CREATE OR REPLACE FUNCTION audit.row_key_sql(p_relation oid, p_alias text)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT CASE WHEN (count(*) = 1) THEN format('(to_jsonb(%I.%I) #>> ''{}'')'::text, row_key_sql.p_alias, min(k.name)) WHEN (count(*) > 1) THEN format('jsonb_build_array(%s)::text'::text, string_agg(format('%I.%I'::text, row_key_sql.p_alias, k.name), ', '::text ORDER BY k.n)) ELSE NULL::text END AS "case" FROM unnest(audit.key_of((row_key_sql.p_relation)::regclass)) WITH ORDINALITY k(name, n));
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.row_names(p_relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN ARRAY(SELECT (((n.nspname)::text || '.'::text) || (c.relname)::text) FROM (((SELECT row_names.p_relation AS id UNION SELECT a.relid FROM pg_partition_ancestors((row_names.p_relation)::regclass) a(relid)) r JOIN pg_class c ON ((c.oid = r.id))) JOIN pg_namespace n ON ((n.oid = c.relnamespace))) UNION SELECT ((t.table_schema || '.'::text) || t.table_name) FROM audit.tracked_tables t WHERE (t.relation = row_names.p_relation) UNION SELECT ((u.table_schema || '.'::text) || u.table_name) FROM audit.untracked_tables u WHERE (u.relation = row_names.p_relation) ORDER BY 1);
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.same_value(p_type oid, p_one text, p_other text)
@@ -7427,9 +7553,11 @@ grant execute on function audit.check_unique() to audit_worker;
 grant execute on function audit.cleanup_children(oid) to audit_worker;
 grant execute on function audit.cleanup_due_sql(jsonb,timestamp with time zone) to audit_worker;
 grant execute on function audit.cleanup_faults(jsonb) to audit_worker;
+grant execute on function audit.cleanup_hides_rows(oid) to audit_worker;
 grant execute on function audit.cleanup_relation(text) to audit_worker;
 grant execute on function audit.cleanup_statements(jsonb,timestamp with time zone,jsonb,integer) to audit_worker;
 grant execute on function audit.cleanup_value_fits(text,text) to audit_worker;
+grant execute on function audit.cleanup_workspace_sql(jsonb) to audit_worker;
 grant execute on function audit.column_numbers(oid,text[]) to admin;
 grant execute on function audit.columns_of(oid) to audit_recorder;
 grant execute on function audit.compared_columns_sql(oid,text,text,boolean) to audit_recorder;
@@ -7511,7 +7639,7 @@ grant execute on function audit.has_columns(regclass,jsonb) to audit_recorder;
 grant execute on function audit.has_own_triggers(uuid) to audit_worker;
 grant execute on function audit.held_deletions(integer[]) to audit_worker;
 grant execute on function audit.held_keys(oid,text[]) to audit_worker;
-grant execute on function audit.held_sql(oid,text) to audit_worker;
+grant execute on function audit.held_sql(oid,text,text) to audit_worker;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to admin;
 grant execute on function audit.history_breaks(regclass,text[],bigint) to audit_worker;
 grant execute on function audit.holds_on_file(uuid) to audit_worker;
@@ -7595,6 +7723,8 @@ grant execute on function audit.make_capture_triggers(oid) to admin;
 grant execute on function audit.map_columns(text[]) to audit_worker;
 grant execute on function audit.mark_changed_since() to audit_worker;
 grant execute on function audit.match_live_rows() to audit_worker;
+grant execute on function audit.matches_sql(text,text[],text,text[]) to audit_worker;
+grant execute on function audit.may_be_held_sql(oid) to audit_worker;
 grant execute on function audit.month_partitions() to admin;
 grant execute on function audit.month_partitions() to audit_app;
 grant execute on function audit.month_partitions() to audit_keeper;
@@ -7625,7 +7755,10 @@ grant execute on function audit.record_key_sql(oid,text) to admin;
 grant execute on function audit.record_key_sql(oid,text) to audit_recorder;
 grant execute on function audit.record_key_sql(oid,text) to audit_worker;
 grant execute on function audit.reference_sql(text,text[],text,text[]) to audit_worker;
+grant execute on function audit.referenced_sql(oid,text) to audit_worker;
+grant execute on function audit.references_to(oid) to audit_worker;
 grant execute on function audit.relations_of(regclass) to admin;
+grant execute on function audit.relations_of(regclass) to audit_worker;
 grant execute on function audit.restore_columns(oid) to audit_worker;
 grant execute on function audit.restore_of_session() to audit_recorder;
 grant execute on function audit.retention_values(audit.audit_retention_policies) to admin;
@@ -7636,8 +7769,8 @@ grant execute on function audit.roll_up_trails(integer) to audit_worker;
 grant execute on function audit.row_by_key_sql(oid,text) to admin;
 grant execute on function audit.row_by_key_sql(oid,text) to audit_worker;
 grant execute on function audit.row_digest_sql(text) to audit_worker;
-grant execute on function audit.row_is_held(text,text,text) to audit_worker;
 grant execute on function audit.row_key_sql(oid,text) to audit_worker;
+grant execute on function audit.row_names(oid) to audit_worker;
 grant execute on function audit.same_value(oid,text,text) to admin;
 grant execute on function audit.same_value(oid,text,text) to audit_worker;
 grant execute on function audit.set_membership_source(regclass,name,name) to admin;
@@ -8042,9 +8175,11 @@ comment on function audit.check_workspace_membership() is 'Trigger: refuses an e
 comment on function audit.cleanup_children(oid) is 'The tables that reference one, and what becomes of their rows when its rows go: cascade, set null, set default or restrict.';
 comment on function audit.cleanup_due_sql(jsonb,timestamp with time zone) is 'SQL that a row t is due by a rule that fits its table, and not held.';
 comment on function audit.cleanup_faults(jsonb) is 'What in a rule does not fit the table as it is, or what the caller may do with it, in words that follow its name; nothing when all does.';
+comment on function audit.cleanup_hides_rows(oid) is 'Whether row security may hide rows of a table from the caller.';
 comment on function audit.cleanup_relation(text) is 'The table of this name, schema.name as the catalog spells it; null when there is none.';
-comment on function audit.cleanup_statements(jsonb,timestamp with time zone,jsonb,integer) is 'The statements of a rule: count what is due up to a limit, lock the next rows by key after one, delete rows by their keys, which stand between its two parts.';
-comment on function audit.cleanup_value_fits(text,text) is 'Whether a text is a value of a type that can be compared: a label of an enum, say.';
+comment on function audit.cleanup_statements(jsonb,timestamp with time zone,jsonb,integer) is 'The statements of a rule: count what is due up to a limit; lock the next rows by key after one; delete rows that are not held by their keys, which stand after the first of its four parts; the third leaves out those that are still referenced.';
+comment on function audit.cleanup_value_fits(text,text) is 'Whether a text is a value of a type that can be compared (a label of an enum, say), and stays whole as one.';
+comment on function audit.cleanup_workspace_sql(jsonb) is 'SQL for the workspace of a row t: empty when it has none, null when its rule does not say where it stands.';
 comment on function audit.column_numbers(oid,text[]) is 'The numbers of columns, which a rename leaves as they are.';
 comment on function audit.columns_of(oid) is 'The columns of a relation: name to number and type.';
 comment on function audit.compared_columns_sql(oid,text,text,boolean) is 'SQL for the names of the columns that differ between two rows, or that do not.';
@@ -8103,9 +8238,10 @@ comment on function audit.has_columns(regclass,jsonb) is 'Whether a table has ex
 comment on function audit.has_own_triggers(uuid) is 'Whether the application has triggers on a table that a restore changes.';
 comment on function audit.held_deletions(integer[]) is 'The positions of rows that a chunk would delete and a hold keeps; no hold is placed from here to its commit.';
 comment on function audit.held_keys(oid,text[]) is 'Which rows of a tracked table, by their keys, holds keep from being deleted, and the ids of those.';
-comment on function audit.held_sql(oid,text) is 'SQL that a row is held, or one that would go with it by cascade, down to four levels of tables.';
+comment on function audit.held_sql(oid,text,text) is 'SQL that a row in a workspace (itself SQL) is held, or one that would go with it by cascade.';
 comment on function audit.history_breaks(regclass,text[],bigint) is 'Where the chain of images of these records of a tracked table breaks, from the entry p_since on: gap (an entry is missing), image (it found another row than the one before left), live (the row of today is another than the last left) or order (entries of one transaction stand in another order than its changes); explained_by says off, error or columns where a gap in the capture or an altered column explains it.';
-comment on function audit.history_month_is_held(timestamp with time zone,timestamp with time zone) is 'Whether a hold keeps an entry of the row history of this time from being deleted.';
+comment on function audit.history_month_is_held(timestamp with time zone,timestamp with time zone,uuid[]) is 'Whether a hold keeps an entry of the row history of this time from being deleted.';
+comment on function audit.history_names(text,text) is 'The names by which a hold may mean a table, given the one of its history; those of its partitions as well.';
 comment on function audit.holds_on_file(uuid) is 'Holds that could concern an event in a cold file.';
 comment on function audit.hot_months(timestamp with time zone) is 'Months of audit_events up to now, or one of them, and until when something in them is to stay hot; null when nothing is.';
 comment on function audit.ignored_names(oid) is 'The columns of a tracked relation whose changes alone are not recorded.';
@@ -8161,6 +8297,8 @@ comment on function audit.map_columns(text[]) is 'Maps the images to the columns
 comment on function audit.mark_changed_since() is 'Marks the drafted rows that somebody changed after the changes that are to be undone.';
 comment on function audit.mark_rollup_due() is 'Trigger: a trail whose amounts changed is counted again.';
 comment on function audit.match_live_rows() is 'Looks up the live row of each drafted record that was not looked up yet.';
+comment on function audit.matches_sql(text,text[],text,text[]) is 'SQL that a row of one alias references that of another.';
+comment on function audit.may_be_held_sql(oid) is 'SQL that there is a hold which could concern a row of a table, or one that would go with it by cascade.';
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 comment on function audit.move_rows_from_archive(timestamp with time zone,timestamp with time zone,uuid,integer) is 'Moves up to p_limit archived events of a month back into hot storage, or the one with an id.';
 comment on function audit.move_rows_to_archive(timestamp with time zone,timestamp with time zone,boolean,integer) is 'Moves up to p_limit events of a month into the archive: those that are due, or all; never one that is pinned.';
@@ -8184,6 +8322,8 @@ comment on function audit.rank_going(boolean) is 'Ranks the tables in which rows
 comment on function audit.rank_parents_first(oid[],text) is 'Ranks tables by restore_edges; returns those that a circle keeps from a rank. For rank_coming().';
 comment on function audit.record_key_sql(oid,text) is 'SQL for a row''s record_id: its key as text, or the JSON array of a composite one.';
 comment on function audit.reference_sql(text,text[],text,text[]) is 'SQL that an image references another by a foreign key.';
+comment on function audit.referenced_sql(oid,text) is 'SQL that rows which do not go with a row reference it, or one that goes with it by cascade; null when no foreign key could.';
+comment on function audit.references_to(oid) is 'The foreign keys that lead to a table, and what becomes of their rows when its rows go: cascade, set null, set default or restrict.';
 comment on function audit.refuse_event_change() is 'Trigger: refuses UPDATE, DELETE and TRUNCATE of audit events, or of what its argument names.';
 comment on function audit.relations_of(regclass) is 'A table and all its partitions: each fires only its own triggers when it is written to directly.';
 comment on function audit.restore_columns(oid) is 'The columns of a tracked table for a restore: which can be written, which the history hides, which an INSERT must name.';
@@ -8194,6 +8334,7 @@ comment on function audit.row_by_key_sql(oid,text) is 'SQL of a from clause that
 comment on function audit.row_digest_sql(text) is 'SQL for a digest of a whole row, hidden columns included: whether it is still the one that was looked at.';
 comment on function audit.row_is_held(text,text,text) is 'Whether a hold keeps a row of the application (schema.name, its key as the row history writes it), or its history, from being deleted.';
 comment on function audit.row_key_sql(oid,text) is 'SQL for the key of a row as text, or as the JSON array of a composite one; null when the table has none.';
+comment on function audit.row_names(oid) is 'The names by which a hold may mean a row of a table: its own, those of the tables that it is a partition of, those of its history.';
 comment on function audit.same_value(oid,text,text) is 'Whether two texts are the same value of a type; false where one is none.';
 comment on function audit.set_membership_source(regclass,name,name) is 'Switches the membership check on, naming the table and its columns for workspace and user; off with nulls. The caller owns that table.';
 comment on function audit.snapshot_restore(uuid) is 'Keeps the rows that a restore will change as they are; each is changed only while it is still so. Returns how many.';

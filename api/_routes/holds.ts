@@ -17,7 +17,7 @@ export function holdRoutes(app: App, runtime: Runtime): void {
     path: "/holds",
     summary: "Keep a workspace, a resource or a person's records from being deleted",
     description:
-      "All that the hold names has to fit. It stops every deletion, also an approved one, until it is released; archiving goes on, because nothing is deleted by it.",
+      "All that the hold names has to fit. It stops every deletion, also an approved one, until it is released; archiving goes on, because nothing is deleted by it. A row of a table (`resourceType` `public.guests`, `resourceId` its key) and its history are in no workspace that is known, so a hold that names their table fits them whichever workspace it names; one that names a workspace alone keeps its events.",
     scope: "holds:manage",
     limit: "admin",
     body: newHold,

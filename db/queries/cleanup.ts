@@ -7,8 +7,8 @@ export type CleanupRow = typeof c.$inferSelect;
 type SqlRule = Record<string, unknown>;
 /** A row's key: the text of each of its columns. */
 export type Key = (string | null)[];
-/** A statement in two parts, between which the keys stand. */
-export type Deleting = [before: string, after: string];
+/** A statement in parts: the keys stand after the first; the third may be left out. */
+export type Deleting = [before: string, after: string, unreferenced: string, returning: string];
 
 const json = (value: unknown): SQL => sql`${JSON.stringify(value)}::jsonb`;
 
@@ -86,11 +86,24 @@ export async function lockDue(
   return { keys: found.map(({ key }) => key), deleting };
 }
 
-/** Deletes locked rows; `deleting` is what `lockDue` gave. */
-export async function deleteKeys(tx: Db, deleting: Deleting, keys: Key[]): Promise<number> {
-  const [before, after] = deleting;
-  const result = await tx.execute(sql`${sql.raw(before)}${JSON.stringify(keys)}${sql.raw(after)}`);
-  return result.rowCount ?? 0;
+/** No hold is placed or released until the transaction ends; 55P03 when one is just being. */
+export async function lockHolds(tx: Db): Promise<void> {
+  await tx.execute(sql`select audit.lock_holds()`);
+}
+
+/**
+ * Deletes locked rows, but none that a hold keeps by now, nor, on demand, those that rows which stay reference; answers the keys
+ * of those that went. `deleting` is what `lockDue` gave.
+ */
+export async function deleteKeys(
+  tx: Db,
+  [before, after, unreferenced, returning]: Deleting,
+  keys: Key[],
+  { leaveReferenced }: { leaveReferenced: boolean },
+): Promise<Key[]> {
+  const rest = `${after}${leaveReferenced ? unreferenced : ""}${returning}`;
+  const gone = await rows<{ key: Key }>(tx, sql`${sql.raw(before)}${JSON.stringify(keys)}${sql.raw(rest)}`);
+  return gone.map(({ key }) => key);
 }
 
 /** For the rest of a transaction: who deletes, how long it waits for a lock, and foreign keys checked by each statement. */

@@ -54,8 +54,11 @@ grant update (batch, last_key, deleted_count, kept_count, remaining_count, probl
 grant insert on audit.weekly_reports to audit_worker;
 grant update (mailed_at) on audit.weekly_reports to audit_worker;
 grant execute on function
-  audit.row_is_held(text, text, text), audit.row_key_sql(oid, text), audit.held_sql(oid, text), audit.cleanup_relation(text), audit.cleanup_value_fits(text, text), audit.cleanup_faults(jsonb),
-  audit.cleanup_due_sql(jsonb, timestamptz), audit.cleanup_statements(jsonb, timestamptz, jsonb, int), audit.cleanup_children(oid),
+  audit.row_key_sql(oid, text), audit.row_names(oid), audit.references_to(oid),
+  audit.matches_sql(text, text[], text, text[]), audit.held_sql(oid, text, text), audit.may_be_held_sql(oid), audit.referenced_sql(oid, text),
+  audit.relations_of(regclass), audit.cleanup_relation(text), audit.cleanup_value_fits(text, text), audit.cleanup_faults(jsonb),
+  audit.cleanup_hides_rows(oid), audit.cleanup_workspace_sql(jsonb), audit.cleanup_due_sql(jsonb, timestamptz),
+  audit.cleanup_statements(jsonb, timestamptz, jsonb, int), audit.cleanup_children(oid),
   audit.key_of(regclass), audit.drop_history_month(text, int)
 to audit_worker;
 grant insert, update on audit.projects, audit.audit_trails, audit.api_keys to audit_app;

@@ -1,20 +1,65 @@
 -- The row history is kept in whole months. What lies before the floor is gone, and whatever reads the history says so.
 
--- Through the hold predicate, entry by entry: a month with one entry that is held stays whole.
-create or replace function audit.history_month_is_held(p_from timestamptz, p_to timestamptz) returns boolean
+-- The history stands under the name that the table had when its tracking began; a hold may give the one that it has today.
+create or replace function audit.history_names(p_schema text, p_name text) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+return array(
+  select p_schema || '.' || p_name
+  union
+  select n.name
+  from (
+    select t.relation, t.table_schema, t.table_name from audit.tracked_tables t
+    union
+    select u.relation, u.table_schema, u.table_name from audit.untracked_tables u
+  ) r
+  cross join unnest(audit.row_names(r.relation)) n (name)
+  where r.table_schema = p_schema and r.table_name = p_name
+);
+comment on function audit.history_names(text, text) is
+  'The names by which a hold may mean a table, given the one of its history; those of its partitions as well.';
+
+-- Through the hold predicate, entry by entry: a month with one entry that is held stays whole. A month has millions of entries,
+-- so the predicate is asked only of those in which a name stands that some hold names. p_cleared are holds known to fit none.
+drop function if exists audit.history_month_is_held(timestamptz, timestamptz);
+create or replace function audit.history_month_is_held(p_from timestamptz, p_to timestamptz, p_cleared uuid[] default '{}') returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 return exists (
+  with meant as materialized (
+    select coalesce(h.resource_id, h.resource_type, h.subject_user_id) as name
+    from audit.legal_holds h
+    where h.released_at is null and h.id <> all (p_cleared)
+  ),
+  named as materialized (
+    select m.name from meant m
+    union
+    select t.table_schema || '.' || t.table_name
+    from (
+      select t.table_schema, t.table_name from audit.tracked_tables t union select u.table_schema, u.table_name from audit.untracked_tables u
+    ) t
+    where audit.history_names(t.table_schema, t.table_name) && array(select m.name from meant m)
+  )
   select from audit.audit_logs l
-  where l.created_at >= p_from and l.created_at < p_to
-    and audit.row_is_held(l.table_schema || '.' || l.table_name, l.record_id, l.user_id)
+  where exists (select from named)
+    and l.created_at >= p_from and l.created_at < p_to
+    and (
+      l.record_id in (select n.name from named n) or l.new_record_id in (select n.name from named n)
+      or l.user_id in (select n.name from named n)
+      or l.table_schema || '.' || l.table_name in (select n.name from named n)
+    )
+    and exists (
+      select from unnest(audit.history_names(l.table_schema, l.table_name)) t (name)
+      where audit.row_is_held(t.name, l.record_id, l.user_id) or audit.row_is_held(t.name, l.new_record_id, l.user_id)
+    )
 );
-comment on function audit.history_month_is_held(timestamptz, timestamptz) is
+comment on function audit.history_month_is_held(timestamptz, timestamptz, uuid[]) is
   'Whether a hold keeps an entry of the row history of this time from being deleted.';
 
--- One month a call, the oldest, so that what is kept has no hole: one that is held keeps those after it. In one transaction with its entry in the deletion log and the new floor. What takes time is
--- counted before anything is locked; from the first lock to the commit only the catalog changes. A month is never counted
--- too low: nobody but the capture triggers writes, and those write now.
+-- One month a call, the oldest, so that what is kept has no hole: one that is held keeps those after it. In one transaction with
+-- its entry in the deletion log and the new floor. What takes time is counted before anything is locked; then only holds that
+-- came meanwhile are asked, and the catalog changes. A month is never counted too low: nobody but the capture triggers writes,
+-- and those write now.
 create or replace function audit.drop_history_month(p_deleted_by text, p_months_kept int default 12)
 returns table (outcome text, month text, row_count bigint, begins_at timestamptz)
 language plpgsql
@@ -30,6 +75,7 @@ declare
   v_month record;
   v_facts record;
   v_split xid8[];
+  v_holds uuid[];
   v_deletion uuid;
 begin
   -- Whoever may call this may not shorten the history by it.
@@ -51,6 +97,7 @@ begin
     return;
   end if;
   month := to_char(v_month.month_start, 'YYYY-MM');
+  v_holds := array(select h.id from audit.legal_holds h where h.released_at is null);
   if audit.history_month_is_held(v_month.month_start, v_month.month_end) then
     outcome := 'held';
     return next;
@@ -71,6 +118,12 @@ begin
       select from audit.audit_logs o
       where o.txid = l.txid and o.created_at >= v_month.month_start and o.created_at < v_month.month_end
     );
+  perform audit.lock_holds();
+  if audit.history_month_is_held(v_month.month_start, v_month.month_end, v_holds) then
+    outcome := 'held';
+    return next;
+    return;
+  end if;
   insert into audit.audit_deletion_log (
     deleted_by_user_id, subject_type, subject_id, deletion_authority, deletion_reason, details
   ) values (

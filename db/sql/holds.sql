@@ -1,6 +1,7 @@
 -- What stops the deletion of a record: THE predicate of every deletion, automatic or approved. Without SET the planner sees
 -- through it: `where not exists (select from audit.deletion_stops(e.workspace_id, …))` over a million rows is one anti-join.
--- What a record does not have (an application's row has no workspace) is null, and a hold that names it does not fit.
+-- What a record does not have is null, and a hold that names it does not fit. One exception: where nobody knows a record's
+-- workspace (an application's row, its history), a hold that names the record's type fits in whichever workspace it names.
 create or replace function audit.deletion_stops(
   p_workspace_id text, p_resource_type text, p_resource_id text, p_user_id text, p_automatic boolean
 ) returns table (kind text, hold_id uuid, reason text)
@@ -9,7 +10,7 @@ as $$
   select 'hold', h.id, h.reason
   from audit.legal_holds h
   where h.released_at is null
-    and (h.workspace_id is null or h.workspace_id = p_workspace_id)
+    and (h.workspace_id is null or h.workspace_id = p_workspace_id or p_workspace_id is null and h.resource_type is not null)
     and (h.resource_type is null or h.resource_type = p_resource_type)
     and (h.resource_id is null or h.resource_id = p_resource_id)
     and (h.subject_user_id is null or h.subject_user_id = p_user_id or h.subject_user_id = p_resource_id)
@@ -20,8 +21,6 @@ as $$
 $$;
 comment on function audit.deletion_stops(text, text, text, text, boolean) is
   'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
-
-drop function if exists audit.may_delete(text, text, text, text, boolean);
 
 -- Whoever deletes takes this first and asks then: a hold that is just being placed is waited for, and one that is placed later
 -- finds what was deleted gone. For short transactions only, since placing a hold waits for their end.

@@ -1,34 +1,32 @@
 import {
   beginDeleting,
-  deleteKeys,
   findCleanup,
   lockCleanup,
   lockDue,
+  lockHolds,
   noteBatch,
   noteProblem,
   type CleanupRow,
-  type Deleting,
   type Key,
 } from "../../db/queries/cleanup.ts";
 import type { Db } from "../../db/client.ts";
 import { toSql, type CleanupRule } from "../../lib/cleanup-rules.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { BATCH_ROWS } from "./begin-rule.ts";
+import { deleteWhatMay } from "./delete-what-may.ts";
 import { refusedInWords } from "./refused.ts";
 import { CLEANUP_USER, findRule, type CleanupContext, type RuleRef } from "./context.ts";
 
 const LOCK_TIMEOUT = "1s";
 /** What somebody else has locked, or a deadlock with them. */
 const BUSY = new Set(["55P03", "40P01", "40001"]);
-/** A row of another table still references it. */
-const REFERENCED = new Set(["23503", "23001"]);
 
 export type Batch = "more" | "done" | "busy" | "stopped";
 
 /**
  * Deletes the next batch of a rule, in one short transaction that also notes how far the run came, so that a repeated step
- * deletes nothing more. Rows that others hold are left to the next run; those that rows of other tables reference stay, and
- * are counted. What the database refuses for good stops the rule, and is noted; what may work the next time is thrown.
+ * deletes nothing more. Rows that others hold are left to the next run; those that rows of other tables reference, or that
+ * a hold came to keep meanwhile, stay and are counted. What the database refuses for good stops the rule, and is noted; what may work the next time is thrown.
  */
 export async function deleteBatch(ctx: CleanupContext, ref: RuleRef, batch: number): Promise<Batch> {
   const rule = findRule(ctx, ref.digest);
@@ -58,6 +56,7 @@ async function deleteNext(tx: Db, ref: RuleRef, rule: CleanupRule, batch: number
   const { keys, deleting } = await lockDue(tx, toSql(rule), row.asOf, after, limit);
   const last = keys.at(-1);
   if (last === undefined) return "done";
+  await lockHolds(tx);
   const deleted = await deleteWhatMay(tx, deleting, keys);
   await noteBatch(tx, row.id, { batch, lastKey: last, deleted, kept: keys.length - deleted });
   return keys.length === limit && limit === BATCH_ROWS ? "more" : "done";
@@ -66,16 +65,3 @@ async function deleteNext(tx: Db, ref: RuleRef, rule: CleanupRule, batch: number
 /** What a repeated step answers: the next one finds out whether there is more. */
 const hasMore = (row: CleanupRow, { rowsPerRun }: CleanupRule): Batch =>
   row.deletedCount + row.keptCount < rowsPerRun ? "more" : "done";
-
-/** Deletes all, or, where some are referenced, each half by itself, down to those; answers how many went. */
-async function deleteWhatMay(tx: Db, deleting: Deleting, keys: Key[]): Promise<number> {
-  try {
-    return await tx.transaction((inner) => deleteKeys(inner, deleting, keys));
-  } catch (error) {
-    if (!REFERENCED.has(postgresError(error)?.code ?? "")) throw error;
-    if (keys.length === 1) return 0;
-    const half = Math.ceil(keys.length / 2);
-    const first = await deleteWhatMay(tx, deleting, keys.slice(0, half));
-    return first + (await deleteWhatMay(tx, deleting, keys.slice(half)));
-  }
-}

@@ -65,6 +65,18 @@ describe("a hold", () => {
       { ws: "ws-two", type: "invoice", id: "held-2" },
     ],
     [
+      "rows of a table in one workspace, where nobody knows a row's",
+      { workspaceId: "ws-5", resourceType: "public.rooms" },
+      { type: "public.rooms", id: "1" },
+      { type: "public.guests", id: "1" },
+    ],
+    [
+      "rows of a table in one workspace, where it is known",
+      { workspaceId: "ws-6", resourceType: "public.rooms" },
+      { ws: "ws-6", type: "public.rooms", id: "1" },
+      { ws: "", type: "public.rooms", id: "1" },
+    ],
+    [
       "a type of resources",
       { resourceType: "contract" },
       { type: "contract", id: "any" },

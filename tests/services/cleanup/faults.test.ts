@@ -15,7 +15,7 @@ beforeAll(async () => {
     create table keyless (created_at timestamptz); create table secret (id int primary key, created_at timestamptz);
     create table fenced (id int primary key, created_at timestamptz); alter table fenced enable row level security;
     create view old_view as select * from secret;
-    create table typed (id int primary key, at date, payload json, n int, ok boolean);
+    create table typed (id int primary key, at date, payload json, n int, ok boolean, letter "char", word char(4));
     create schema "Odd"; create table "Odd"."My table" (id int primary key, "At" timestamptz);
     create table parent (id int primary key, created_at timestamptz); create table heir () inherits (parent);
     grant usage on schema "Odd" to audit_worker;
@@ -69,6 +69,15 @@ describe("a rule beside its database", () => {
       "of type boolean",
     ],
     [
+      "a value would be cut short",
+      "public.typed",
+      [
+        { column: "at", olderThan: "1 day" },
+        { column: "letter", in: ["s", "sent"] },
+      ],
+      'of which "sent" is no value',
+    ],
+    [
       "a type knows no equality",
       "public.typed",
       [
@@ -98,6 +107,16 @@ describe("a rule beside its database", () => {
     expect(await cleanupProblems(worker(), config)).toEqual([
       expect.stringContaining("takes rows of public.private along by cascade"),
     ]);
+    await sql(
+      "grant select on private to audit_worker; alter table private enable row level security; create policy few on private to audit_worker using (id > 5)",
+    );
+    expect(await cleanupProblems(worker(), config)).toEqual([
+      expect.stringContaining("takes rows of public.private along by cascade, and the row security there"),
+    ]);
+    await sql(
+      "create policy audit_worker_restores on public.private for all to audit_worker using (true) with check (true)",
+    );
+    expect(await cleanupProblems(worker(), config)).toEqual([]);
     await sql("drop table private");
   });
 

@@ -31,12 +31,32 @@ const months = async () =>
     )
   ).map(({ name }) => name);
 
-const entry = (recordId: string, at: Date, more: { txid?: string; user?: string } = {}) =>
+const entry = (
+  recordId: string,
+  at: Date,
+  more: { txid?: string; user?: string; newRecordId?: string } = {},
+) =>
   stage.db.rows(
     "superuser",
-    `insert into audit.audit_logs (created_at, table_schema, table_name, record_id, action, old_values, new_values, changed_fields, txid, user_id)
-     values ($1, 'public', 'singers', $2, 'UPDATE', $3, '{"name": "b"}', '{name}', coalesce($4::xid8, pg_current_xact_id()), $5)`,
-    [at.toISOString(), recordId, { id: Number(recordId), name: "a" }, more.txid ?? null, more.user ?? null],
+    `insert into audit.audit_logs (created_at, table_schema, table_name, record_id, action, old_values, new_values, changed_fields, txid, user_id, new_record_id)
+     values ($1, 'public', 'singers', $2, 'UPDATE', $3, '{"name": "b"}', '{name}', coalesce($4::xid8, pg_current_xact_id()), $5, $6)`,
+    [
+      at.toISOString(),
+      recordId,
+      { id: Number(recordId), name: "a" },
+      more.txid ?? null,
+      more.user ?? null,
+      more.newRecordId ?? null,
+    ],
+  );
+const placeHold = (names: Record<string, string>) =>
+  stage.db.rows(
+    "admin",
+    `insert into audit.legal_holds (${Object.keys(names).join(", ")}, reason, placed_by_user_id)
+     values (${Object.keys(names)
+       .map((_, n) => `$${n + 1}`)
+       .join(", ")}, 'test', 'lawyer')`,
+    Object.values(names),
   );
 const after = (time: Date, seconds: number) => new Date(time.getTime() + seconds * 1_000);
 
@@ -145,14 +165,48 @@ describe("a run of history-cleanup", () => {
     await sql("drop table busy");
   });
 
-  test("a month with an entry that is held stays, and those after it", async () => {
-    await entry("1", after(OLD, 60));
+  test.each<[string, Record<string, string>]>([
+    ["a row", { resource_type: "public.singers", resource_id: "1" }],
+    ["a row by the key that it was given", { resource_type: "public.singers", resource_id: "9" }],
+    ["a table", { resource_type: "public.singers" }],
+    ["a table in some workspace", { workspace_id: "ws-1", resource_type: "public.singers" }],
+    ["what a user did", { subject_user_id: "carol" }],
+    ["a row about a user", { subject_user_id: "1" }],
+  ])("a month with an entry that is held stays, and those after it: a hold on %s", async (_what, names) => {
+    await entry("1", after(OLD, 60), { user: "carol", newRecordId: "9" });
     const holds = holdsOn(stage.db);
-    await holds.place("public.singers", "1");
-    expect((await run()).result).toMatchObject({ dropped: [], held: OLD.toISOString().slice(0, 7) });
+    await holds.place("public.singers", "2");
+    await holds.place("public.bars", "77");
+    await placeHold(names);
+    expect(await drop()).toMatchObject({ outcome: "held", month: OLD.toISOString().slice(0, 7) });
     expect(await months()).toEqual(expect.arrayContaining([nameOf(OLD), nameOf(NEXT)]));
     await holds.release();
-    expect((await run()).result).toMatchObject({ held: null });
+    expect(await drop()).toMatchObject({ outcome: "dropped" });
+  });
+
+  test("a hold that names a table as it is called today keeps its history, which has its name of before", async () => {
+    await entry("1", after(OLD, 60));
+    const holds = holdsOn(stage.db);
+    await sql("alter table singers rename to vocalists");
+    for (const row of [{ resource_id: "1" }, {}] as Record<string, string>[]) {
+      await placeHold({ resource_type: "public.vocalists", ...row });
+      expect(await drop()).toMatchObject({ outcome: "held" });
+      await holds.release();
+    }
+    await sql("alter table vocalists rename to singers");
+    expect(await drop()).toMatchObject({ outcome: "dropped" });
+  });
+
+  test("a hold that is placed while a month is dropped is waited for, and keeps it", async () => {
+    await entry("1", after(OLD, 60));
+    const holds = holdsOn(stage.db);
+    expect(await holds.whilePlacing("public.singers", "1", drop)).toMatchObject({ outcome: "held" });
+    expect(await months()).toContain(nameOf(OLD));
+    await holds.release();
+    expect((await run()).result).toMatchObject({
+      held: null,
+      dropped: expect.arrayContaining([OLD.toISOString().slice(0, 7)]),
+    });
   });
 });
 
