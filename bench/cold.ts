@@ -38,6 +38,7 @@ export const cold: Measure = {
     const database = await stage.database("bench_cold", { fresh: true });
     const folder = path.join(stage.dataDir, "cold");
     fs.rmSync(folder, { recursive: true, force: true });
+    fs.mkdirSync(folder);
     const ARCHIVE_URL = pathToFileURL(folder).href;
     const built = path.join(stage.dataDir, "cold-built");
     await bundle({ serve: "local/serve.ts", export: "bench/support/export-cold.ts" }, built);

@@ -356,6 +356,13 @@ create table audit.cold_months (
 CREATE UNIQUE INDEX cold_months_exporting ON audit.cold_months USING btree (month, part) WHERE (dropped_at IS NULL);
 CREATE INDEX cold_months_found ON audit.cold_months USING btree (max_created_at, min_created_at) WHERE ((dropped_at IS NOT NULL) AND (purged_at IS NULL));
 
+create table audit.cold_objects (
+  object_key text not null,
+  month date not null,
+  named_at timestamp with time zone not null default clock_timestamp(),
+  constraint cold_objects_pkey PRIMARY KEY (object_key)
+);
+
 create table audit.cold_returns (
   file_id uuid not null,
   event_created_at timestamp with time zone not null,
@@ -396,6 +403,13 @@ create table audit.idempotency_keys (
   constraint idempotency_keys_pkey PRIMARY KEY (key_id, idempotency_key)
 );
 CREATE INDEX idempotency_keys_created_at ON audit.idempotency_keys USING btree (created_at);
+
+create table audit.installation (
+  is_one boolean not null default true,
+  id uuid not null default gen_random_uuid(),
+  constraint check_installation_one_row CHECK (is_one),
+  constraint installation_pkey PRIMARY KEY (is_one)
+);
 
 create table audit.job_runs (
   id uuid not null default audit.uuid_v7(),
@@ -471,7 +485,7 @@ create table audit.projects (
 
 create table audit.purges (
   id uuid not null default audit.uuid_v7(),
-  status text not null,
+  status text not null default 'awaiting_approval'::text,
   files uuid[] not null,
   summary jsonb not null,
   created_at timestamp with time zone not null default clock_timestamp(),
@@ -2172,12 +2186,7 @@ begin
   execute format(
     'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
   );
-  -- Without a threshold, also a month that a few rows have left for the archive is vacuumed, which its drop waits for.
-  execute format(
-    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
-    'autovacuum_analyze_scale_factor = 0.005)',
-    p_name
-  );
+  perform audit.tune_month(p_name);
 end
 $function$;
 
@@ -2950,7 +2959,9 @@ begin
     return jsonb_build_object('state', 'gone', 'rows', 0);
   end if;
 
+  perform set_config('lock_timeout', '3s', true);
   execute format('lock table audit.%I in share mode', v_table);
+  perform set_config('lock_timeout', '800ms', true);
   execute format('select count(*) from only audit.%I', v_table) into v_rows;
   select count(*) as row_count, coalesce(sum(l.mark), 0) as row_marks into v_new
   from audit.archive_lines l
@@ -3762,11 +3773,7 @@ CREATE OR REPLACE FUNCTION audit.held_keys(p_relation oid, p_keys text[])
 AS $function$
   select k.key, jsonb_agg(distinct s.hold_id)
   from unnest(p_keys) k (key)
-  cross join (
-    select t.table_schema || '.' || t.table_name from audit.tracked_tables t where t.relation = p_relation
-    union
-    select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_relation
-  ) n (name)
+  cross join unnest(audit.row_names(p_relation)) n (name)
   cross join lateral audit.deletion_stops(null, n.name, k.key, null, false) s
   group by k.key
 $function$;
@@ -4553,6 +4560,22 @@ CREATE OR REPLACE FUNCTION audit.is_security_action(p_action_type text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (regexp_replace(p_action_type, '([a-z])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text) ~* '(^|[^a-z0-9])((sign|signed|log|logged)[^a-z0-9]?(in|out|on|off|up)|logins?|logouts?|auth|authenticat(e|ed|ion)|mfa|2fa|sso|passwords?|impersonat(e|ed|ion)|(api)?keys?|secrets?|credentials?|token|certificates?|roles?|permissions?|grant|grants|granted|revoke|revoked|scopes?|access|acl|polic(y|ies)|members?|memberships?|invite|invited|invitations?|collaborators?|owners?|ownership|exports?|exported|downloads?|downloaded|deletes?|deleted|deletion|remove|removed|removal|purged?|erased?|erasure|destroy|destroyed|truncated?|refused?|den(y|ied)|forbidden|unauthorized|reject|rejected|blocked|locked|fail|failed|failure|errors?)($|[^a-z0-9])'::text);
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.is_whole_file_held(p_file uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select
+    from audit.cold_months f
+    cross join lateral unnest(f.workspaces) w (id)
+    cross join lateral audit.deletion_stops(w.id, null, null, null, false)
+    where f.id = p_file
+  )
+$function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.items_digest(p_run uuid)
@@ -6784,6 +6807,21 @@ CREATE OR REPLACE FUNCTION audit.truncated_by(p_relation oid)
 RETURN (SELECT array_agg((t.relid)::oid) AS array_agg FROM pg_partition_tree((truncated_by.p_relation)::regclass) t(relid, parentrelid, isleaf, level) WHERE (t.isleaf AND (NOT (EXISTS (SELECT FROM (pg_partition_ancestors(t.relid) a(relid) JOIN pg_trigger g ON (((g.tgrelid = (a.relid)::oid) AND (g.tgname = 'audit_truncate'::name) AND (g.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"]))))) WHERE (((a.relid)::oid <> truncated_by.p_relation) AND (NOT ((a.relid)::oid IN (SELECT pg_partition_ancestors.relid FROM pg_partition_ancestors((truncated_by.p_relation)::regclass) pg_partition_ancestors(relid))))))))));
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.tune_month(p_name name)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format(
+    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
+    'autovacuum_analyze_scale_factor = 0.005)',
+    p_name
+  );
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.txid_of(p_xid xid)
  RETURNS bigint
  LANGUAGE sql
@@ -7701,6 +7739,7 @@ grant execute on function audit.is_security_action(text) to admin;
 grant execute on function audit.is_security_action(text) to audit_app;
 grant execute on function audit.is_security_action(text) to audit_keeper;
 grant execute on function audit.is_security_action(text) to audit_worker;
+grant execute on function audit.is_whole_file_held(uuid) to audit_worker;
 grant execute on function audit.items_digest(uuid) to audit_worker;
 grant execute on function audit.keep_parents(integer[]) to audit_worker;
 grant execute on function audit.keep_true_edges(oid[]) to audit_worker;
@@ -7889,6 +7928,10 @@ grant select on table audit.cold_months to admin;
 grant select on table audit.cold_months to audit_app;
 grant select on table audit.cold_months to audit_keeper;
 grant select on table audit.cold_months to audit_worker;
+grant select on table audit.cold_objects to admin;
+grant select on table audit.cold_objects to audit_app;
+grant select on table audit.cold_objects to audit_keeper;
+grant delete, insert (month, object_key), select on table audit.cold_objects to audit_worker;
 grant select on table audit.cold_returns to admin;
 grant select on table audit.cold_returns to audit_app;
 grant select on table audit.cold_returns to audit_keeper;
@@ -7911,6 +7954,10 @@ grant select on table audit.history_floor to audit_keeper;
 grant select on table audit.history_floor to audit_worker;
 grant select on table audit.idempotency_keys to admin;
 grant delete, insert, select on table audit.idempotency_keys to audit_app;
+grant select on table audit.installation to admin;
+grant select on table audit.installation to audit_app;
+grant select on table audit.installation to audit_keeper;
+grant select on table audit.installation to audit_worker;
 grant select on table audit.job_runs to admin;
 grant insert, select, update on table audit.job_runs to audit_app;
 grant select on table audit.job_runs to audit_keeper;
@@ -7943,7 +7990,7 @@ grant select on table audit.projects to audit_worker;
 grant select on table audit.purges to admin;
 grant select, update (decided_at, decided_by_key_id, decided_by_user_id, decision, decision_note, status) on table audit.purges to audit_app;
 grant select on table audit.purges to audit_keeper;
-grant insert, select, update (ended_at, report, status) on table audit.purges to audit_worker;
+grant insert (expires_at, files, requested_by_user_id, summary), select, update (ended_at, report, status) on table audit.purges to audit_worker;
 grant select on table audit.restore_chunks to admin;
 grant select on table audit.restore_chunks to audit_app;
 grant select on table audit.restore_chunks to audit_keeper;
@@ -8270,6 +8317,7 @@ comment on function audit.insert_sql(oid,text,text[],text[]) is 'Inserts items w
 comment on function audit.is_branch() is 'Whether this is a Neon branch or restored copy of the database that is at home elsewhere: no schedule runs on it.';
 comment on function audit.is_lost_sql(oid,text) is 'SQL for whether a row''s image loses anything; null when the table has no column of which it may.';
 comment on function audit.is_security_action(text) is 'Sign-ins; keys and secrets; roles, permissions and membership; exports; deletions; refused and failed actions.';
+comment on function audit.is_whole_file_held(uuid) is 'Whether a hold names a workspace of a cold file and nothing else, so that the file need not be read to know.';
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
 comment on function audit.keep_parents(integer[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
@@ -8354,6 +8402,7 @@ comment on function audit.trace_records(oid) is 'Says of each drafted entry of a
 comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
 comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
+comment on function audit.tune_month(name) is 'Sets when autovacuum looks after the table of a month.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
 comment on function audit.unarchive_audit_event(uuid,integer,text,text) is 'Brings an archived event back into hot storage, or keeps a hot one there, for some days, and says until when it stays, which is later where somebody asked for longer; P0002 when none has this id.';
 comment on function audit.unarchive_cold_event(uuid,integer,text,bytea,integer,text,text) is 'Brings an event back from a cold file into hot storage: its line (row p_row from 1) and the digests of all rows prove that the file holds it. P0002 when the file was purged, 42501 when it does not hold it.';
@@ -8386,10 +8435,12 @@ comment on table audit.audit_trail_rollup is 'Totals per 15 minutes (UTC), proje
 comment on table audit.audit_trails is 'One row per AI message: what answered, with how much context, tokens and money.';
 comment on table audit.capture_gaps is 'Times in which changes of a tracked table went unrecorded; at most one row a minute for failures.';
 comment on table audit.cold_months is 'Files that months of the archive were written to: read from dropped_at until purged_at. The numbers are those of the verification.';
+comment on table audit.cold_objects is 'Objects that were written for cold files, or are just being written: noted before. What no file needs is removed when its month is done; nothing else is.';
 comment on table audit.cold_returns is 'Events that came back from a cold file to hot storage: the file''s copy is not shown while an entry is here.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 comment on table audit.history_floor is 'Since when the row history is kept: one row, none until its first month was dropped.';
 comment on table audit.idempotency_keys is 'Answers of finished writes, kept 24 hours; each commits with its write.';
+comment on table audit.installation is 'The id of this installation, in one row: its objects lie below it, so that several may share a storage.';
 comment on table audit.job_runs is 'Runs of scheduled workflows, by the clock or by hand.';
 comment on table audit.job_schedules is 'One row per schedule: what the dead-man''s switch compares with the clock.';
 comment on table audit.legal_holds is 'What may not be deleted until the hold is released. All that a hold names has to fit; what is null fits everything.';

@@ -26,7 +26,7 @@ interface Progress {
 /**
  * Daily at 02:00 UTC. Events past their workspace's hot retention go into the archive: whole months by a switch of
  * milliseconds, the rest batch by batch; archived months past their warm time become cold files. Each step is one transaction, logged with what it moves; repeated, it finds nothing
- * left to do. A month that is busy is tried again, here and the next night.
+ * left to do. A month that is busy is tried again, here and the next night; one that cannot be exported fails the run at its end.
  */
 export const archiveEvents = (runtime: Runtime) =>
   scheduledJob(runtime, "archive-events", async (step, ctx) => {
@@ -39,9 +39,10 @@ export const archiveEvents = (runtime: Runtime) =>
     }
     const cold = await exportCold(step, coldContext(runtime));
     await step.run("log", () => logArchiveRun(ctx, done.monthsBusy));
+    if (cold.failure !== null) throw cold.failure;
     const { monthsMoved, monthsBusy, eventsMoved, batches, tries } = done;
     const remains = monthsBusy.length > 0 || batches >= BATCHES_MAX || tries >= TRIES_MAX;
-    return { monthsMoved, monthsBusy, eventsMoved, remains, ...cold };
+    return { monthsMoved, monthsBusy, eventsMoved, remains, ...cold.done };
   });
 
 async function moveRows(step: Steps, ctx: WorkerContext, due: DueMonth, done: Progress): Promise<void> {

@@ -1,6 +1,6 @@
 import { remindOfAlerts } from "../services/alerts/remind.ts";
 import { resolvePastAlerts } from "../services/alerts/resolve-past.ts";
-import { recheckDamaged } from "../services/cold/recheck.ts";
+import { recheckAway, recheckDamaged } from "../services/cold/recheck.ts";
 import { alertCapture } from "../services/history/watch-capture.ts";
 import { alertLateSchedules, failStuckRuns } from "../services/jobs/watch.ts";
 import { alertOpenGuards } from "../services/readiness/watch-guards.ts";
@@ -33,6 +33,7 @@ export const watchSchedules = (runtime: Runtime) =>
     const { resolved } = await step.run("resolve-past-alerts", () =>
       resolvePastAlerts(alertingContext(runtime)),
     );
+    await step.run("recheck-away", () => recheckAway(coldContext(runtime)));
     await step.run("recheck-damaged", () => recheckDamaged(coldContext(runtime)));
     const { reminded } = await step.run("remind", () => remindOfAlerts(ctx));
     let swept = 0;

@@ -91,7 +91,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 /** Cold files lie beside the database that they come from, unless one of the two is somebody else's. */
 function archiveEnvironment(dataDir: string): Record<string, string> {
   if (process.env.ARCHIVE_URL || process.env.DATABASE_URL) return {};
-  return { ARCHIVE_URL: pathToFileURL(path.join(dataDir, "archive")).href };
+  const folder = path.join(dataDir, "archive");
+  fs.mkdirSync(folder, { recursive: true });
+  return { ARCHIVE_URL: pathToFileURL(folder).href };
 }
 
 /** The running parts: stopped in the opposite order, their process ids kept in dev.json. */

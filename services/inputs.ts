@@ -38,7 +38,8 @@ export const time = z.iso
 /** The same in a path: those come without the check that bodies and queries have had. */
 export const pathId = callerId.refine((id) => !id.includes("\0"), "must not hold the NUL character");
 
-export const uuid = z.uuid("must be a UUID");
+/** In either case; as Postgres writes it from here on. */
+export const uuid = z.uuid("must be a UUID").toLowerCase();
 
 // Number("") is 0 and Number("0x10") is 16: only digits are a number here.
 const digits = (value: unknown) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : value);

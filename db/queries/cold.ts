@@ -105,6 +105,23 @@ export async function archivedLines(
 }
 
 /**
+ * The key of an object that is about to be written, below the prefix of this installation; `name` is unlike any other. It is
+ * noted first, so that the object is known as ours whatever becomes of it.
+ */
+export async function nameObject(db: Db, month: string, name: string): Promise<string> {
+  const [row] = await rows<{ key: string }>(
+    db,
+    sql`
+      insert into audit.cold_objects (object_key, month)
+      select i.id || '/' || ${name}::text, ${month}::date
+      from audit.installation i
+      returning object_key as key`,
+  );
+  if (!row) throw new Error("this installation has no id");
+  return row.key;
+}
+
+/**
  * Notes a verified file. The database counts its rows itself; answers false, and notes nothing, when they are not those that
  * were read back. Fails on cold_months_exporting when another run has noted this part.
  */
@@ -134,6 +151,8 @@ export async function noteColdFile(db: Db, file: NewColdFile): Promise<boolean> 
 
 export interface ManifestFile {
   part: number;
+  object: string;
+  bytes: number;
   [field: string]: unknown;
 }
 
@@ -192,28 +211,26 @@ export async function discardColdFiles(db: Db, month: string): Promise<string[]>
   return found.map(({ key }) => key);
 }
 
-/** The last part of a month that searches read, or 0. */
-export async function lastDroppedPart(db: Db, month: string): Promise<number> {
-  const [row] = await rows<{ part: number }>(
-    db,
-    sql`
-      select coalesce(max(f.part), 0)::int as part
-      from audit.cold_months f
-      where f.month = ${month}::date and f.dropped_at is not null`,
-  );
-  return row?.part ?? 0;
-}
-
-/** Which of these objects are noted as files, purged ones included. */
-export async function notedObjects(db: Db, keys: string[]): Promise<Set<string>> {
+/**
+ * Objects of a month that belong to no file: what tries that were given up have left. One that was named after the month's last
+ * drop is perhaps just being written, of events that were archived late.
+ */
+export async function leftOverObjects(db: Db, month: string): Promise<string[]> {
   const found = await rows<{ key: string }>(
     db,
     sql`
-      select f.object_key as key
-      from audit.cold_months f
-      where f.object_key in (select json_array_elements_text(${JSON.stringify(keys)}::json)) and f.removed_at is null`,
+      select o.object_key as key
+      from audit.cold_objects o
+      where o.month = ${month}::date
+        and o.named_at < (select max(f.dropped_at) from audit.cold_months f where f.month = o.month)
+        and not exists (select from audit.cold_months f where f.object_key = o.object_key)`,
   );
-  return new Set(found.map(({ key }) => key));
+  return found.map(({ key }) => key);
+}
+
+/** Forgets the name of an object that was removed. */
+export async function forgetObject(db: Db, key: string): Promise<void> {
+  await db.execute(sql`delete from audit.cold_objects where object_key = ${key}`);
 }
 
 /** What of the cold files a search could need. */

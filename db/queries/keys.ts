@@ -1,4 +1,4 @@
-import { and, arrayContained, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
+import { and, arrayContained, desc, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { apiKeys } from "../schema/index.ts";
 import { rows } from "./rows.ts";
@@ -52,21 +52,29 @@ export async function lockKey(db: Db, id: string, reach: KeyReach): Promise<KeyR
   return row ?? null;
 }
 
+/** Whether somebody may have had a key's secret; `isAnyKeyFrom` says how. */
+export const isKeyFrom = (db: Db, id: string, userId: string) => isAnyKeyFrom(db, [id], [userId]);
+
 /**
- * Whether somebody may have had a key's secret, or that of a key which it is a rotation of: as who minted it, or by a key
- * that they had minted for who did, and so on.
+ * Whether one of these people may have had the secret of one of these keys, or of a key which it is a rotation of: as who minted
+ * it, or by a key that they had minted for who did, and so on.
  */
-export async function isKeyFrom(db: Db, id: string, userId: string): Promise<boolean> {
+export async function isAnyKeyFrom(
+  db: Db,
+  ids: readonly string[],
+  userIds: readonly string[],
+): Promise<boolean> {
   const [row] = await rows<{ found: boolean }>(
     db,
     sql`
       with recursive people (user_id) as (
-        select ${userId}::text
+        select json_array_elements_text(${JSON.stringify(userIds)}::json)
         union
         select k.user_id from people p join audit.api_keys k on k.created_by_user_id = p.user_id
       ),
       chain (created_by_user_id, rotated_from) as (
-        select k.created_by_user_id, k.rotated_from from audit.api_keys k where k.id = ${id}::uuid
+        select k.created_by_user_id, k.rotated_from from audit.api_keys k
+        where k.id in (select json_array_elements_text(${JSON.stringify(ids)}::json)::uuid)
         union
         select k.created_by_user_id, k.rotated_from from chain c join audit.api_keys k on k.id = c.rotated_from
       )
@@ -75,9 +83,9 @@ export async function isKeyFrom(db: Db, id: string, userId: string): Promise<boo
   return row?.found ?? true;
 }
 
-/** Every key that acts for somebody, ended ones included. */
-export async function keysOfUser(db: Db, userId: string): Promise<string[]> {
-  const found = await db.select({ id: apiKeys.id }).from(apiKeys).where(eq(apiKeys.userId, userId));
+/** Every key that acts for one of these people, ended ones included. */
+export async function keysOfUsers(db: Db, userIds: string[]): Promise<string[]> {
+  const found = await db.select({ id: apiKeys.id }).from(apiKeys).where(inArray(apiKeys.userId, userIds));
   return found.map(({ id }) => id);
 }
 

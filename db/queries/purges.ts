@@ -1,10 +1,11 @@
-import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { purges as p } from "../schema/index.ts";
 import { rows, sqlNow } from "./rows.ts";
 
 export type PurgeRow = typeof p.$inferSelect;
 export type PurgeStatus = PurgeRow["status"];
+export type NewPurge = Pick<PurgeRow, "files" | "summary" | "expiresAt" | "requestedByUserId">;
 
 export interface DueFile {
   id: string;
@@ -15,17 +16,41 @@ export interface DueFile {
   complianceWorkspaces: string[];
 }
 
-/** Cold files in which every event is past its workspace's retention, oldest month first. */
-export async function dueColdFiles(db: Db, limit: number): Promise<DueFile[]> {
-  return rows<DueFile>(
+/** Cold files in which every event is past its workspace's retention and that no hold could concern, oldest month first. */
+export const freeDueFiles = (db: Db, limit: number) =>
+  dueFiles(db, sql`not exists (select from audit.holds_on_file(d.id)) order by d.month, d.id limit ${limit}`);
+
+/**
+ * Due files of which only reading them can tell whether a hold concerns them; in an order of chance, so that those that are held
+ * do not stand before the others each time.
+ */
+export const unsureDueFiles = (db: Db, limit: number) =>
+  dueFiles(
+    db,
+    sql`
+      exists (select from audit.holds_on_file(d.id)) and not audit.is_whole_file_held(d.id)
+      order by random()
+      limit ${limit}`,
+  );
+
+const dueFiles = (db: Db, which: SQL) =>
+  rows<DueFile>(
     db,
     sql`
       select
         d.id, d.month::text as month, d.object_key as "objectKey", d.row_count::int as "rowCount", d.bytes::int as bytes,
         to_json(d.compliance_workspaces) as "complianceWorkspaces"
       from audit.due_cold_files() d
-      limit ${limit}`,
+      where ${which}`,
   );
+
+/** Whether a hold keeps a file whatever is in it, because it names one of its workspaces and nothing else. */
+export async function isWholeFileHeld(db: Db, fileId: string): Promise<boolean> {
+  const [row] = await rows<{ held: boolean }>(
+    db,
+    sql`select audit.is_whole_file_held(${fileId}::uuid) as held`,
+  );
+  return row?.held ?? true;
 }
 
 /** Holds that could concern an event in a file: by its workspaces, or because they name none. */
@@ -54,17 +79,25 @@ export async function isAnyHeld(db: Db, subjects: Subject[]): Promise<boolean> {
   return row?.held ?? true;
 }
 
-/** Stores a proposal, unless one waits already or is being carried out: two would name the same files. */
+/**
+ * Stores a proposal, unless one waits already or is being carried out: two would name the same files. Holds other proposals up
+ * until the transaction ends. Names the columns that the worker may fill.
+ */
 export async function insertPurge(
   db: Db,
-  purge: Pick<PurgeRow, "files" | "summary" | "expiresAt" | "requestedByUserId">,
-): Promise<PurgeRow | null> {
-  const open = await db.$count(p, inArray(p.status, ["awaiting_approval", "approved"]));
-  if (open > 0) return null;
-  const [row] = await db
-    .insert(p)
-    .values({ ...purge, status: "awaiting_approval" })
-    .returning();
+  { files, summary, expiresAt, requestedByUserId }: NewPurge,
+): Promise<{ id: string } | null> {
+  await db.execute(sql`select pg_advisory_xact_lock(hashtextextended('audit.purges', 0))`);
+  const [row] = await rows<{ id: string }>(
+    db,
+    sql`
+      insert into audit.purges (files, summary, expires_at, requested_by_user_id)
+      select
+        array(select json_array_elements_text(${JSON.stringify(files)}::json)::uuid), ${JSON.stringify(summary)}::jsonb,
+        ${expiresAt.toISOString()}::timestamptz, ${requestedByUserId}
+      where not exists (select from audit.purges o where o.status in ('awaiting_approval', 'approved'))
+      returning id`,
+  );
   return row ?? null;
 }
 
@@ -147,6 +180,20 @@ export async function unfinishedPurges(db: Db, seconds: number): Promise<PurgeRo
         lt(p.decidedAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`),
       ),
     );
+}
+
+/** Who last set the retention that files go by: a person's id, or the login of who did it in SQL. */
+export async function retentionSetters(db: Db, files: string[]): Promise<string[]> {
+  const found = await rows<{ userId: string }>(
+    db,
+    sql`
+      select distinct r.updated_by_user_id as "userId"
+      from audit.cold_months f
+      join audit.audit_retention_policies r on r.workspace_id = any (f.workspaces)
+      where f.id in (select json_array_elements_text(${JSON.stringify(files)}::json)::uuid)
+        and r.updated_by_user_id is not null`,
+  );
+  return found.map(({ userId }) => userId);
 }
 
 export type FilePurge = "purged" | "held" | "not due";

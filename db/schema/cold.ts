@@ -73,6 +73,15 @@ export const coldMonths = audit.table(
   ],
 );
 
+/** Every object that this database has written for a month, or is writing: noted before, so that what no file needs can be told. */
+export const coldObjects = audit.table("cold_objects", {
+  objectKey: text("object_key").primaryKey(),
+  month: date("month", { mode: "string" }).notNull(),
+  namedAt: instant("named_at")
+    .notNull()
+    .default(sql`clock_timestamp()`),
+});
+
 /**
  * Events that were brought back from a cold file to hot storage. The copy in the file is not shown as long as one is here; the
  * entry goes when the event leaves the database for the same file again, or the file is purged.
@@ -106,7 +115,9 @@ export const purges = audit.table(
       .default(sql`audit.uuid_v7()`),
     status: text("status", {
       enum: ["awaiting_approval", "approved", "rejected", "expired", "completed", "needs_attention"],
-    }).notNull(),
+    })
+      .notNull()
+      .default("awaiting_approval"),
     files: uuid("files").array().notNull(),
     summary: jsonb("summary").notNull(),
     createdAt: createdAt(),

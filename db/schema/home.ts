@@ -1,4 +1,4 @@
-import { boolean, check, text } from "drizzle-orm/pg-core";
+import { boolean, check, text, uuid } from "drizzle-orm/pg-core";
 import { sql } from "drizzle-orm";
 import { audit, instant } from "./common.ts";
 
@@ -13,4 +13,14 @@ export const databaseHome = audit.table(
       .default(sql`clock_timestamp()`),
   },
   () => [check("check_database_home_one_row", sql`is_home`)],
+);
+
+/** Names this installation where it shares a place with others, as in the storage of cold files; one row. */
+export const installation = audit.table(
+  "installation",
+  {
+    isOne: boolean("is_one").primaryKey().default(true),
+    id: uuid("id").notNull().defaultRandom(),
+  },
+  () => [check("check_installation_one_row", sql`is_one`)],
 );

@@ -34,6 +34,21 @@ as $$
 $$;
 comment on function audit.holds_on_file(uuid) is 'Holds that could concern an event in a cold file.';
 
+create or replace function audit.is_whole_file_held(p_file uuid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select
+    from audit.cold_months f
+    cross join lateral unnest(f.workspaces) w (id)
+    cross join lateral audit.deletion_stops(w.id, null, null, null, false)
+    where f.id = p_file
+  )
+$$;
+comment on function audit.is_whole_file_held(uuid) is
+  'Whether a hold names a workspace of a cold file and nothing else, so that the file need not be read to know.';
+
 -- From here on no reader opens the file; the object goes afterwards, and a repeated step finds it marked. p_cleared are the
 -- holds that were looked for in the file and fit none of its events: one that is newer keeps it.
 create or replace function audit.begin_file_purge(p_purge uuid, p_file uuid, p_cleared uuid[]) returns text

@@ -86,7 +86,8 @@ comment on function audit.due_cold_months() is 'Months of the archive in which e
 
 -- Its table is the last place in the database where these events are, so the numbers are looked at here once more: nothing
 -- may have come, gone or changed since the files were verified. SHARE keeps writers away and lets readers pass while the rows
--- are counted. Only the drop itself keeps readers waiting: it waits for them at most 0.8 s, and for nothing after that (55P03).
+-- are counted, and waits long enough for autovacuum to make room. Only the drop itself keeps readers waiting: it waits for them
+-- at most 0.8 s, and for nothing after that (55P03).
 create or replace function audit.drop_cold_month(p_month date) returns jsonb
 language plpgsql
 security definer
@@ -113,7 +114,9 @@ begin
     return jsonb_build_object('state', 'gone', 'rows', 0);
   end if;
 
+  perform set_config('lock_timeout', '3s', true);
   execute format('lock table audit.%I in share mode', v_table);
+  perform set_config('lock_timeout', '800ms', true);
   execute format('select count(*) from only audit.%I', v_table) into v_rows;
   select count(*) as row_count, coalesce(sum(l.mark), 0) as row_marks into v_new
   from audit.archive_lines l

@@ -118,6 +118,8 @@ comment on column audit.alert_notifications.id is 'The receiver''s key to tell a
 comment on column audit.alert_notifications.request_id is 'The workflow request that asked for it.';
 comment on column audit.alert_notifications.given_up_at is 'When its last attempt had failed, or its channel was off.';
 
+comment on table audit.installation is
+  'The id of this installation, in one row: its objects lie below it, so that several may share a storage.';
 comment on table audit.database_home is 'Which Neon timeline is at home here; one row at most. A branch carries a copy of it.';
 
 comment on table audit.audit_logs is
@@ -201,6 +203,8 @@ comment on column audit.cold_months.dropped_at is 'When the table of the month w
 comment on column audit.cold_months.purged_at is 'When an approved purge took it from readers.';
 comment on column audit.cold_months.removed_at is 'When its object was gone from the storage.';
 
+comment on table audit.cold_objects is
+  'Objects that were written for cold files, or are just being written: noted before. What no file needs is removed when its month is done; nothing else is.';
 comment on table audit.cold_returns is
   'Events that came back from a cold file to hot storage: the file''s copy is not shown while an entry is here.';
 comment on column audit.cold_returns.content_digest is

@@ -160,12 +160,14 @@ grant execute on function
 to audit_app;
 grant execute on function audit.create_monthly_audit_partition(int), audit.sweep_idempotency_keys(int) to audit_worker;
 
-grant insert on audit.purges to audit_worker;
+grant insert (object_key, month), delete on audit.cold_objects to audit_worker;
+-- It proposes; the decision is the API's to write.
+grant insert (files, summary, expires_at, requested_by_user_id) on audit.purges to audit_worker;
 grant update (status, ended_at, report) on audit.purges to audit_worker;
 grant update (status, decision, decided_by_user_id, decided_by_key_id, decided_at, decision_note) on audit.purges to audit_app;
 grant execute on function
   audit.due_cold_months(), audit.note_cold_file(jsonb), audit.drop_cold_month(date), audit.discard_cold_files(date), audit.due_cold_files(),
-  audit.holds_on_file(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid)
+  audit.holds_on_file(uuid), audit.is_whole_file_held(uuid), audit.begin_file_purge(uuid, uuid, uuid[]), audit.note_file_removed(uuid)
 to audit_worker;
 
 -- The admin that migrates looks at everything, writes events as the API does and switches the membership check. It may

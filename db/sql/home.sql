@@ -4,6 +4,8 @@ select current_setting('neon.timeline_id', true)
 where nullif(current_setting('neon.timeline_id', true), '') is not null
 on conflict do nothing;
 
+insert into audit.installation default values on conflict do nothing;
+
 create or replace function audit.is_branch() returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp

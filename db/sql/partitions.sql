@@ -20,6 +20,27 @@ as $$
 $$;
 comment on function audit.month_partitions() is 'The partitions of the tables of this schema, with their bounds.';
 
+-- Without a threshold, also a month that a few rows have left for the archive is vacuumed, which its drop waits for.
+create or replace function audit.tune_month(p_name name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format(
+    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
+    'autovacuum_analyze_scale_factor = 0.005)',
+    p_name
+  );
+end
+$$;
+comment on function audit.tune_month(name) is 'Sets when autovacuum looks after the table of a month.';
+
+-- Months that were made before there was no threshold.
+select audit.tune_month(m.partition_name)
+from audit.month_partitions() m
+join pg_catalog.pg_class c on c.oid = format('audit.%I', m.partition_name)::regclass
+where not coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_threshold=0}';
+
 -- The range check lets later moves attach without a scan.
 create or replace function audit.create_month_table(p_parent name, p_name name, p_from timestamptz, p_to timestamptz)
 returns void
@@ -35,12 +56,7 @@ begin
   execute format(
     'comment on table audit.%I is %L', p_name, format('%s of %s (UTC).', p_parent, to_char(p_from, 'YYYY-MM'))
   );
-  -- Without a threshold, also a month that a few rows have left for the archive is vacuumed, which its drop waits for.
-  execute format(
-    'alter table audit.%I set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0.01, '
-    'autovacuum_analyze_scale_factor = 0.005)',
-    p_name
-  );
+  perform audit.tune_month(p_name);
 end
 $$;
 comment on function audit.create_month_table(name, name, timestamptz, timestamptz) is

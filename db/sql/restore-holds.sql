@@ -1,17 +1,12 @@
 -- A restore deletes no row that a hold keeps: its plan shows that, and each chunk asks again.
 
--- A hold may name the table as its history does, or as it is called today.
 create or replace function audit.held_keys(p_relation oid, p_keys text[]) returns table (key text, holds jsonb)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select k.key, jsonb_agg(distinct s.hold_id)
   from unnest(p_keys) k (key)
-  cross join (
-    select t.table_schema || '.' || t.table_name from audit.tracked_tables t where t.relation = p_relation
-    union
-    select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_relation
-  ) n (name)
+  cross join unnest(audit.row_names(p_relation)) n (name)
   cross join lateral audit.deletion_stops(null, n.name, k.key, null, false) s
   group by k.key
 $$;

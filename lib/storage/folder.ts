@@ -1,19 +1,12 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
-import {
-  checkKey,
-  exactly,
-  StorageError,
-  type ByteRange,
-  type Storage,
-  type StoredObject,
-} from "./storage.ts";
+import { checkKey, exactly, StorageError, type ByteRange, type Storage } from "./storage.ts";
 
-/** Names that no key can have, so that a half-written file is never listed. */
+/** Names that no key can have, so that a half-written file is never read. */
 const TEMPORARY_PREFIX = ".part-";
 
-/** Objects as files below a folder, which is made when it is first written to. */
+/** Objects as files below a folder, which has to be there: made here, it would hide that its volume is not mounted. */
 export function folderStorage(root: string): Storage {
   const fileOf = (key: string) => path.join(root, checkKey(key));
   return {
@@ -22,7 +15,7 @@ export function folderStorage(root: string): Storage {
       const folder = path.dirname(file);
       const temporary = path.join(folder, TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
       try {
-        await fs.mkdir(folder, { recursive: true });
+        await makeFolders(root, path.dirname(key));
         await writeDurably(temporary, body);
         await fs.rename(temporary, file);
         await syncFolder(folder);
@@ -36,11 +29,27 @@ export function folderStorage(root: string): Storage {
       const found = await fs.stat(fileOf(key)).catch((error: unknown) => ignoreMissing(error, key));
       return found ? { bytes: found.size } : null;
     },
-    list: (prefix) => walk(root, "", prefix),
     delete: async (key) => {
       await fs.rm(fileOf(key), { force: true }).catch((error: unknown) => ignoreMissing(error, key));
     },
   };
+}
+
+/** Makes the folders below the root that are missing; each lasts once the one above it is on disk. */
+async function makeFolders(root: string, below: string): Promise<void> {
+  let folder = root;
+  for (const name of below.split("/").filter((one) => one !== ".")) {
+    const above = folder;
+    folder = path.join(above, name);
+    const isNew = await fs.mkdir(folder).then(
+      () => true,
+      (error: unknown) => {
+        if ((error as { code?: string }).code === "EEXIST") return false;
+        throw error;
+      },
+    );
+    if (isNew) await syncFolder(above);
+  }
 }
 
 async function writeDurably(file: string, body: Uint8Array): Promise<void> {
@@ -81,21 +90,6 @@ async function readRange(file: string, key: string, range: ByteRange | undefined
     throw new StorageError("away", key, error);
   } finally {
     await handle.close();
-  }
-}
-
-async function* walk(root: string, folder: string, prefix: string): AsyncIterable<StoredObject> {
-  const entries = await fs
-    .readdir(path.join(root, folder), { withFileTypes: true })
-    .catch((error: unknown) => ignoreMissing(error, prefix) ?? []);
-  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const key = folder === "" ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      if (key.startsWith(prefix) || prefix.startsWith(`${key}/`)) yield* walk(root, key, prefix);
-    } else if (key.startsWith(prefix) && !entry.name.startsWith(TEMPORARY_PREFIX)) {
-      const found = await fs.stat(path.join(root, key)).catch((error: unknown) => ignoreMissing(error, key));
-      if (found) yield { key, bytes: found.size };
-    }
   }
 }
 

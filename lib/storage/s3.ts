@@ -10,12 +10,14 @@ export interface Bucket {
   endpoint: string | undefined;
   /** How often a request is sent before it has failed. */
   attemptsMax?: number;
+  /** Of one call, with all that it sends again and reads. */
+  timeoutMs?: number;
 }
 
 const ATTEMPTS_MAX = 4;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Of one request, a file of 32 MiB included. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Of one call, a file of 32 MiB and what is sent again included: a body that stops coming is given up as well. */
+const TIMEOUT_MS = 30_000;
 
 type Sdk = typeof import("@aws-sdk/client-s3");
 
@@ -24,7 +26,8 @@ type Sdk = typeof import("@aws-sdk/client-s3");
  * from (AWS_ACCESS_KEY_ID and the rest of its chain) and sends again what failed in passing. A put is one request, so an
  * object is there whole or not at all.
  */
-export function s3Storage({ bucket, prefix, region, endpoint, attemptsMax = ATTEMPTS_MAX }: Bucket): Storage {
+export function s3Storage(options: Bucket): Storage {
+  const { bucket, prefix, region, endpoint, attemptsMax = ATTEMPTS_MAX, timeoutMs = TIMEOUT_MS } = options;
   let opened: Promise<{ sdk: Sdk; client: S3Client }> | undefined;
   const open = () =>
     (opened ??= import("@aws-sdk/client-s3").then((sdk) => {
@@ -35,14 +38,11 @@ export function s3Storage({ bucket, prefix, region, endpoint, attemptsMax = ATTE
         ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
         requestChecksumCalculation: "WHEN_REQUIRED",
         responseChecksumValidation: "WHEN_REQUIRED",
-        requestHandler: {
-          connectionTimeout: CONNECT_TIMEOUT_MS,
-          requestTimeout: REQUEST_TIMEOUT_MS,
-          throwOnRequestTimeout: true,
-        },
+        requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
       });
       return { sdk, client };
     }));
+  const limit = () => ({ abortSignal: AbortSignal.timeout(timeoutMs) });
   const place = (key: string) => ({ Bucket: bucket, Key: prefix + checkKey(key) });
   const fault = (error: unknown, key: string) =>
     new StorageError(isMissing(error) ? "missing" : isBeyond(error) ? "short" : "away", key, error);
@@ -51,7 +51,7 @@ export function s3Storage({ bucket, prefix, region, endpoint, attemptsMax = ATTE
     put: async (key, body) => {
       const { sdk, client } = await open();
       const command = new sdk.PutObjectCommand({ ...place(key), Body: body });
-      await client.send(command).catch((error: unknown) => {
+      await client.send(command, limit()).catch((error: unknown) => {
         throw fault(error, key);
       });
     },
@@ -61,7 +61,7 @@ export function s3Storage({ bucket, prefix, region, endpoint, attemptsMax = ATTE
       if (range !== undefined && range.start === range.end) return new Uint8Array();
       const part = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` };
       try {
-        const { Body } = await client.send(new sdk.GetObjectCommand({ ...at, ...part }));
+        const { Body } = await client.send(new sdk.GetObjectCommand({ ...at, ...part }), limit());
         if (Body === undefined) throw new Error("an answer without a body");
         return exactly(await Body.transformToByteArray(), key, range);
       } catch (error) {
@@ -71,34 +71,16 @@ export function s3Storage({ bucket, prefix, region, endpoint, attemptsMax = ATTE
     head: async (key) => {
       const { sdk, client } = await open();
       try {
-        const { ContentLength = 0 } = await client.send(new sdk.HeadObjectCommand(place(key)));
+        const { ContentLength = 0 } = await client.send(new sdk.HeadObjectCommand(place(key)), limit());
         return { bytes: ContentLength };
       } catch (error) {
         if (isMissing(error)) return null;
         throw fault(error, key);
       }
     },
-    list: async function* list(wanted) {
-      const { sdk, client } = await open();
-      let ContinuationToken: string | undefined;
-      do {
-        const page = new sdk.ListObjectsV2Command({
-          Bucket: bucket,
-          Prefix: prefix + wanted,
-          ContinuationToken,
-        });
-        const answer = await client.send(page).catch((error: unknown) => {
-          throw new StorageError("away", wanted, error);
-        });
-        for (const { Key, Size } of answer.Contents ?? []) {
-          if (Key !== undefined) yield { key: Key.slice(prefix.length), bytes: Size ?? 0 };
-        }
-        ContinuationToken = answer.NextContinuationToken;
-      } while (ContinuationToken !== undefined);
-    },
     delete: async (key) => {
       const { sdk, client } = await open();
-      await client.send(new sdk.DeleteObjectCommand(place(key))).catch((error: unknown) => {
+      await client.send(new sdk.DeleteObjectCommand(place(key)), limit()).catch((error: unknown) => {
         if (!isMissing(error)) throw fault(error, key);
       });
     },

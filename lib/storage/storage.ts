@@ -1,9 +1,3 @@
-/** An object as a list shows it. */
-export interface StoredObject {
-  key: string;
-  bytes: number;
-}
-
 /** From the byte `start` up to, not including, the byte `end`. */
 export interface ByteRange {
   start: number;
@@ -21,8 +15,6 @@ export interface Storage {
   get(key: string, range?: ByteRange): Promise<Uint8Array>;
   /** The object's size, or null when there is none. */
   head(key: string): Promise<{ bytes: number } | null>;
-  /** Every object whose key begins with `prefix`, page by page. */
-  list(prefix: string): AsyncIterable<StoredObject>;
   /** Removes an object; one that is not there is removed already. */
   delete(key: string): Promise<void>;
 }

@@ -1,36 +1,56 @@
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   discardColdFiles,
-  lastDroppedPart,
   dropColdMonth,
+  forgetObject,
+  leftOverObjects,
   manifestFiles,
-  notedObjects,
   type DroppedMonth,
+  type ManifestFile,
 } from "../../db/queries/cold.ts";
+import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { COLUMN_NAMES } from "./columns.ts";
 import type { ColdContext } from "./context.ts";
 import { alertFileFault } from "./faults.ts";
 import { ColdFileError, type Archive } from "./open-file.ts";
-import { monthPrefix, partOf } from "./export-month.ts";
-import { StorageError } from "../../lib/storage/storage.ts";
 
 const ATTEMPTS_MAX = 5;
 const PAUSE_MS = 500;
 const LOCK_NOT_AVAILABLE = "55P03";
 const DEADLOCK = "40P01";
 
+export interface MonthEnd {
+  /** `lost`: an object is not in the storage any more. */
+  state: DroppedMonth["state"] | "lost";
+  rows: number;
+}
+
 /**
- * Writes the manifest of a month and drops its table, if the noted files hold exactly its rows; the files are found by searches
- * from then on. When rows came or went meanwhile, the files are given up and the month is exported again by the next run.
- * Repeating it finds the month gone.
+ * Writes the manifest of a month and drops its table, if the noted files hold exactly its rows and are all in the storage; the
+ * files are found by searches from then on. When rows came or went meanwhile, or an object is gone, the files are given up and
+ * the month is exported again by the next run. Repeating it finds the month gone.
  */
-export async function dropMonth(ctx: ColdContext, month: string): Promise<DroppedMonth> {
+export async function dropMonth(ctx: ColdContext, month: string): Promise<MonthEnd> {
   const archive = ctx.archive as Archive;
-  await writeManifest(ctx, archive, month);
-  const end = await dropPatiently(ctx, month);
   const subject = month.slice(0, 7);
+  const files = await manifestFiles(ctx.db, month);
+  const lost = await tellingAway(ctx, () => findLost(archive, files));
+  if (lost !== null) {
+    await giveUp(ctx, archive, month);
+    await raiseAlert(ctx, {
+      code: "archive.unsound",
+      subject,
+      severity: "warning",
+      message: `${lost} was written for ${subject} and is not in the storage any more. The month stays in the archive and is exported again by the next run of archive-events. If it goes on, look at ARCHIVE_URL and at what else removes objects there.`,
+      details: { object: lost },
+    });
+    return { state: "lost", rows: 0 };
+  }
+  await tellingAway(ctx, () => writeManifest(archive, month, files));
+  const end = await dropPatiently(ctx, month);
   if (end.state === "changed") {
     await giveUp(ctx, archive, month);
     await raiseAlert(ctx, {
@@ -47,6 +67,14 @@ export async function dropMonth(ctx: ColdContext, month: string): Promise<Droppe
   return end;
 }
 
+/** A month may take several nights, in which the storage may have become another: the first object that it has not, or null. */
+async function findLost({ storage }: Archive, files: ManifestFile[]): Promise<string | null> {
+  for (const { object, bytes } of files) {
+    if ((await storage.head(object))?.bytes !== bytes) return object;
+  }
+  return null;
+}
+
 /** Readers are not kept waiting for longer than the time-out at once: they pass between the tries. */
 async function dropPatiently(ctx: ColdContext, month: string): Promise<DroppedMonth> {
   for (let attempt = 1; ; attempt++) {
@@ -61,24 +89,27 @@ async function dropPatiently(ctx: ColdContext, month: string): Promise<DroppedMo
 }
 
 /** What whoever finds the bucket without the database needs to know of the files. */
-async function writeManifest(ctx: ColdContext, { storage }: Archive, month: string): Promise<void> {
-  const files = await manifestFiles(ctx.db, month);
+async function writeManifest({ storage }: Archive, month: string, files: ManifestFile[]): Promise<void> {
   const [first] = files;
   const last = files.at(-1);
   if (!first || !last) return;
-  const key = `${monthPrefix(month)}manifest-${first.part}-${last.part}.json`;
+  const key = `${path.posix.dirname(first.object)}/manifest-${first.part}-${last.part}.json`;
   const manifest = {
     table: "audit.audit_events_archive",
     month: month.slice(0, 7),
     columns: COLUMN_NAMES,
     files,
   };
-  await storage
-    .put(key, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`))
-    .catch(async (error: unknown) => {
-      if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", key));
-      throw error;
-    });
+  await storage.put(key, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
+}
+
+async function tellingAway<T>(ctx: ColdContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", error.key));
+    throw error;
+  }
 }
 
 async function giveUp(ctx: ColdContext, { storage }: Archive, month: string): Promise<void> {
@@ -87,19 +118,13 @@ async function giveUp(ctx: ColdContext, { storage }: Archive, month: string): Pr
   for (const key of keys) await storage.delete(key).catch(() => undefined);
 }
 
-/**
- * Removes what tries that were given up have left. The parts up to the last one that was dropped are done with; a later part is
- * perhaps just being written, of events that were archived late.
- */
+/** Removes what tries that were given up have left. */
 async function sweepObjects(ctx: ColdContext, { storage }: Archive, month: string): Promise<void> {
   try {
-    const lastDone = await lastDroppedPart(ctx.db, month);
-    const keys: string[] = [];
-    for await (const { key } of storage.list(`${monthPrefix(month)}part-`)) {
-      if (partOf(key) <= lastDone) keys.push(key);
+    for (const key of await leftOverObjects(ctx.db, month)) {
+      await storage.delete(key);
+      await forgetObject(ctx.db, key);
     }
-    const noted = await notedObjects(ctx.db, keys);
-    for (const key of keys) if (!noted.has(key)) await storage.delete(key);
   } catch (error) {
     // The files that count are safe; what is left over does no harm.
     if (!(error instanceof StorageError)) throw error;

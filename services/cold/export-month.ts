@@ -1,5 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
-import { archivedLines, exportingFiles, noteColdFile, type RowKey } from "../../db/queries/cold.ts";
+import {
+  archivedLines,
+  exportingFiles,
+  nameObject,
+  noteColdFile,
+  type RowKey,
+} from "../../db/queries/cold.ts";
 import { toChunks } from "../../lib/storage/chunked.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert } from "../alerts/raise.ts";
@@ -44,7 +50,7 @@ export async function exportNextFile(
   const written = await writeRows(ctx, month, after, bounds);
   if (written === null) return { wrote: false, rows: 0 };
   const { writer, rowCount, last } = written;
-  const key = objectKey(month, part, archive.keys.length > 0);
+  const key = await nameObject(ctx.db, month, objectName(month, part, archive.keys.length > 0));
   try {
     const { object, sha256 } = await store(archive, key, writer.finish());
     const ref: FileRef = { ...object, rowCount, schemaVersion: SCHEMA_VERSION };
@@ -99,16 +105,11 @@ async function store({ storage, keys }: Archive, key: string, plain: Uint8Array)
 }
 
 /** Never the same twice, so that a try that was given up cannot replace what another one has noted. */
-function objectKey(month: string, part: number, isEncrypted: boolean): string {
+function objectName(month: string, part: number, isEncrypted: boolean): string {
+  const folder = `events/${month.slice(0, 7).replace("-", "/")}`;
   const name = `part-${String(part).padStart(4, "0")}-${randomBytes(NAME_BYTES).toString("hex")}`;
-  return `${monthPrefix(month)}${name}.parquet${isEncrypted ? ".enc" : ""}`;
+  return `${folder}/${name}.parquet${isEncrypted ? ".enc" : ""}`;
 }
-
-/** The number of the part that an object's key names. */
-export const partOf = (key: string): number => Number(/part-(\d+)-/.exec(key)?.[1]);
-
-/** `2026-01-01` → `events/2026/01/`. */
-export const monthPrefix = (month: string) => `events/${month.slice(0, 7).replace("-", "/")}/`;
 
 async function alertUnsound(ctx: ColdContext, month: string, error: unknown): Promise<void> {
   if (error instanceof StorageError && error.fault === "away") {

@@ -1,7 +1,9 @@
 import { pastSubjects } from "../../db/queries/alerts.ts";
-import { findColdFile } from "../../db/queries/cold.ts";
+import { findColdFile, newestColdFile } from "../../db/queries/cold.ts";
+import { StorageError } from "../../lib/storage/storage.ts";
 import { resolveAlert } from "../alerts/raise.ts";
 import type { ColdContext } from "./context.ts";
+import { resolveAway } from "./faults.ts";
 import { ColdFileError } from "./open-file.ts";
 import { digestFile } from "./verify-file.ts";
 
@@ -26,4 +28,18 @@ export async function recheckDamaged(ctx: ColdContext): Promise<{ sound: number 
     sound++;
   }
   return { sound };
+}
+
+/** Looks for a known object where the storage is alerted as away, and closes the alert when it is there. */
+export async function recheckAway(ctx: ColdContext): Promise<{ isBack: boolean }> {
+  const open = await pastSubjects(ctx.db, "archive.away", { known: [] }, 1);
+  const { newest } = await newestColdFile(ctx.db);
+  if (ctx.archive === null || open.length === 0 || newest === null) return { isBack: false };
+  const found = await ctx.archive.storage.head(newest).catch((error: unknown) => {
+    if (error instanceof StorageError) return null;
+    throw error;
+  });
+  if (found === null) return { isBack: false };
+  await resolveAway(ctx);
+  return { isBack: true };
 }

@@ -15,6 +15,7 @@ import type { ColdContext } from "../cold/context.ts";
 import { alertFileFault, resolveAway } from "../cold/faults.ts";
 import { ColdFileError, type Archive } from "../cold/open-file.ts";
 import { inTransaction, SERVICE_WORKSPACE } from "../context.ts";
+import { requireOwnFiles } from "../quiet.ts";
 import { ServiceError } from "../errors.ts";
 import { SERVICE_EVENT_ID_PREFIX } from "../events/event.ts";
 import { heldBy } from "./held.ts";
@@ -41,6 +42,7 @@ export async function pickUpPurge(ctx: ColdContext, ref: PurgeRef): Promise<{ fi
 export async function purgeFile(ctx: ColdContext, { purgeId }: PurgeRef, fileId: string): Promise<FilePurge> {
   if (ctx.archive === null)
     throw new ServiceError("unavailable", "ARCHIVE_URL is not set, so nothing can be purged.");
+  await requireOwnFiles(ctx);
   const archive: Archive = ctx.archive;
   try {
     const end = await markPurged(ctx, purgeId, fileId);
@@ -61,8 +63,18 @@ async function markPurged(ctx: ColdContext, purgeId: string, fileId: string): Pr
   const atOnce = await beginFilePurge(ctx.db, purgeId, fileId, []);
   if (atOnce !== "held") return atOnce;
   const holds = await holdsOnFile(ctx.db, fileId);
-  if (await heldBy(ctx, fileId, holds)) return "held";
+  if (await mayBeHeld(ctx, fileId, holds)) return "held";
   return beginFilePurge(ctx.db, purgeId, fileId, holds);
+}
+
+/** Whether a hold concerns a file, or nobody can say, because it is not what it was. */
+async function mayBeHeld(ctx: ColdContext, fileId: string, holds: string[]): Promise<boolean> {
+  try {
+    return await heldBy(ctx, fileId, holds);
+  } catch (error) {
+    if (!(error instanceof ColdFileError) || error.fault === "away") throw error;
+    return true;
+  }
 }
 
 /** Notes what became of the files; those that were kept are told, and come up again in a later proposal. */
@@ -92,7 +104,7 @@ export async function completePurge(
         code: "purge.incomplete",
         subject: INCOMPLETE,
         severity: "warning",
-        message: `${report.held} files of an approved purge are held and ${report.notDue} are no longer due; they stay. Look at GET /api/purges and GET /api/holds.`,
+        message: `${report.held} files of an approved purge are held, or could not be read to see whether they are, and ${report.notDue} are no longer due; they stay. Look at GET /api/purges and GET /api/holds.`,
         details: { purgeId, ...report },
       });
     }

@@ -1,5 +1,5 @@
 import { coldFile } from "../../db/queries/cold.ts";
-import { isAnyHeld, type Subject } from "../../db/queries/purges.ts";
+import { isAnyHeld, isWholeFileHeld, type Subject } from "../../db/queries/purges.ts";
 import type { ColdContext } from "../cold/context.ts";
 import { alertFileFault, resolveAway } from "../cold/faults.ts";
 import { ColdFileError, openFile, type Archive, type FileRef } from "../cold/open-file.ts";
@@ -8,11 +8,12 @@ const SUBJECTS_PER_QUERY = 5_000;
 
 /**
  * Whether a hold concerns an event in a cold file. Holds name workspaces, resources and users, which stand in the file; the
- * one predicate of all deletions is asked about each of them. Without holds that could concern it nothing is read. Throws
- * `ColdFileError` for a file that cannot be read, and raises an alert.
+ * one predicate of all deletions is asked about each of them. Nothing is read without holds that could concern it, nor when one
+ * names a workspace and nothing else. Throws `ColdFileError` for a file that cannot be read, and raises an alert.
  */
 export async function heldBy(ctx: ColdContext, fileId: string, holds: string[]): Promise<boolean> {
   if (holds.length === 0) return false;
+  if (await isWholeFileHeld(ctx.db, fileId)) return true;
   const ref = await coldFile(ctx.db, fileId);
   if (ref === null) return true;
   const isHeld = await isAnyEventHeld(ctx, ref).catch(async (error: unknown) => {

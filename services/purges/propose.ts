@@ -1,18 +1,22 @@
 import {
-  dueColdFiles,
+  freeDueFiles,
   holdsOnFile,
   insertPurge,
   unfinishedPurges,
+  unsureDueFiles,
   type DueFile,
 } from "../../db/queries/purges.ts";
 import { raiseAlert } from "../alerts/raise.ts";
 import type { ColdContext } from "../cold/context.ts";
+import { ColdFileError } from "../cold/open-file.ts";
 import { inTransaction } from "../context.ts";
 import { requestWorkflow } from "../requests/request-workflow.ts";
 import { heldBy } from "./held.ts";
 import type { PurgeSummary } from "./purge.ts";
 
 const FILES_MAX = 200;
+/** More than can be read in the time. */
+const UNSURE_MAX = 2_000;
 const APPROVAL_DAYS = 30;
 /** How long files are read for holds, so that the step stays well within its time; the rest comes with a later proposal. */
 const READING_MS_MAX = 15_000;
@@ -57,17 +61,17 @@ export async function proposePurge(
 
 /** Due files that no hold concerns. Those that have to be read to know come last, and only as long as there is time. */
 async function freeFiles(ctx: ColdContext): Promise<DueFile[]> {
-  const free: DueFile[] = [];
-  const unsure: [DueFile, string[]][] = [];
-  for (const file of await dueColdFiles(ctx.db, FILES_MAX)) {
-    const holds = await holdsOnFile(ctx.db, file.id);
-    if (holds.length === 0) free.push(file);
-    else unsure.push([file, holds]);
-  }
+  const free = await freeDueFiles(ctx.db, FILES_MAX);
+  if (free.length === FILES_MAX) return free;
   const deadline = Date.now() + READING_MS_MAX;
-  for (const [file, holds] of unsure) {
-    if (Date.now() > deadline) break;
-    if (!(await heldBy(ctx, file.id, holds))) free.push(file);
+  for (const file of await unsureDueFiles(ctx.db, UNSURE_MAX)) {
+    if (free.length === FILES_MAX || Date.now() > deadline) break;
+    try {
+      if (!(await heldBy(ctx, file.id, await holdsOnFile(ctx.db, file.id)))) free.push(file);
+    } catch (error) {
+      // Nobody can say whether a hold concerns it, so it stays. A storage that is away is asked again by the engine.
+      if (!(error instanceof ColdFileError) || error.fault === "away") throw error;
+    }
   }
   return free;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { migrate } from "../../db/migrate.ts";
 import { useDatabase } from "../support/database.ts";
 import { failure, month, one, withClient } from "./helpers.ts";
 
@@ -30,6 +31,20 @@ test("asking again adds nothing; asking for more adds the rest, over the turn of
   expect((await partitions()).map((row) => row.name)).toContain(`audit_events_${month(14)}`);
   const { again } = await one(db.pool("worker"), "select create_monthly_audit_partition(14) as again");
   expect(again).toBe(0);
+});
+
+test("months that were made with another threshold are vacuumed like new ones from the next migration on", async () => {
+  const options = () =>
+    db.rows(
+      "admin",
+      "select from pg_class where relname = $1 and reloptions @> '{autovacuum_vacuum_threshold=0}'",
+      [`audit_events_${month(0)}`],
+    );
+  await db.asOwner(`alter table audit.audit_events_${month(0)} reset (autovacuum_vacuum_threshold)`);
+  expect(await options()).toEqual([]);
+  await db.asOwner("update audit.schema_versions set checksum = 'before' where name = 'sql/partitions.sql'");
+  await migrate({ url: db.url("admin") });
+  expect(await options()).toHaveLength(1);
 });
 
 test("each table gets the months ahead that it lacks, the archive and the history as well", async () => {

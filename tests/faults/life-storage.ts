@@ -7,7 +7,7 @@ import type { StorageMode } from "./life-pauses.ts";
 /** Waits where the run is to be held, and answers what is wrong with the storage from then on. */
 export type Reach = (point: string) => Promise<StorageMode | null>;
 
-const NAME = /^events\/(\d{4})\/(\d\d)\/(part-\d+|manifest-[\d-]+)/;
+const NAME = /^[^/]+\/events\/(\d{4})\/(\d\d)\/(part-\d+|manifest-[\d-]+)/;
 
 /**
  * A folder of cold files with points before, in the middle of and after each write, and before each read and removal: `put
@@ -37,7 +37,6 @@ export function pausingStorage(folder: string, reach: Reach): Storage {
       return damaged(mode, await inner.get(key, range));
     },
     head: (key) => inner.head(key),
-    list: (prefix) => inner.list(prefix),
     delete: async (key) => {
       await at("delete", key);
       await inner.delete(key);

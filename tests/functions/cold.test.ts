@@ -252,6 +252,49 @@ test("a proposal that nobody decides in 30 days expires and removes nothing", as
   expect(archive.files(prefixOf(month))).toHaveLength(1);
 });
 
+test("who was the last to set a retention that a purge goes by does not approve it, nor does a key of theirs", async () => {
+  const ws = newId("ws");
+  const month = await oldMonth(20, [{ workspace_id: ws }]);
+  const short = { hotRetentionDays: 1, warmArchiveDays: 2, coldRetentionDays: 3, isComplianceMode: false };
+  const setter = await mintKey(db, { userId: "shortener" });
+  expect((await call("PUT", `/retention/${ws}`, { key: setter, body: short })).status).toBe(200);
+  const { purgeId } = await proposePurge(contextOf(flows, archive), null);
+  const [own, made, puppet] = [
+    await mintKey(db, { userId: "shortener" }),
+    await mintKey(db, { userId: "made" }),
+    await mintKey(db, { userId: "puppeteer" }),
+  ];
+  await db.rows("app", "update api_keys set created_by_user_id = 'shortener' where user_id = 'made'");
+  await db.rows("app", "update api_keys set created_by_user_id = 'puppeteer' where user_id = 'shortener'");
+  for (const key of [own, made, puppet]) expect((await approve(purgeId ?? "", key)).status).toBe(403);
+  expect(archive.files(prefixOf(month))).toHaveLength(1);
+  expect((await approve(purgeId ?? "")).status).toBe(200);
+  await ended(purgeId ?? "");
+  expect(archive.files(prefixOf(month))).toEqual([]);
+});
+
+test("a month that cannot be exported keeps no other waiting, and fails the run at its end", async () => {
+  const [bad, good] = [monthsAgo(41), monthsAgo(40)];
+  for (const month of [bad, good])
+    await storeEvents(db, "audit_events_archive", [{ created_at: at(month, 1) }]);
+  const { put } = archive.storage;
+  archive.storage.put = async (key, body) => {
+    if (key.includes(prefixOf(bad))) throw new StorageError("away", key);
+    await put(key, body);
+  };
+  const failed = await runJob("archive-events");
+  archive.storage.put = put;
+  expect(failed).toMatchObject({ status: "failed" });
+  expect([archive.files(prefixOf(bad)), archive.files(prefixOf(good)).length]).toEqual([[], 1]);
+  const steps = await db.rows(
+    "admin",
+    `select from inngest.steps where name = 'log' and run_id = (
+       select id from inngest.runs where function_id = 'afterimage-archive-events' order by id desc limit 1)`,
+  );
+  expect(steps).toHaveLength(1);
+  expect(await runJob("archive-events")).toMatchObject({ status: "completed", result: { coldMonths: 1 } });
+});
+
 test("nothing goes that nobody approved, whoever asks the database", async () => {
   const [file] = await db.rows<{ id: string }>(
     "app",
@@ -274,4 +317,22 @@ test("nothing goes that nobody approved, whoever asks the database", async () =>
   await expect(db.rows("app", "insert into audit.purges (status) values ('approved')")).rejects.toThrow(
     "permission denied",
   );
+  // What the worker may not write is null or the default: a proposal that waits, a file that nobody reads yet.
+  for (const [table, columns] of [
+    ["purges", ["status", "decision", "decided_by_user_id", "decided_by_key_id", "decided_at", "ended_at"]],
+    ["cold_months", ["dropped_at", "purge_id", "purged_at", "removed_at"]],
+  ] as const) {
+    for (const column of columns) {
+      const forged = db.rows("worker", `insert into audit.${table} (${column}) values (null)`);
+      await expect(forged, column).rejects.toThrow("permission denied");
+    }
+  }
+  const [own] = await db.rows<{ id: string; status: string }>(
+    "worker",
+    `insert into audit.purges (files, summary, expires_at, requested_by_user_id)
+     values (array[$1::uuid], '{}', now() + interval '1 day', 'bob') returning id::text, status`,
+    [file?.id],
+  );
+  expect(own?.status).toBe("awaiting_approval");
+  await expect(ask(own?.id ?? "")).rejects.toThrow("nobody approved that this file be purged");
 });

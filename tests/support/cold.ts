@@ -16,7 +16,7 @@ export const TEST_KEY = Buffer.alloc(32, 7).toString("base64");
 
 export interface TestArchive extends Archive {
   folder: string;
-  /** The files below the folder, by key, in order. */
+  /** The files below the folder, by key, in order; `prefix` is what comes after the installation's id. */
   files(prefix?: string): string[];
 }
 
@@ -33,7 +33,7 @@ export function useArchive({ encrypted = false } = {}): TestArchive {
         .readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
-        .filter((key) => key.startsWith(prefix))
+        .filter((key) => key.slice(key.indexOf("/") + 1).startsWith(prefix))
         .toSorted(),
   };
 }

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { StorageError, type Storage } from "../../../lib/storage/storage.ts";
 import { dropMonth } from "../../../services/cold/drop-month.ts";
 import { exportNextFile } from "../../../services/cold/export-month.ts";
-import { recheckDamaged } from "../../../services/cold/recheck.ts";
+import { recheckAway, recheckDamaged } from "../../../services/cold/recheck.ts";
 import type { Archive } from "../../../services/cold/open-file.ts";
 import { useApi } from "../../support/api.ts";
 import {
@@ -144,6 +144,7 @@ test("a run that is killed at any call of the storage or the database is repeate
       ...storage,
       put: dies(storage.put),
       get: dies(storage.get),
+      head: dies(storage.head),
       delete: dies(storage.delete),
     };
     const doomed = { ...ctx, db, archive: { storage: dying, keys: [] } };
@@ -259,13 +260,22 @@ test("a storage that is away is 503 with the object's name, and an export breaks
   const query = new URLSearchParams({ from: `${first}T00:00:00Z`, to: `${first.slice(0, 7)}-28T23:59:59Z` });
   const { status, body, headers } = await api.call("GET", `/audit/events?${query}`);
   expect([status, body.code, headers.get("retry-after")]).toEqual([503, "unavailable", "30"]);
-  expect(body.errors[0].path).toMatch(/^events\/.*parquet$/);
+  expect(body.errors[0].path).toMatch(/^[0-9a-f-]{36}\/events\/.*parquet$/);
   expect(await openAlerts("archive.away", "storage")).toHaveLength(1);
   await expect(api.call("GET", `/audit/events/export?format=csv&${query}`)).rejects.toThrow(
     /export broke off/,
   );
   api.runtime.archive = null;
   expect((await api.call("GET", `/audit/events?${query}`)).status).toBe(503);
+  const head = async (key: string) => {
+    throw new StorageError("away", key);
+  };
+  expect(await recheckAway(contextOf(api, { storage: { ...dead, head }, keys: [] }))).toEqual({
+    isBack: false,
+  });
+  expect(await openAlerts("archive.away", "storage")).toHaveLength(1);
+  expect(await recheckAway(contextOf(api, archive))).toEqual({ isBack: true });
+  expect(await openAlerts("archive.away", "storage")).toEqual([]);
 });
 
 test("a file whose key is no longer set says so", async () => {

@@ -211,6 +211,8 @@ describe("over all three places at once", () => {
   test("one event is found by its id, the oldest that has it, and a deleted one only when asked for", async () => {
     const { status, body } = await api.call("GET", `/audit/events/${id(3)}`);
     expect([status, body.createdAt]).toEqual([200, place(months.cold, "05T10:00:00.999Z")]);
+    const capitals = await api.call("GET", `/audit/events/${id(3).toUpperCase()}`);
+    expect(capitals.body).toEqual(body);
     expect((await api.call("GET", `/audit/events/${id(7)}`)).status).toBe(404);
     expect((await api.call("GET", `/audit/events/${id(7)}?includeDeleted=true`)).status).toBe(200);
     expect((await api.call("GET", `/audit/events/${crypto.randomUUID()}`)).status).toBe(404);

@@ -60,7 +60,7 @@ test("what was found ahead in a file that is purged meanwhile is left out, and i
   expect(first.map(({ id }) => id)).toEqual(newer.slice(0, 50));
   const prefix = `events/${monthsAgo(41).slice(0, 7).replace("-", "/")}/part`;
   // Listed no longer, as after its purge.
-  const unlist = "update audit.cold_months set dropped_at = null where object_key like $1 || '%'";
+  const unlist = "update audit.cold_months set dropped_at = null where object_key like '%/' || $1 || '%'";
   await api.db.rows("superuser", unlist, [prefix]);
   for (const one of archive.files(prefix)) await archive.storage.delete(one);
   const rest = await findEvents(reader, filter, 500, after(first), search);
