@@ -64,7 +64,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/restore-match.sql": "1a900fb80c702af73ad9b12f7da486baf8b3c719748591535cd7c4e2019c6a56",
   "sql/restore-relations.sql": "abbbdc0bc0ab942c6ab6e248eafa3a968bbf1e5e7a5f0cd7953c52dda8bceced",
   "sql/restore-children.sql": "1437367698bd35d83230424ca17da7f9567b5e0229292c5daa4afe1c1b6aba45",
-  "sql/restore-parents.sql": "5e5937b1ed69c2e9dcdcfcfc805568054e868939b676921242c73ff4e58023f3",
+  "sql/restore-parents.sql": "c9cbbbd08470ed0e08b960df37461c2b0ac3f87e6d9e9a1132575a4cafbfe9c5",
   "sql/restore-fit.sql": "fafbabd4257383afa28f49a2aa910d26f545ee6f508eb3507ba4597077f34da5",
   "sql/restore-columns.sql": "414cde6ad3edd204bf77d49ab485baadcba6b1a2dff1b024320ecdb67aef29bc",
   "sql/restore-check.sql": "d165a3e9a6ce7b747da37fc5ed40c6e977725f3e7ee5be4f6c0384b14353600c",

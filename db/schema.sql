@@ -2637,7 +2637,7 @@ select 'blocking', 'missing_parent', %1$s, d.record_id, jsonb_build_object('cons
 from pg_temp.restore_missing d
 where not exists (
   select from pg_temp.restore_draft p
-  where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %7$L::text[]) and %6$s
+  where p.relation = %5$s and p.is_there and coalesce(p.fields && %7$L::text[], true) and %6$s
 )
 $sql$,
       v_key.child, v_key.name, v_key.parent::regclass::text, v_key.tracked is not null, v_key.parent,
@@ -3350,8 +3350,8 @@ where d.relation = %1$s and d.is_there and d.target ?& %2$L::text[] and %3$s
   and (r.draft_id is null or not (%4$s))
   and (d.fields is null or d.fields && %2$L::text[])
   and not exists (
-    -- A row of which only other columns are set back keeps its key.
-    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and (p.fields is null or p.fields && %9$L::text[]) and %6$s
+    -- A row of which only other columns are set back keeps its key. (With OR the planner took few to be left, and looped.)
+    select from pg_temp.restore_draft p where p.relation = %5$s and p.is_there and coalesce(p.fields && %9$L::text[], true) and %6$s
   )
   and not exists (select from %7$s __t where %8$s)
 $sql$,

@@ -8,7 +8,7 @@ import {
 } from "../../db/queries/reports.ts";
 import { lastWeek, parseWeek, pastWeeks, type IsoWeek } from "../../lib/iso-week.ts";
 import { requireOperator, type Context, type WorkerContext } from "../context.ts";
-import { invalidField, ServiceError } from "../errors.ts";
+import { ServiceError } from "../errors.ts";
 
 const ACTIONS_MAX = 50;
 const USERS_MAX = 10;
@@ -89,13 +89,14 @@ export async function compileWeek(ctx: WorkerContext, week: IsoWeek): Promise<{ 
 export async function getWeeklyReport(ctx: Context, name: string): Promise<WeeklyReport> {
   requireOperator(ctx, "reports:read");
   const week = parseWeek(name);
-  if (week === null) throw invalidField("path.week", "invalid", "must be an ISO week: 2026-W47");
-  const row = await findReport(ctx.db, week.name);
+  const row = week && (await findReport(ctx.db, week.name));
   if (row) return toReport(row);
   const message =
-    week.endsAt.getTime() > Date.now()
-      ? "This week is not over; its report comes on the Monday after."
-      : `There is no report of this week: it is counted on the Monday after. For the last week, and what was missed of the ${WEEKS_BACK_MAX} last ones: POST /api/jobs/weekly-report/run.`;
+    week === null
+      ? "There is no such week; ISO weeks are W01 to W52, in some years W53."
+      : week.endsAt.getTime() > Date.now()
+        ? "This week is not over; its report comes on the Monday after."
+        : `There is no report of this week: it is counted on the Monday after. For the last week, and what was missed of the ${WEEKS_BACK_MAX} last ones: POST /api/jobs/weekly-report/run.`;
   throw new ServiceError("not_found", message, {
     errors: [{ path: "path.week", code: "not_found", message }],
   });

@@ -18,6 +18,7 @@ test("a local stack takes the configuration that it is given, with its defaults"
   expect(await localConfig(file)).toEqual({
     tables: { "a.b": { cache: ["k:{id}"] } },
     restores: { approvalHours: 72 },
+    retention: [],
   });
 });
 

@@ -48,7 +48,7 @@ test("before the week is counted there is no report, and the answer says when th
   });
   const now = await call("GET", `/reports/weekly/${weekOf(new Date()).name}`);
   expect(now).toMatchObject({ status: 404, body: { detail: expect.stringContaining("is not over") } });
-  expect(await call("GET", "/reports/weekly/2025-W53")).toMatchObject({ status: 400 });
+  expect(await call("GET", "/reports/weekly/2025-W53")).toMatchObject({ status: 404 });
   expect(await call("GET", "/reports/weekly/last")).toMatchObject({ status: 400 });
 });
 
