@@ -14,8 +14,9 @@ const tableName = text(1, NAME_LENGTH_MAX).describe("schema.name as the catalog 
 const tables = z.array(tableName).min(1).max(TABLES_MAX);
 const columnName = text(1, NAME_LENGTH_MAX);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+// No name is the name of no column, as any other that the table does not have: OpenAPI cannot say more of a field's name.
 const where = z
-  .record(columnName, z.union([scalar, z.array(scalar).min(1).max(VALUES_MAX)]))
+  .record(text(0, NAME_LENGTH_MAX), z.union([scalar, z.array(scalar).min(1).max(VALUES_MAX)]))
   .describe(
     "Columns and the values that they may have, compared as the column's type; all must hold for the row as it was.",
   );

@@ -4,9 +4,9 @@ import { randomApp, type RandomApp } from "./random-app.ts";
 import { usePlans } from "./stage.ts";
 import { rollback } from "./support.ts";
 
-// The last four found faults once.
-const SEEDS = [3, 107, 118, 147, 158];
-const RESTORES_PER_SEED = 4;
+// These found faults once.
+const SEEDS = [107, 118, 158];
+const RESTORES_PER_SEED = 3;
 const TRANSACTIONS = 12;
 const EVER = { from: "2000-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z" };
 

@@ -331,3 +331,16 @@ test("a filter on a column whose type refuses values of then compares texts, and
   expect(refused.status).toBe(400);
   expect(refused.body.errors).toMatchObject([{ path: "body.target.where.m" }]);
 });
+
+test.each(["", "none"])(
+  "a filter on a column %j, which there is not, is refused by its name",
+  async (name) => {
+    await sql(
+      "create table if not exists public.filtered (id int primary key); select audit.track('filtered')",
+    );
+    const target = { tables: ["public.filtered"], at: await stage.moment(), where: { [name]: 1 } };
+    const refused = await stage.preview(target);
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors).toMatchObject([{ path: `body.target.where.${name}` }]);
+  },
+);
