@@ -3,12 +3,12 @@
 
 -- Roles
 
--- audit_app: login, TimeZone=UTC, idle_in_transaction_session_timeout=15s, lock_timeout=5s, search_path=audit, public, statement_timeout=10s
+-- audit_app: login, TimeZone=UTC, idle_in_transaction_session_timeout=15s, jit=off, lock_timeout=5s, search_path=audit, public, statement_timeout=10s
 -- audit_keeper: nologin
 -- audit_lookup: nologin
 -- audit_owner: nologin, member of audit_lookup, member of audit_recorder
 -- audit_recorder: nologin
--- audit_worker: login, TimeZone=UTC, idle_in_transaction_session_timeout=60s, lock_timeout=5s, search_path=audit, public, statement_timeout=60s
+-- audit_worker: login, TimeZone=UTC, idle_in_transaction_session_timeout=60s, jit=off, lock_timeout=5s, search_path=audit, public, statement_timeout=60s
 
 -- Tables
 
@@ -1161,7 +1161,7 @@ begin
     return 'purged';
   end if;
   -- A hold that is being placed now is waited for, and one placed later finds the file gone.
-  lock table audit.legal_holds in share mode;
+  perform audit.lock_holds();
   if exists (select from audit.holds_on_file(p_file) h where h <> all (p_cleared)) then
     return 'held';
   end if;
@@ -1275,9 +1275,9 @@ begin
     -- What to do, unless its live row says otherwise.
     action text not null default 'insert',
     columns text[],
-    -- Its place where rows are ordered one by one; and whether it is in a circle, or behind one.
+    -- Its place where rows are ordered one by one, and the circle of rows in which it waits for itself.
     level int,
-    is_cyclic boolean not null default false,
+    circle int,
     conflict text
   ) on commit drop;
   -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.
@@ -4008,7 +4008,7 @@ CREATE OR REPLACE FUNCTION audit.history_month_is_held(p_from timestamp with tim
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (EXISTS (WITH meant AS MATERIALIZED (SELECT COALESCE(h.resource_id, h.resource_type, h.subject_user_id) AS name FROM audit.legal_holds h WHERE ((h.released_at IS NULL) AND (h.id <> ALL (history_month_is_held.p_cleared)))), named AS MATERIALIZED (SELECT m.name FROM meant m UNION SELECT ((t.table_schema || '.'::text) || t.table_name) FROM (SELECT t_1.table_schema, t_1.table_name FROM audit.tracked_tables t_1 UNION SELECT u.table_schema, u.table_name FROM audit.untracked_tables u) t WHERE (audit.history_names(t.table_schema, t.table_name) && ARRAY(SELECT m.name FROM meant m))) SELECT FROM audit.audit_logs l WHERE ((EXISTS (SELECT FROM named)) AND (l.created_at >= history_month_is_held.p_from) AND (l.created_at < history_month_is_held.p_to) AND ((l.record_id IN (SELECT n.name FROM named n)) OR (l.new_record_id IN (SELECT n.name FROM named n)) OR (l.user_id IN (SELECT n.name FROM named n)) OR (((l.table_schema || '.'::text) || l.table_name) IN (SELECT n.name FROM named n))) AND (EXISTS (SELECT FROM unnest(audit.history_names(l.table_schema, l.table_name)) t(name) WHERE (audit.row_is_held(t.name, l.record_id, l.user_id) OR audit.row_is_held(t.name, l.new_record_id, l.user_id)))))));
+RETURN (EXISTS (WITH meant AS MATERIALIZED (SELECT COALESCE(h.resource_id, h.subject_user_id, h.resource_type) AS name FROM audit.legal_holds h WHERE ((h.released_at IS NULL) AND (h.id <> ALL (history_month_is_held.p_cleared)))), named AS MATERIALIZED (SELECT m.name FROM meant m UNION SELECT ((t.table_schema || '.'::text) || t.table_name) FROM (SELECT t_1.table_schema, t_1.table_name FROM audit.tracked_tables t_1 UNION SELECT u.table_schema, u.table_name FROM audit.untracked_tables u) t WHERE (audit.history_names(t.table_schema, t.table_name) && ARRAY(SELECT m.name FROM meant m))) SELECT FROM audit.audit_logs l WHERE ((EXISTS (SELECT FROM named)) AND (l.created_at >= history_month_is_held.p_from) AND (l.created_at < history_month_is_held.p_to) AND ((l.record_id IN (SELECT n.name FROM named n)) OR (l.new_record_id IN (SELECT n.name FROM named n)) OR (l.user_id IN (SELECT n.name FROM named n)) OR (((l.table_schema || '.'::text) || l.table_name) IN (SELECT n.name FROM named n))) AND (EXISTS (SELECT FROM unnest(audit.history_names(l.table_schema, l.table_name)) t(name) WHERE (audit.row_is_held(t.name, l.record_id, l.user_id) OR audit.row_is_held(t.name, l.new_record_id, l.user_id)))))));
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.history_names(p_schema text, p_name text)
@@ -4783,6 +4783,57 @@ $function$;
 
 -- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.level_circle(p_level integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_level int := p_level;
+begin
+  create temp table restore_circle on commit drop as
+  select draft_id from pg_temp.restore_draft where level is null;
+  if not exists (select from pg_temp.restore_circle) then
+    drop table pg_temp.restore_circle;
+    return null;
+  end if;
+  -- What none of them waits for is behind the circle.
+  loop
+    delete from pg_temp.restore_circle c
+    where not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_circle l on l.draft_id = w.later
+      where w.earlier = c.draft_id
+    );
+    exit when not found;
+  end loop;
+  update pg_temp.restore_draft d
+  set circle = p_level
+  from pg_temp.restore_circle c
+  where c.draft_id = d.draft_id;
+  loop
+    update pg_temp.restore_draft d
+    set level = v_level
+    where d.level is null and d.circle = p_level and not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_draft e on e.draft_id = w.earlier
+      where w.later = d.draft_id and w.is_hard and e.level is null
+    );
+    if not found then
+      exit when not exists (select from pg_temp.restore_draft where level is null and circle = p_level);
+      if not audit.level_knot(p_level, v_level) then
+        v_level := null;
+        exit;
+      end if;
+    end if;
+    v_level := v_level + 1;
+  end loop;
+  drop table pg_temp.restore_circle;
+  return v_level;
+end
+$function$;
+
+-- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.level_knot(p_circle integer, p_level integer)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4790,49 +4841,46 @@ AS $function$
 declare
   v_found boolean;
 begin
-  create temp table restore_circle on commit drop as
-  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null;
-  -- What none of them waits for is behind the circle.
+  create temp table restore_knot on commit drop as
+  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null and circle = p_circle;
   loop
-    delete from pg_temp.restore_circle c
+    delete from pg_temp.restore_knot k
     where not exists (
       select from pg_temp.restore_waits w
-      join pg_temp.restore_circle l on l.draft_id = w.later
-      where w.earlier = c.draft_id and w.is_hard
+      join pg_temp.restore_knot l on l.draft_id = w.later
+      where w.earlier = k.draft_id and w.is_hard
     );
     exit when not found;
   end loop;
-  create temp table restore_knots on commit drop as
-  select w.name, w.is_unique, l.draft_id, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
+  create temp table restore_ties on commit drop as
+  select w.name, w.is_unique, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
   from pg_temp.restore_waits w
-  join pg_temp.restore_circle l on l.draft_id = w.later
-  join pg_temp.restore_circle e on e.draft_id = w.earlier
+  join pg_temp.restore_knot l on l.draft_id = w.later
+  join pg_temp.restore_knot e on e.draft_id = w.earlier
   where w.is_hard;
   update pg_temp.restore_draft d
-  set level = p_level, is_cyclic = true
-  from pg_temp.restore_circle c
-  where c.draft_id = d.draft_id and (c.relation, c.action) = (
-    select k.relation, k.action from pg_temp.restore_knots k
-    group by k.relation, k.action
-    having bool_and(k.is_within and not k.is_unique)
-    order by k.relation, k.action
+  set level = p_level
+  from pg_temp.restore_knot k
+  where k.draft_id = d.draft_id and (k.relation, k.action) = (
+    select t.relation, t.action from pg_temp.restore_ties t
+    group by t.relation, t.action
+    having bool_and(t.is_within and not t.is_unique)
+    order by t.relation, t.action
     limit 1
   );
   v_found := found;
   if not v_found then
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-    select distinct 'blocking', 'unique_circle', k.relation, k.record_id, jsonb_build_object('index', k.name)
-    from pg_temp.restore_knots k
-    where k.is_unique;
+    select distinct 'blocking', 'unique_circle', t.relation, t.record_id, jsonb_build_object('index', t.name)
+    from pg_temp.restore_ties t
+    where t.is_unique;
     if not found then
       insert into pg_temp.restore_problems (severity, code, detail)
-      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct k.name))
-      from pg_temp.restore_knots k
-      having count(*) > 0;
+      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct t.name)) from pg_temp.restore_ties t;
     end if;
-    update pg_temp.restore_draft set level = p_level, is_cyclic = true where level is null;
+    update pg_temp.restore_draft set level = p_level where level is null;
   end if;
-  drop table pg_temp.restore_circle, pg_temp.restore_knots;
+  drop table pg_temp.restore_knot, pg_temp.restore_ties;
   return v_found;
 end
 $function$;
@@ -4892,7 +4940,11 @@ CREATE OR REPLACE FUNCTION audit.lock_holds()
  SET lock_timeout TO '1s'
 AS $function$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'holds are asked in a transaction that is read committed' using errcode = 'active_sql_transaction';
+  end if;
   lock table audit.legal_holds in share mode;
+  perform set_config('idle_in_transaction_session_timeout', '2s', true);
 end
 $function$;
 
@@ -5733,23 +5785,23 @@ AS $function$
 declare
   v_level int := 0;
   v_count int;
-  v_pass int;
 begin
   perform audit.note_waits();
-  -- First by all that is waited for; what is left is circles, which only what cannot be deferred orders.
-  for v_pass in 1..2 loop
-    loop
-      update pg_temp.restore_draft d
-      set level = v_level, is_cyclic = v_pass = 2
-      where d.level is null and not exists (
-        select from pg_temp.restore_waits w
-        join pg_temp.restore_draft e on e.draft_id = w.earlier
-        where w.later = d.draft_id and e.level is null and (v_pass = 1 or w.is_hard)
-      );
-      get diagnostics v_count = row_count;
-      exit when v_count = 0 and (v_pass = 1 or not audit.level_circle(v_level));
+  loop
+    update pg_temp.restore_draft d
+    set level = v_level
+    where d.level is null and not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_draft e on e.draft_id = w.earlier
+      where w.later = d.draft_id and e.level is null
+    );
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
       v_level := v_level + 1;
-    end loop;
+    else
+      v_level := audit.level_circle(v_level);
+      exit when v_level is null;
+    end if;
   end loop;
   drop table pg_temp.restore_waits;
 end
@@ -6443,20 +6495,20 @@ begin
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      p.draft_id, p.circle,
       row_number() over (order by p.phase, p.rank, p.level, p.nth, p.record_id, p.live_record_id) as position,
       dense_rank() over (order by p.phase, p.rank, p.level, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.circle, k.rank, k.nth,
         case when d.level is not null then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
     ) p
   ),
   chunked as (
-    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
+    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where p.circle is null
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.circle) from placed p where p.circle is not null
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,
@@ -7750,6 +7802,7 @@ grant execute on function audit.keys_are_known_free(oid,text[]) to audit_worker;
 grant execute on function audit.keys_change_hands() to audit_worker;
 grant execute on function audit.let_through_policies(oid) to admin;
 grant execute on function audit.level_circle(integer) to audit_worker;
+grant execute on function audit.level_knot(integer,integer) to audit_worker;
 grant execute on function audit.level_texts(oid) to audit_worker;
 grant execute on function audit.lock_holds() to audit_keeper;
 grant execute on function audit.lock_holds() to audit_worker;
@@ -8327,7 +8380,8 @@ comment on function audit.key_of(regclass) is 'The columns of a table''s primary
 comment on function audit.keys_are_known_free(oid,text[]) is 'Whether a unique index on the key can hold no surprise for the drafted rows.';
 comment on function audit.keys_change_hands() is 'Whether drafted rows hand over unique values, or change keys that other drafted rows may reference.';
 comment on function audit.let_through_policies(oid) is 'Lets the service see and restore the rows of a table with row-level security; without it TRUNCATE would be recorded as nothing.';
-comment on function audit.level_circle(integer) is 'Gives rows that wait for each other a level of their own; for order_rows().';
+comment on function audit.level_circle(integer) is 'Gives rows that wait for each other their levels, as deferred constraints allow; for order_rows().';
+comment on function audit.level_knot(integer,integer) is 'Gives rows that one statement has to write one level; for level_circle().';
 comment on function audit.level_texts(oid) is 'Writes the times and bytes in drafted entries as this session does, so that they can be compared.';
 comment on function audit.lock_archiver() is 'One move at a time, until the transaction ends.';
 comment on function audit.lock_holds() is 'Keeps holds from being placed or released until the transaction ends, so that an answer of deletion_stops() stays true. 55P03: busy, ask again.';

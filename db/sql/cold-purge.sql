@@ -69,7 +69,7 @@ begin
     return 'purged';
   end if;
   -- A hold that is being placed now is waited for, and one placed later finds the file gone.
-  lock table audit.legal_holds in share mode;
+  perform audit.lock_holds();
   if exists (select from audit.holds_on_file(p_file) h where h <> all (p_cleared)) then
     return 'held';
   end if;

@@ -109,7 +109,7 @@ begin
       'map_columns', 'image_record_sql', 'image_value_sql', 'fitted_sql', 'fit_images', 'fit_each_target', 'fit_each_left', 'check_unique', 'keys_are_known_free', 'note_holders',
       'check_constraints', 'check_dependents', 'check_lost_children', 'spread_clashes', 'widen_rollback', 'check_access', 'filter_values',
       'filter_draft', 'filter_column', 'image_difference', 'decide_actions', 'order_draft', 'keys_change_hands', 'rank_coming', 'rank_going', 'rank_parents_first', 'keep_true_edges',
-      'order_rows', 'note_waits', 'level_circle', 'store_items', 'items_digest',
+      'order_rows', 'note_waits', 'level_circle', 'level_knot', 'store_items', 'items_digest',
       'held_keys', 'check_holds', 'held_deletions', 'stopped_by',
       'apply_restore_chunk', 'lock_restore_rows', 'write_statements', 'touched_columns', 'insert_sql', 'update_sql', 'delete_sql',
       'changed_by_others', 'keep_parents', 'move_sequences', 'snapshot_restore', 'verify_restore_rows', 'overlapping_restore',

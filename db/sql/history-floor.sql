@@ -27,7 +27,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 return exists (
   with meant as materialized (
-    select coalesce(h.resource_id, h.resource_type, h.subject_user_id) as name
+    select coalesce(h.resource_id, h.subject_user_id, h.resource_type) as name
     from audit.legal_holds h
     where h.released_at is null and h.id <> all (p_cleared)
   ),

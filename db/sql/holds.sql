@@ -23,7 +23,8 @@ comment on function audit.deletion_stops(text, text, text, text, boolean) is
   'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
 
 -- Whoever deletes takes this first and asks then: a hold that is just being placed is waited for, and one that is placed later
--- finds what was deleted gone. For short transactions only, since placing a hold waits for their end.
+-- finds what was deleted gone. For short transactions only, since placing a hold waits for their end; one whose client falls
+-- silent ends soon. An older snapshot would not see the hold that was waited for.
 create or replace function audit.lock_holds() returns void
 language plpgsql
 security definer
@@ -31,7 +32,11 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '1s'
 as $$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'holds are asked in a transaction that is read committed' using errcode = 'active_sql_transaction';
+  end if;
   lock table audit.legal_holds in share mode;
+  perform set_config('idle_in_transaction_session_timeout', '2s', true);
 end
 $$;
 comment on function audit.lock_holds() is

@@ -49,9 +49,9 @@ begin
     -- What to do, unless its live row says otherwise.
     action text not null default 'insert',
     columns text[],
-    -- Its place where rows are ordered one by one; and whether it is in a circle, or behind one.
+    -- Its place where rows are ordered one by one, and the circle of rows in which it waits for itself.
     level int,
-    is_cyclic boolean not null default false,
+    circle int,
     conflict text
   ) on commit drop;
   -- The transactions that took drafted rows away, and the rows as they were then where that is not the target.

@@ -142,20 +142,20 @@ begin
   ),
   placed as (
     select
-      p.draft_id, p.phase, p.rank, p.is_cyclic,
+      p.draft_id, p.circle,
       row_number() over (order by p.phase, p.rank, p.level, p.nth, p.record_id, p.live_record_id) as position,
       dense_rank() over (order by p.phase, p.rank, p.level, p.nth) as batch
     from (
-      select d.draft_id, d.record_id, d.live_record_id, d.level, d.is_cyclic, k.rank, k.nth,
+      select d.draft_id, d.record_id, d.live_record_id, d.level, d.circle, k.rank, k.nth,
         case when d.level is not null then 0 when d.action = 'insert' then 1 when d.action = 'update' then 2 else 3 end as phase
       from pg_temp.restore_draft d
       join kinds k on k.relation = d.relation and k.action = d.action
     ) p
   ),
   chunked as (
-    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where not p.is_cyclic
+    select p.*, 1 + (p.position - 1) / p_chunk_rows as chunk from placed p where p.circle is null
     union all
-    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.phase, p.rank) from placed p where p.is_cyclic
+    select p.*, min(1 + (p.position - 1) / p_chunk_rows) over (partition by p.circle) from placed p where p.circle is not null
   )
   insert into audit.restore_items (
     run_id, position, chunk, batch, relation, record_id, live_record_id, action, origin, entry_id, columns, target, target_exact,

@@ -1,8 +1,7 @@
 -- The order of drafted rows one by one, where that of their tables does not do: rows that hand keys or unique values over to
 -- each other, and tables that reference each other in a circle, or themselves over several chunks.
 
--- Each row's level is above those of the rows that it waits for. Rows that wait for each other share one level, in one table
--- because one statement writes them, over several because deferred constraints allow it.
+-- Each row's level is above those of the rows that it waits for.
 create or replace function audit.order_rows() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -10,23 +9,23 @@ as $$
 declare
   v_level int := 0;
   v_count int;
-  v_pass int;
 begin
   perform audit.note_waits();
-  -- First by all that is waited for; what is left is circles, which only what cannot be deferred orders.
-  for v_pass in 1..2 loop
-    loop
-      update pg_temp.restore_draft d
-      set level = v_level, is_cyclic = v_pass = 2
-      where d.level is null and not exists (
-        select from pg_temp.restore_waits w
-        join pg_temp.restore_draft e on e.draft_id = w.earlier
-        where w.later = d.draft_id and e.level is null and (v_pass = 1 or w.is_hard)
-      );
-      get diagnostics v_count = row_count;
-      exit when v_count = 0 and (v_pass = 1 or not audit.level_circle(v_level));
+  loop
+    update pg_temp.restore_draft d
+    set level = v_level
+    where d.level is null and not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_draft e on e.draft_id = w.earlier
+      where w.later = d.draft_id and e.level is null
+    );
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
       v_level := v_level + 1;
-    end loop;
+    else
+      v_level := audit.level_circle(v_level);
+      exit when v_level is null;
+    end if;
   end loop;
   drop table pg_temp.restore_waits;
 end
@@ -87,59 +86,108 @@ end
 $$;
 comment on function audit.note_waits() is 'Notes which drafted row waits for which, by foreign keys and unique values; for order_rows().';
 
--- Rows of one table that wait for each other are written by one statement, unless they hand unique values round. Returns
--- whether it found a level for any; if rows are left for which it did not, they are a problem.
-create or replace function audit.level_circle(p_level int) returns boolean
+-- Rows that wait for each other, ordered by what cannot be deferred alone; one transaction writes them. Returns the next level;
+-- null when no row is left, or no level can be found.
+create or replace function audit.level_circle(p_level int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_found boolean;
+  v_level int := p_level;
 begin
   create temp table restore_circle on commit drop as
-  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null;
+  select draft_id from pg_temp.restore_draft where level is null;
+  if not exists (select from pg_temp.restore_circle) then
+    drop table pg_temp.restore_circle;
+    return null;
+  end if;
   -- What none of them waits for is behind the circle.
   loop
     delete from pg_temp.restore_circle c
     where not exists (
       select from pg_temp.restore_waits w
       join pg_temp.restore_circle l on l.draft_id = w.later
-      where w.earlier = c.draft_id and w.is_hard
+      where w.earlier = c.draft_id
     );
     exit when not found;
   end loop;
-  create temp table restore_knots on commit drop as
-  select w.name, w.is_unique, l.draft_id, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
+  update pg_temp.restore_draft d
+  set circle = p_level
+  from pg_temp.restore_circle c
+  where c.draft_id = d.draft_id;
+  loop
+    update pg_temp.restore_draft d
+    set level = v_level
+    where d.level is null and d.circle = p_level and not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_draft e on e.draft_id = w.earlier
+      where w.later = d.draft_id and w.is_hard and e.level is null
+    );
+    if not found then
+      exit when not exists (select from pg_temp.restore_draft where level is null and circle = p_level);
+      if not audit.level_knot(p_level, v_level) then
+        v_level := null;
+        exit;
+      end if;
+    end if;
+    v_level := v_level + 1;
+  end loop;
+  drop table pg_temp.restore_circle;
+  return v_level;
+end
+$$;
+comment on function audit.level_circle(int) is 'Gives rows that wait for each other their levels, as deferred constraints allow; for order_rows().';
+
+-- Rows of one table that wait for each other whatever is deferred are written by one statement, unless they hand unique values
+-- round. Returns whether there are such; if not, what is left is a problem.
+create or replace function audit.level_knot(p_circle int, p_level int) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_found boolean;
+begin
+  create temp table restore_knot on commit drop as
+  select draft_id, relation, action, record_id from pg_temp.restore_draft where level is null and circle = p_circle;
+  loop
+    delete from pg_temp.restore_knot k
+    where not exists (
+      select from pg_temp.restore_waits w
+      join pg_temp.restore_knot l on l.draft_id = w.later
+      where w.earlier = k.draft_id and w.is_hard
+    );
+    exit when not found;
+  end loop;
+  create temp table restore_ties on commit drop as
+  select w.name, w.is_unique, l.relation, l.action, l.record_id, (e.relation, e.action) = (l.relation, l.action) as is_within
   from pg_temp.restore_waits w
-  join pg_temp.restore_circle l on l.draft_id = w.later
-  join pg_temp.restore_circle e on e.draft_id = w.earlier
+  join pg_temp.restore_knot l on l.draft_id = w.later
+  join pg_temp.restore_knot e on e.draft_id = w.earlier
   where w.is_hard;
   update pg_temp.restore_draft d
-  set level = p_level, is_cyclic = true
-  from pg_temp.restore_circle c
-  where c.draft_id = d.draft_id and (c.relation, c.action) = (
-    select k.relation, k.action from pg_temp.restore_knots k
-    group by k.relation, k.action
-    having bool_and(k.is_within and not k.is_unique)
-    order by k.relation, k.action
+  set level = p_level
+  from pg_temp.restore_knot k
+  where k.draft_id = d.draft_id and (k.relation, k.action) = (
+    select t.relation, t.action from pg_temp.restore_ties t
+    group by t.relation, t.action
+    having bool_and(t.is_within and not t.is_unique)
+    order by t.relation, t.action
     limit 1
   );
   v_found := found;
   if not v_found then
     insert into pg_temp.restore_problems (severity, code, relation, record_id, detail)
-    select distinct 'blocking', 'unique_circle', k.relation, k.record_id, jsonb_build_object('index', k.name)
-    from pg_temp.restore_knots k
-    where k.is_unique;
+    select distinct 'blocking', 'unique_circle', t.relation, t.record_id, jsonb_build_object('index', t.name)
+    from pg_temp.restore_ties t
+    where t.is_unique;
     if not found then
       insert into pg_temp.restore_problems (severity, code, detail)
-      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct k.name))
-      from pg_temp.restore_knots k
-      having count(*) > 0;
+      select 'blocking', 'cycle', jsonb_build_object('constraints', array_agg(distinct t.name)) from pg_temp.restore_ties t;
     end if;
-    update pg_temp.restore_draft set level = p_level, is_cyclic = true where level is null;
+    update pg_temp.restore_draft set level = p_level where level is null;
   end if;
-  drop table pg_temp.restore_circle, pg_temp.restore_knots;
+  drop table pg_temp.restore_knot, pg_temp.restore_ties;
   return v_found;
 end
 $$;
-comment on function audit.level_circle(int) is 'Gives rows that wait for each other a level of their own; for order_rows().';
+comment on function audit.level_knot(int, int) is 'Gives rows that one statement has to write one level; for level_circle().';

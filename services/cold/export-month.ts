@@ -51,11 +51,13 @@ export async function exportNextFile(
   if (written === null) return { wrote: false, rows: 0 };
   const { writer, rowCount, last } = written;
   const key = await nameObject(ctx.db, month, objectName(month, part, archive.keys.length > 0));
+  let mayBeNoted = false;
   try {
     const { object, sha256 } = await store(archive, key, writer.finish());
     const ref: FileRef = { ...object, rowCount, schemaVersion: SCHEMA_VERSION };
     const stored = await digestFile(archive, ref);
-    const isSame = await noteColdFile(ctx.db, {
+    mayBeNoted = true;
+    mayBeNoted = await noteColdFile(ctx.db, {
       ...object,
       month,
       part,
@@ -66,9 +68,10 @@ export async function exportNextFile(
       schemaVersion: SCHEMA_VERSION,
       exportedAt,
     });
-    if (!isSame) throw new ColdFileError("damaged", key);
+    if (!mayBeNoted) throw new ColdFileError("damaged", key);
   } catch (error) {
-    await archive.storage.delete(key).catch(() => undefined);
+    // An answer that was lost says nothing; what is not listed is swept later.
+    if (!mayBeNoted) await archive.storage.delete(key).catch(() => undefined);
     await alertUnsound(ctx, month, error);
     throw error;
   }

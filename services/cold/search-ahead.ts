@@ -24,7 +24,7 @@ export function searchingAhead(): typeof searchCold {
     const isWanted = isAfter(position);
     hits = hits.filter((hit) => keys.has(hit.ref.key) && isWanted(hit));
     // What was brought back from a file counts there no more.
-    const marks = files.map(({ objectKey, returned }) => `${objectKey} ${returned.length}`);
+    const marks = files.map(({ objectKey, returned }) => `${objectKey} ${JSON.stringify(returned)}`);
     if (marks.some((mark) => !seen.has(mark)) || (hits.length < limit && !isWhole)) {
       const most = Math.max(limit, HITS_MAX);
       hits = await newestHits(reader, files, filter, most, position);

@@ -241,6 +241,24 @@ describe("circles", () => {
     expect(await state("a", "b")).toEqual(before);
   });
 
+  test("leave what is behind them to other chunks", async () => {
+    await sql(circle("deferrable"));
+    await sql(`create table app.behind (id int primary key, a int references app.a on delete cascade); select audit.track('app.behind');
+      insert into app.behind select g, 1 from generate_series(1, ${2 * CHUNK_ROWS}) g`);
+    const at = await stage.moment();
+    await sql(`${remove}; delete from app.behind`);
+    const target = { tables: ["app.a", "app.b", "app.behind"], at };
+    const id = await planUndo(stage.flows, { target, options: {} });
+    const chunks = await stage.db.rows(
+      "superuser",
+      "select count(distinct chunk)::int as n from audit.restore_items where run_id = $1 and relation = 'app.behind'::regclass",
+      [id],
+    );
+    expect(chunks).toEqual([{ n: 3 }]);
+    await startPlan(stage.flows, id);
+    expect(await stage.ended(id)).toMatchObject({ status: "completed" });
+  });
+
   test("are never in two chunks, however many rows they have", async () => {
     await sql(circle("deferrable"));
     const rows = 2 * CHUNK_ROWS;
