@@ -25,8 +25,9 @@ interface Progress {
 
 /**
  * Daily at 02:00 UTC. Events past their workspace's hot retention go into the archive: whole months by a switch of
- * milliseconds, the rest batch by batch; archived months past their warm time become cold files. Each step is one transaction, logged with what it moves; repeated, it finds nothing
- * left to do. A month that is busy is tried again, here and the next night; one that cannot be exported fails the run at its end.
+ * milliseconds, the rest batch by batch; archived months past their warm time become cold files. Each step is one transaction,
+ * logged with what it moves; repeated, it finds nothing left to do. A month that is busy is tried again, here and the next
+ * night; one that cannot be exported fails the run at its end.
  */
 export const archiveEvents = (runtime: Runtime) =>
   scheduledJob(runtime, "archive-events", async (step, ctx) => {

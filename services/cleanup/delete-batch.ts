@@ -25,8 +25,9 @@ export type Batch = "more" | "done" | "busy" | "stopped";
 
 /**
  * Deletes the next batch of a rule, in one short transaction that also notes how far the run came, so that a repeated step
- * deletes nothing more. Rows that others hold are left to the next run; those that rows of other tables reference, or that
- * a hold came to keep meanwhile, stay and are counted. What the database refuses for good stops the rule, and is noted; what may work the next time is thrown.
+ * deletes nothing more. Rows that others hold are left to the next run; those that rows of other tables reference, or that a
+ * hold came to keep meanwhile, stay and are counted. What the database refuses for good stops the rule, and is noted; what may
+ * work the next time is thrown.
  */
 export async function deleteBatch(ctx: CleanupContext, ref: RuleRef, batch: number): Promise<Batch> {
   const rule = findRule(ctx, ref.digest);

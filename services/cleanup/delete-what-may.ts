@@ -23,7 +23,9 @@ export async function deleteWhatMay(tx: Db, deleting: Deleting, keys: Key[]): Pr
     if (gone.size === 0) break;
     left = left.filter((key) => !gone.has(JSON.stringify(key)));
   }
-  return keys.length - left.length + (await inHalves((some) => tryAll(some, false), left));
+  // Another order each time, so that the same rows do not keep the others for ever.
+  const rest = left.toSorted(() => Math.random() - 0.5);
+  return keys.length - left.length + (await inHalves((some) => tryAll(some, false), rest));
 }
 
 async function inHalves(attempt: (keys: Key[]) => Promise<Key[] | null>, keys: Key[]): Promise<number> {
