@@ -29,12 +29,12 @@ export function pausingStorage(folder: string, reach: Reach): Storage {
       await fs.writeFile(path.join(folder, key), body.subarray(0, body.length / 2));
       await at("half put", key);
       if (mode === "lose") await inner.delete(key);
-      else await inner.put(key, damaged(mode, body));
+      else await inner.put(key, damaged(mode, body, 1));
       await at("after put", key);
     },
     get: async (key, range) => {
       const mode = await at("get", key);
-      return damaged(mode, await inner.get(key, range));
+      return damaged(mode, await inner.get(key, range), 2);
     },
     head: (key) => inner.head(key),
     delete: async (key) => {
@@ -44,11 +44,12 @@ export function pausingStorage(folder: string, reach: Reach): Storage {
   };
 }
 
-function damaged(mode: StorageMode | null, bytes: Uint8Array): Uint8Array {
+/** `bit`: another one for writing than for reading, or the one would take the other back. */
+function damaged(mode: StorageMode | null, bytes: Uint8Array, bit: 1 | 2): Uint8Array {
   if (mode === null || mode === "away") return bytes;
   if (mode !== "flip") return bytes.subarray(0, bytes.length / 2);
   const copy = Uint8Array.from(bytes);
   const middle = Math.floor(copy.length / 2);
-  copy[middle] = (copy[middle] as number) ^ 1;
+  copy[middle] = (copy[middle] as number) ^ bit;
   return copy;
 }
