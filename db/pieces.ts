@@ -16,6 +16,7 @@ const AFTER_TABLES = [
   "events-read",
   "history-guard",
   "partitions",
+  "partition-guards",
   "idempotency",
   "trails-due",
   "trails",

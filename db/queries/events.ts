@@ -1,7 +1,7 @@
 import { and, arrayContains, desc, eq, gte, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { everyEvent as e } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, timeText } from "./rows.ts";
 
 /** This month and the two before it: what is asked alone first. */
 const RECENT_MONTHS = 3;
@@ -69,7 +69,7 @@ export interface EventPosition {
   id: string;
 }
 
-const utcText = sql<string>`(${e.createdAt} at time zone 'UTC')::text || '+00'`;
+const utcText = timeText(sql`${e.createdAt}`);
 
 const columns = {
   id: e.id,

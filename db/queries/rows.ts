@@ -10,6 +10,9 @@ export async function rows<T>(db: Db, statement: SQL): Promise<T[]> {
   return result.rows as T[];
 }
 
+/** SQL: a time as text in UTC, with its microseconds. */
+export const timeText = (time: SQL): SQL<string> => sql<string>`(${time} at time zone 'UTC')::text || '+00'`;
+
 /** Postgres' text for a time as ISO 8601 in UTC with milliseconds. */
 export function isoTime(text: string): string {
   return new Date(text).toISOString();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { unarchiveColdEvent, unarchiveEvent as queryUnarchive } from "../../db/queries/archive.ts";
-import { purgedMonths } from "../../db/queries/cold.ts";
+import { purgedMonths } from "../../db/queries/cold-files.ts";
 import { findEvent as findStored } from "../../db/queries/events.ts";
 import { tellingFaults } from "../cold/faults.ts";
 import { proveColdEvent } from "../cold/prove.ts";

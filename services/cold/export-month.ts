@@ -1,11 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import {
-  archivedLines,
-  exportingFiles,
-  nameObject,
-  noteColdFile,
-  type RowKey,
-} from "../../db/queries/cold.ts";
+import { archivedLines, exportingFiles, noteColdFile, type RowKey } from "../../db/queries/cold-export.ts";
+import { nameObject } from "../../db/queries/cold-objects.ts";
 import { toChunks } from "../../lib/storage/chunked.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert } from "../alerts/raise.ts";

@@ -1,5 +1,5 @@
 import type { Db } from "../../db/client.ts";
-import { coldFile, type FoundFile } from "../../db/queries/cold.ts";
+import { coldFile, type FoundFile } from "../../db/queries/cold-files.ts";
 import type { EventFilter, EventPosition } from "../../db/queries/events.ts";
 import { conditionsOf, exceptReturned, pruningFilter } from "./match.ts";
 import { matching, type Matches } from "./matching.ts";

@@ -1,5 +1,5 @@
 import type { ParquetQueryFilter } from "hyparquet";
-import type { ReturnedEvent } from "../../db/queries/cold.ts";
+import type { ReturnedEvent } from "../../db/queries/cold-files.ts";
 import type { EventFilter, EventPosition } from "../../db/queries/events.ts";
 import type { Cell, ColumnName } from "./columns.ts";
 import { dateMicros, toMicros } from "./times.ts";

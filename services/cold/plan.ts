@@ -1,4 +1,4 @@
-import { dueColdMonths } from "../../db/queries/cold.ts";
+import { dueColdMonths } from "../../db/queries/cold-export.ts";
 import { isQuiet } from "../quiet.ts";
 import type { ColdContext } from "./context.ts";
 

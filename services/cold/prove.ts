@@ -1,5 +1,5 @@
 import type { ProvenEvent } from "../../db/queries/archive.ts";
-import { coldFile, coldFilesIn, type FoundFile, type StoredFile } from "../../db/queries/cold.ts";
+import { coldFile, coldFilesIn, type FoundFile, type StoredFile } from "../../db/queries/cold-files.ts";
 import type { Archive } from "./open-file.ts";
 import type { ColdReader } from "./hits.ts";
 import { findInCold } from "./search.ts";

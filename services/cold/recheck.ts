@@ -1,5 +1,5 @@
 import { pastSubjects } from "../../db/queries/alerts.ts";
-import { findColdFile, newestColdFile } from "../../db/queries/cold.ts";
+import { findColdFile, newestColdFile } from "../../db/queries/cold-files.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { resolveAlert } from "../alerts/raise.ts";
 import type { ColdContext } from "./context.ts";

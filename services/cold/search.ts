@@ -1,4 +1,4 @@
-import type { FoundFile } from "../../db/queries/cold.ts";
+import type { FoundFile } from "../../db/queries/cold-files.ts";
 import type { EventFilter, EventPosition, EventRow } from "../../db/queries/events.ts";
 import type { Cell } from "./columns.ts";
 import { toEventRow } from "./event-row.ts";

@@ -1,4 +1,4 @@
-import { coldFilesIn, type ColdRange, type FoundFile } from "../../db/queries/cold.ts";
+import { coldFilesIn, type ColdRange, type FoundFile } from "../../db/queries/cold-files.ts";
 import {
   countEvents as countStored,
   findEvent as findStored,

@@ -1,4 +1,4 @@
-import { coldFile } from "../../db/queries/cold.ts";
+import { coldFile } from "../../db/queries/cold-files.ts";
 import {
   beginFilePurge,
   endPurge,

@@ -1,4 +1,4 @@
-import { coldFile } from "../../db/queries/cold.ts";
+import { coldFile } from "../../db/queries/cold-files.ts";
 import { isAnyHeld, isWholeFileHeld, type Subject } from "../../db/queries/purges.ts";
 import type { ColdContext } from "../cold/context.ts";
 import { alertFileFault, resolveAway } from "../cold/faults.ts";

@@ -1,5 +1,5 @@
 import type { Db } from "../../db/client.ts";
-import { newestColdFile } from "../../db/queries/cold.ts";
+import { newestColdFile } from "../../db/queries/cold-files.ts";
 import { within } from "../../lib/promises.ts";
 import type { Archive } from "../cold/open-file.ts";
 import { ok, type Verdict } from "./verdict.ts";

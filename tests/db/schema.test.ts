@@ -80,7 +80,7 @@ test("no function lets a caller's temporary type stand in for one of the catalog
   ]);
 });
 
-test("db/sql/partitions.sql knows the guards' functions as the other files make them", async () => {
+test("db/sql/partition-guards.sql knows the guards' functions as the other files make them", async () => {
   const changed = await db.rows(
     "admin",
     "select guard::text, fingerprint from audit.guard_functions where not as_made",

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { coldFile } from "../../db/queries/cold.ts";
+import { coldFile } from "../../db/queries/cold-files.ts";
 import { openFile, type Archive } from "../../services/cold/open-file.ts";
 import { digestFile } from "../../services/cold/verify-file.ts";
 import { ACTION, type Stored } from "./life-data.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { leftOverObjects, nameObject } from "../../../db/queries/cold.ts";
+import { leftOverObjects, nameObject } from "../../../db/queries/cold-objects.ts";
 import { planCold } from "../../../services/cold/plan.ts";
 import { purgeFile } from "../../../services/purges/carry-out.ts";
 import { expectProblem } from "../../api/support.ts";
