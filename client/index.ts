@@ -1,0 +1,16 @@
+export { createAuditClient, type AuditClient } from "./create.ts";
+export { AuditClientError } from "./errors.ts";
+export type { AuditClientOptions, Backend, Counts, Difference, DroppedWrite, Mode } from "./options.ts";
+export type {
+  AuditEvent,
+  AuditEventPayload,
+  AuditEventsOptions,
+  AuditTrail,
+  AuditTrailUpdate,
+  Cost,
+  Digests,
+  NewAuditTrail,
+  Placeholder,
+  Tokens,
+  TrailStatus,
+} from "./types.ts";

@@ -1,0 +1,71 @@
+import type { AuditTrail, AuditTrailUpdate, Cost, NewAuditTrail, Tokens, TrailStatus } from "./types.ts";
+
+type Amounts = Record<string, number | null>;
+
+/** A trail as the service takes it. */
+export interface WireTrail {
+  messageId: string;
+  projectId?: string | undefined;
+  timestamp: string;
+  model: string;
+  contextLayers: number;
+  reasoning?: string[] | null;
+  tokens?: Amounts | null;
+  cost?: Amounts | null;
+  status?: TrailStatus;
+  latencyMs?: number | null;
+  digests?: Record<string, string | null>;
+}
+
+/** A trail as the service answers it. */
+export interface StoredTrail extends Required<Omit<WireTrail, "projectId">> {
+  projectId?: string | undefined;
+}
+
+const NOTHING = { prompt: 0, completion: 0, total: 0 };
+const UPDATABLE = [
+  "model",
+  "reasoning",
+  "contextLayers",
+  "tokens",
+  "cost",
+  "status",
+  "latencyMs",
+  "digests",
+] as const;
+
+/** Whether tokens or a cost hold anything: a placeholder's are absent, empty or 0. */
+export const holdAmount = (...groups: (object | null | undefined)[]): boolean =>
+  groups.some((group) => Object.values(group ?? {}).some((value) => (value as number) > 0));
+
+/**
+ * As the service takes it. A placeholder's zeros are left out: a cost of 0 that nobody completes later would say that the
+ * message was free. Throws a RangeError for a time that is none.
+ */
+export function toWire({ messageId, projectId, timestamp, tokens, cost, ...rest }: NewAuditTrail): WireTrail {
+  const isOpen = rest.status === undefined || rest.status === "placeholder";
+  const amounts = isOpen && !holdAmount(tokens, cost) ? {} : { tokens, cost };
+  return {
+    messageId,
+    projectId,
+    timestamp: new Date(timestamp).toISOString(),
+    ...pick({ ...rest, ...amounts }),
+  } as WireTrail;
+}
+
+/** The fields of a trail that may change, without those that are undefined. */
+export const pick = (update: AuditTrailUpdate): Partial<WireTrail> =>
+  Object.fromEntries(
+    UPDATABLE.filter((name) => update[name] !== undefined).map((name) => [name, update[name]]),
+  ) as Partial<WireTrail>;
+
+/** As an app knows it: what is not known yet is 0. */
+export function fromWire({ timestamp, reasoning, tokens, cost, ...rest }: StoredTrail): AuditTrail {
+  return {
+    ...rest,
+    timestamp: new Date(timestamp),
+    reasoning: reasoning ?? undefined,
+    tokens: (tokens as Tokens | null) ?? { ...NOTHING },
+    cost: (cost as Cost | null) ?? (rest.status === "placeholder" ? { ...NOTHING } : null),
+  };
+}

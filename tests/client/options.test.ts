@@ -1,0 +1,47 @@
+import { expect, test, vi } from "vitest";
+import { createAuditClient } from "../../client/index.ts";
+import { event, trail } from "./support.ts";
+
+const service = { url: "http://127.0.0.1:9", apiKey: "key" };
+const log = () => undefined;
+
+test.each([
+  [{ backend: "postgres" }, 'backend must be memory, dual, database: "postgres" is none'],
+  [{ backend: "database", ...service, mode: "later" }, 'mode must be required, buffered: "later" is none'],
+  [{ backend: "database", url: "", apiKey: "key" }, "the database backend needs url and apiKey"],
+  [{ backend: "dual", url: "http://127.0.0.1:9" }, "the dual backend needs url and apiKey"],
+  [{ queueMax: -1 }, "queueMax must be a number, 0 or more"],
+  [{ timeoutMs: Number.NaN }, "timeoutMs must be a number, 0 or more"],
+])("options that cannot work are refused: %o", (options, message) => {
+  expect(() => createAuditClient({ log, ...options })).toThrow(message);
+});
+
+test("an unset variable means memory, and the backend is logged once", () => {
+  const lines: string[] = [];
+  // Whatever this process has logged before, it was not that.
+  createAuditClient({ ...service, backend: "database", mode: "buffered", log });
+  const make = (backend: string | undefined) =>
+    createAuditClient({ ...service, backend, log: (line) => lines.push(line) });
+  for (const backend of [undefined, undefined, "dual", "dual"]) make(backend);
+  expect(lines).toEqual([
+    "[Audit Trail] Using backend: memory",
+    "[Audit Trail] Using backend: dual (required)",
+  ]);
+});
+
+test("memory keeps so many trails and events, the newest, and starts no timer", async () => {
+  const timers = [vi.spyOn(globalThis, "setTimeout"), vi.spyOn(globalThis, "setInterval")];
+  const client = createAuditClient({ memoryMax: 3, log });
+  for (let i = 1; i <= 5; i++) {
+    await client.storeAuditTrail(trail(`msg-${i}`, "proj"));
+    await client.logAuditEvent(event("ws", { resourceId: `r-${i}` }));
+  }
+  for (const timer of timers) {
+    expect(timer).not.toHaveBeenCalled();
+    timer.mockRestore();
+  }
+  expect(await client.getAuditTrail("msg-2")).toBeNull();
+  expect(await client.getAuditTrail("msg-3")).not.toBeNull();
+  const kept = await client.getAuditEvents("ws");
+  expect(kept.map((one) => one.resourceId)).toEqual(["r-5", "r-4", "r-3"]);
+});

@@ -1,0 +1,153 @@
+import { describe, expect, test } from "vitest";
+import type { AuditClientOptions } from "../../client/index.ts";
+import { newId } from "../support/api.ts";
+import { event, MODEL, trail, useClients } from "./support.ts";
+
+const stage = useClients();
+const BACKENDS: [name: string, options: AuditClientOptions][] = [
+  ["memory", { backend: "memory" }],
+  ["database, required", { backend: "database", mode: "required" }],
+  ["database, buffered", { backend: "database", mode: "buffered" }],
+  ["dual, buffered", { backend: "dual", mode: "buffered" }],
+];
+
+describe.each(BACKENDS)("%s", (_, options) => {
+  test("a placeholder reads back with zeros, and is completed by tokens and cost", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    await client.createPlaceholderAuditTrail({ messageId, projectId, model: MODEL, contextLayers: 2 });
+    const zeros = { prompt: 0, completion: 0, total: 0 };
+    expect(await client.getAuditTrail(messageId)).toMatchObject({
+      status: "placeholder",
+      contextLayers: 2,
+      tokens: zeros,
+      cost: zeros,
+    });
+    await client.updateAuditTrail(messageId, {
+      reasoning: ["One.", "Two."],
+      tokens: { prompt: 100, completion: 50, cached: 20 },
+      cost: { prompt: 0.0003, completion: 0.00075 },
+      latencyMs: 1_234,
+    });
+    const read = await client.getAuditTrail(messageId);
+    expect(read).toMatchObject({
+      messageId,
+      projectId,
+      status: "complete",
+      reasoning: ["One.", "Two."],
+      tokens: { prompt: 100, completion: 50, total: 150, cached: 20, reasoning: null },
+      cost: { prompt: 0.0003, completion: 0.00075, total: expect.closeTo(0.00105, 9) },
+      latencyMs: 1_234,
+    });
+    expect(read?.timestamp).toBeInstanceOf(Date);
+  });
+
+  test("a stored trail reads back as it was, and an unknown one is null", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    const stored = trail(messageId, projectId, { timestamp: new Date() });
+    await client.storeAuditTrail(stored);
+    stored.reasoning.push("Changed by the caller later.");
+    const read = await client.getAuditTrail(messageId, projectId);
+    expect(read).toMatchObject({
+      ...stored,
+      reasoning: ["The context holds the answer."],
+      status: "complete",
+    });
+    expect(await client.getAuditTrail(newId("msg"))).toBeNull();
+  });
+
+  test("a placeholder never overwrites a complete trail, and the last complete one wins", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    await client.storeAuditTrail(trail(messageId, projectId));
+    await client.createPlaceholderAuditTrail({ messageId, projectId, model: "other", contextLayers: 0 });
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "complete", model: MODEL });
+    await client.storeAuditTrail(trail(messageId, projectId, { reasoning: ["Later."] }));
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ reasoning: ["Later."] });
+  });
+
+  test("an unpriced model is null, not free", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    // As an app's own code would store a placeholder: with zeros.
+    const zero = { prompt: 0, completion: 0, total: 0 };
+    await client.storeAuditTrail(trail(messageId, projectId, { reasoning: null, tokens: zero, cost: zero }));
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "placeholder" });
+    await client.updateAuditTrail(messageId, { tokens: { prompt: 1, completion: 2 } });
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "complete", cost: null });
+  });
+
+  test("an event comes back by its resource under the id that was answered, newest first", async () => {
+    const { client } = stage.client(options);
+    const workspaceId = newId("ws");
+    const first = await client.logAuditEvent(event(workspaceId));
+    const second = await client.logAuditEvent(event(workspaceId, { resourceId: "r-2", tags: ["x"] }));
+    expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const events = await client.getAuditEvents(workspaceId);
+    expect(events.map((one) => one.eventId)).toEqual([second, first]);
+    expect(events[0]).toMatchObject({ ...event(workspaceId, { resourceId: "r-2", tags: ["x"] }) });
+    const of = (resourceId: string) =>
+      client.getAuditEvents(workspaceId, { resourceType: "workspace", resourceId });
+    expect((await of("r-2")).map((one) => one.eventId)).toEqual([second]);
+    expect(await client.getAuditEvents(workspaceId, { limit: 1 })).toHaveLength(1);
+  });
+
+  test("an event under the caller's own id is stored once", async () => {
+    const { client, dropped } = stage.client(options);
+    const workspaceId = newId("ws");
+    const eventId = newId("evt");
+    for (let i = 0; i < 3; i++)
+      expect(await client.logAuditEvent(event(workspaceId, { eventId }))).toBe(eventId);
+    expect(await client.getAuditEvents(workspaceId)).toHaveLength(1);
+    expect(dropped).toEqual([]);
+  });
+});
+
+test("more events than a page holds are read to the limit", async () => {
+  const { client } = stage.client({ mode: "buffered" });
+  const workspaceId = newId("ws");
+  for (let i = 0; i < 1_050; i++) await client.logAuditEvent(event(workspaceId));
+  // The service audits its readers, in the same workspace.
+  const read = (limit: number) => client.getAuditEvents(workspaceId, { resourceType: "workspace", limit });
+  expect(await read(1_020)).toHaveLength(1_020);
+  expect(await read(2_000)).toHaveLength(1_050);
+});
+
+describe("a trail that is not there cannot be updated", () => {
+  const update = { tokens: { prompt: 1, completion: 1 } };
+
+  test.each(["memory", "database", "dual"])("%s: it throws", async (backend) => {
+    const { client } = stage.client({ backend });
+    await expect(client.updateAuditTrail(newId("msg"), update)).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  test("buffered: it is reported", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered" });
+    const messageId = newId("msg");
+    await client.updateAuditTrail(messageId, update);
+    await client.flush();
+    expect(dropped).toMatchObject([
+      { kind: "trail update", id: messageId, body: update, mayBeStored: false, error: { code: "not_found" } },
+    ]);
+  });
+});
+
+test.each(["database", "dual"])("%s: a trail needs its project", async (backend) => {
+  const { client, dropped } = stage.client({ backend });
+  const one = trail(newId("msg"), "", { projectId: undefined });
+  await expect(client.storeAuditTrail(one)).rejects.toThrow("projectId required for database storage");
+  await client.storeAuditTrail(one, newId("proj"));
+  expect(dropped).toMatchObject([{ kind: "trail", id: one.messageId, error: { code: "invalid" } }]);
+});
+
+test("the same message id in two projects is read by naming one", async () => {
+  const { client } = stage.client();
+  const [messageId, one, other] = [newId("msg"), newId("proj"), newId("proj")];
+  await client.storeAuditTrail(trail(messageId, one));
+  await client.storeAuditTrail(trail(messageId, other, { contextLayers: 7 }));
+  expect(await client.getAuditTrail(messageId, other)).toMatchObject({ contextLayers: 7 });
+  await client.updateAuditTrail(messageId, { contextLayers: 8 }, other);
+  expect(await client.getAuditTrail(messageId, one)).toMatchObject({ contextLayers: 3 });
+  await expect(client.getAuditTrail(messageId)).rejects.toMatchObject({ code: "conflict" });
+});
