@@ -4,7 +4,9 @@ import { ServiceError } from "../services/errors.ts";
 import { postgresError } from "../services/postgres-errors.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { compareCommand } from "./commands/compare.ts";
 import { historyCommand } from "./commands/history.ts";
+import { importCommand } from "./commands/import.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { maintenanceCommand } from "./commands/maintenance.ts";
@@ -25,7 +27,7 @@ const program = new Command("afterimage")
 Environment:
   MIGRATE_DATABASE_URL   the admin that owns the database: migrate, track, untrack, capture,
                          maintenance
-  DATABASE_URL           audit_app: keys, alerts, doctor
+  DATABASE_URL           audit_app: keys, alerts, import, compare, doctor
   WORKER_DATABASE_URL    audit_worker: doctor, history, retention
   INNGEST_EVENT_KEY      the workflow engine (or INNGEST_BASE_URL, INNGEST_DEV): alerts test
 
@@ -35,6 +37,7 @@ Examples:
   npx afterimage track public.customers public.orders
   npx afterimage history verify
   npx afterimage retention preview
+  npx afterimage import trails trails.ndjson
   npx afterimage alerts test
   npx afterimage doctor`,
   )
@@ -45,6 +48,8 @@ Examples:
   .addCommand(captureCommand())
   .addCommand(historyCommand())
   .addCommand(retentionCommand())
+  .addCommand(importCommand())
+  .addCommand(compareCommand())
   .addCommand(maintenanceCommand())
   .addCommand(alertsCommand())
   .addCommand(doctorCommand());
