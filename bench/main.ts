@@ -1,8 +1,10 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { analytics } from "./analytics.ts";
 import { archive } from "./archive.ts";
 import { batchIngest } from "./batch-ingest.ts";
 import { capture } from "./capture.ts";
+import { client } from "./client.ts";
 import { cold } from "./cold.ts";
 import { hotWorkspace } from "./hot-workspace.ts";
 import { memory } from "./memory.ts";
@@ -29,6 +31,8 @@ const MEASURES: readonly Measure[] = [
   capture,
   archive,
   months,
+  client,
+  analytics,
 ];
 const DOCUMENT = path.resolve(import.meta.dirname, "../docs/PERFORMANCE.md");
 const ROUNDS = 7;

@@ -20,6 +20,8 @@ const AFTER_TABLES = [
   "idempotency",
   "trails-due",
   "trails",
+  "trails-digests",
+  "trails-totals",
   "events-service",
   "archive-rows",
   "archive-plan",

@@ -108,6 +108,7 @@ create table audit.audit_deletion_log (
   constraint audit_deletion_log_pkey PRIMARY KEY (id)
 );
 CREATE INDEX audit_deletion_log_deleted_at ON audit.audit_deletion_log USING btree (deleted_at);
+CREATE INDEX audit_deletion_log_subject ON audit.audit_deletion_log USING btree (subject_id, subject_type);
 
 create table audit.audit_event_keys (
   workspace_id text not null,
@@ -258,6 +259,7 @@ create table audit.audit_trail_rollup (
   constraint audit_trail_rollup_project FOREIGN KEY (project_id) REFERENCES audit.projects(project_id) ON DELETE CASCADE,
   constraint audit_trail_rollup_pkey PRIMARY KEY (project_id, bucket_start, model)
 );
+CREATE INDEX audit_trail_rollup_unpriced ON audit.audit_trail_rollup USING btree (bucket_start) WHERE (unpriced_count > 0);
 
 create table audit.audit_trails (
   project_id text not null,
@@ -285,6 +287,7 @@ create table audit.audit_trails (
   completed_at timestamp with time zone,
   counted jsonb,
   rollup_due boolean not null default true,
+  imported_at timestamp with time zone,
   constraint check_context_layers CHECK ((context_layers >= 0)),
   constraint check_message_id_length CHECK (((length(message_id) >= 1) AND (length(message_id) <= 200))),
   constraint check_trail_completed_at CHECK (((status = 'placeholder'::text) = (completed_at IS NULL))),
@@ -297,6 +300,7 @@ create table audit.audit_trails (
   constraint audit_trails_pkey PRIMARY KEY (project_id, message_id)
 );
 CREATE INDEX audit_trails_message ON audit.audit_trails USING btree (message_id);
+CREATE INDEX audit_trails_project_due ON audit.audit_trails USING btree (project_id) WHERE rollup_due;
 CREATE INDEX audit_trails_project_time ON audit.audit_trails USING btree (project_id, "timestamp", id);
 CREATE INDEX audit_trails_rollup_due ON audit.audit_trails USING btree ("timestamp") WHERE rollup_due;
 CREATE INDEX audit_trails_time ON audit.audit_trails USING btree ("timestamp");
@@ -2237,6 +2241,14 @@ CREATE OR REPLACE FUNCTION audit.current_name(p_relation oid, p_noted text)
 RETURN (SELECT (a.attname)::text AS attname FROM (audit.tracked_tables t JOIN pg_attribute a ON (((a.attrelid = t.relation) AND (a.attnum > 0) AND (NOT a.attisdropped)))) WHERE ((t.relation = current_name.p_relation) AND ((a.attnum = ((t.columns #>> ARRAY[current_name.p_noted, 'number'::text]))::smallint) OR (a.attname = current_name.p_noted))) ORDER BY (a.attname = current_name.p_noted) LIMIT 1);
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.day_begins(p_day date, p_zone text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT min(q.at) AS min FROM (generate_series(0, ((3 * 96) - 1)) n(n) CROSS JOIN LATERAL (SELECT ((((day_begins.p_day - 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + ((n.n)::double precision * '00:15:00'::interval)) AS at) q) WHERE (((q.at AT TIME ZONE day_begins.p_zone))::date >= day_begins.p_day));
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.decide_actions(p_strict boolean)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2303,6 +2315,7 @@ begin
       from audit.audit_trails o
       where o.project_id = p.project_id
         and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and coalesce(o.imported_at, o.timestamp) < clock_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
         and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       order by o.timestamp
@@ -4659,6 +4672,24 @@ end
 $function$;
 
 -- owner: audit_owner
+CREATE OR REPLACE FUNCTION audit.keep_trail_digests()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'A digest of a trail cannot change once it is set'
+    using errcode = 'check_violation',
+      constraint = 'trail_digests_pinned',
+      column = case
+        when old.prompt_digest is distinct from new.prompt_digest and old.prompt_digest is not null then 'prompt_digest'
+        when old.context_digest is distinct from new.context_digest and old.context_digest is not null then 'context_digest'
+        else 'policy_digest'
+      end;
+end
+$function$;
+
+-- owner: audit_owner
 CREATE OR REPLACE FUNCTION audit.keep_true_edges(p_relations oid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6832,22 +6863,21 @@ CREATE OR REPLACE FUNCTION audit.trail_contribution(t audit.audit_trails)
  STABLE PARALLEL SAFE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select jsonb_build_object(
-    'bucket_start', date_bin('15 minutes', t.timestamp, timestamptz '2000-01-01 00:00:00+00'),
-    'model', t.model,
-    'message_count', 1,
-    'complete_count', (t.status = 'complete')::int,
-    'failed_count', (t.status = 'failed')::int,
-    'unpriced_count', (t.status = 'complete' and t.total_cost is null)::int,
-    'prompt_tokens', coalesce(t.prompt_tokens, 0),
-    'completion_tokens', coalesce(t.completion_tokens, 0),
-    'total_tokens', coalesce(t.total_tokens, 0),
-    'cached_tokens', coalesce(t.cached_tokens, 0),
-    'reasoning_tokens', coalesce(t.reasoning_tokens, 0),
-    'prompt_cost', coalesce(t.prompt_cost, 0),
-    'completion_cost', coalesce(t.completion_cost, 0),
-    'total_cost', coalesce(t.total_cost, 0)
-  )
+  select to_jsonb(w) from audit.trail_worth(t) w
+$function$;
+
+-- owner: audit_keeper
+CREATE OR REPLACE FUNCTION audit.trail_worth(t audit.audit_trails)
+ RETURNS TABLE(bucket_start timestamp with time zone, model text, message_count integer, complete_count integer, failed_count integer, unpriced_count integer, prompt_tokens integer, completion_tokens integer, total_tokens integer, cached_tokens integer, reasoning_tokens integer, prompt_cost numeric, completion_cost numeric, total_cost numeric)
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  select
+    pg_catalog.date_bin('15 minutes', t.timestamp, pg_catalog.timestamptz '2000-01-01 00:00:00+00'), t.model, 1,
+    (t.status = 'complete')::pg_catalog.int4, (t.status = 'failed')::pg_catalog.int4,
+    (t.status = 'complete' and t.total_cost is null)::pg_catalog.int4, coalesce(t.prompt_tokens, 0),
+    coalesce(t.completion_tokens, 0), coalesce(t.total_tokens, 0), coalesce(t.cached_tokens, 0),
+    coalesce(t.reasoning_tokens, 0), coalesce(t.prompt_cost, 0), coalesce(t.completion_cost, 0), coalesce(t.total_cost, 0)
 $function$;
 
 -- owner: audit_owner
@@ -7401,6 +7431,7 @@ CREATE TRIGGER audit_retention_policies_log AFTER INSERT OR DELETE OR UPDATE ON 
 CREATE TRIGGER audit_retention_policies_stamp BEFORE INSERT OR UPDATE ON audit.audit_retention_policies FOR EACH ROW EXECUTE FUNCTION audit.stamp_retention_policy();
 CREATE TRIGGER audit_retention_policies_stay BEFORE TRUNCATE ON audit.audit_retention_policies FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Retention policies');
 CREATE TRIGGER audit_trails_changed BEFORE UPDATE ON audit.audit_trails FOR EACH ROW WHEN (((NOT new.rollup_due) AND (((((((((((old.status IS DISTINCT FROM new.status) OR (old."timestamp" IS DISTINCT FROM new."timestamp")) OR (old.model IS DISTINCT FROM new.model)) OR (old.prompt_tokens IS DISTINCT FROM new.prompt_tokens)) OR (old.completion_tokens IS DISTINCT FROM new.completion_tokens)) OR (old.total_tokens IS DISTINCT FROM new.total_tokens)) OR (old.cached_tokens IS DISTINCT FROM new.cached_tokens)) OR (old.reasoning_tokens IS DISTINCT FROM new.reasoning_tokens)) OR (old.prompt_cost IS DISTINCT FROM new.prompt_cost)) OR (old.completion_cost IS DISTINCT FROM new.completion_cost)) OR (old.total_cost IS DISTINCT FROM new.total_cost)))) EXECUTE FUNCTION audit.mark_rollup_due();
+CREATE TRIGGER audit_trails_digests BEFORE UPDATE ON audit.audit_trails FOR EACH ROW WHEN ((((old.prompt_digest IS NOT NULL) AND (new.prompt_digest IS DISTINCT FROM old.prompt_digest)) OR ((old.context_digest IS NOT NULL) AND (new.context_digest IS DISTINCT FROM old.context_digest)) OR ((old.policy_digest IS NOT NULL) AND (new.policy_digest IS DISTINCT FROM old.policy_digest)))) EXECUTE FUNCTION audit.keep_trail_digests();
 CREATE TRIGGER legal_holds_change BEFORE UPDATE ON audit.legal_holds FOR EACH ROW EXECUTE FUNCTION audit.check_hold_change();
 CREATE TRIGGER legal_holds_log AFTER INSERT OR UPDATE ON audit.legal_holds FOR EACH ROW EXECUTE FUNCTION audit.log_hold_change();
 CREATE TRIGGER legal_holds_stay BEFORE DELETE OR TRUNCATE ON audit.legal_holds FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_event_change('Legal holds');
@@ -7587,6 +7618,62 @@ create view audit.partition_schedule as
      LEFT JOIN months m ON m.table_name = f.table_name
   GROUP BY f.table_name, f.month, clock.month;
 
+create view audit.trail_totals as
+ SELECT r.project_id,
+    r.bucket_start,
+    r.model,
+    r.message_count,
+    r.complete_count,
+    r.failed_count,
+    r.unpriced_count,
+    r.prompt_tokens,
+    r.completion_tokens,
+    r.total_tokens,
+    r.cached_tokens,
+    r.reasoning_tokens,
+    r.prompt_cost,
+    r.completion_cost,
+    r.total_cost
+   FROM audit.audit_trail_rollup r
+UNION ALL
+ SELECT t.project_id,
+    w.bucket_start,
+    w.model,
+    w.message_count,
+    w.complete_count,
+    w.failed_count,
+    w.unpriced_count,
+    w.prompt_tokens,
+    w.completion_tokens,
+    w.total_tokens,
+    w.cached_tokens,
+    w.reasoning_tokens,
+    w.prompt_cost,
+    w.completion_cost,
+    w.total_cost
+   FROM audit.audit_trails t
+     CROSS JOIN LATERAL audit.trail_worth(t.*) w(bucket_start, model, message_count, complete_count, failed_count, unpriced_count, prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, prompt_cost, completion_cost, total_cost)
+  WHERE t.rollup_due
+UNION ALL
+ SELECT t.project_id,
+    c.bucket_start,
+    c.model,
+    - c.message_count AS message_count,
+    - c.complete_count AS complete_count,
+    - c.failed_count AS failed_count,
+    - c.unpriced_count AS unpriced_count,
+    - c.prompt_tokens AS prompt_tokens,
+    - c.completion_tokens AS completion_tokens,
+    - c.total_tokens AS total_tokens,
+    - c.cached_tokens AS cached_tokens,
+    - c.reasoning_tokens AS reasoning_tokens,
+    - c.prompt_cost AS prompt_cost,
+    - c.completion_cost AS completion_cost,
+    - c.total_cost AS total_cost
+   FROM audit.audit_trails t
+     CROSS JOIN LATERAL jsonb_populate_record(NULL::audit.audit_trail_rollup, t.counted) c(project_id, bucket_start, model, message_count, complete_count, failed_count, unpriced_count, prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, prompt_cost, completion_cost, total_cost)
+  WHERE t.rollup_due AND t.counted IS NOT NULL;
+
 create view audit.vw_security_audit as
  SELECT id,
     created_at,
@@ -7658,6 +7745,8 @@ grant execute on function audit.content_digest(text) to audit_worker;
 grant execute on function audit.create_monthly_audit_partition(integer) to admin;
 grant execute on function audit.create_monthly_audit_partition(integer) to audit_worker;
 grant execute on function audit.current_name(oid,text) to audit_recorder;
+grant execute on function audit.day_begins(date,text) to admin;
+grant execute on function audit.day_begins(date,text) to audit_app;
 grant execute on function audit.decide_actions(boolean) to audit_worker;
 grant execute on function audit.default_retention_values() to admin;
 grant execute on function audit.default_retention_values() to audit_app;
@@ -7879,6 +7968,8 @@ grant execute on function audit.touched_columns(uuid,oid) to audit_worker;
 grant execute on function audit.trace_back(text,text,timestamp with time zone) to audit_worker;
 grant execute on function audit.trace_records(oid) to audit_worker;
 grant execute on function audit.track(regclass,text[],text[],text[],text,jsonb) to admin;
+grant execute on function audit.trail_worth(audit.audit_trails) to admin;
+grant execute on function audit.trail_worth(audit.audit_trails) to audit_app;
 grant execute on function audit.truncated_by(oid) to audit_recorder;
 grant execute on function audit.txid_of(xid) to admin;
 grant execute on function audit.txid_of(xid) to audit_worker;
@@ -8085,6 +8176,10 @@ grant select on table audit.tracked_tables to audit_app;
 grant select on table audit.tracked_tables to audit_keeper;
 grant select on table audit.tracked_tables to audit_recorder;
 grant select on table audit.tracked_tables to audit_worker;
+grant select on table audit.trail_totals to admin;
+grant select on table audit.trail_totals to audit_app;
+grant select on table audit.trail_totals to audit_keeper;
+grant select on table audit.trail_totals to audit_worker;
 grant select on table audit.untracked_tables to admin;
 grant select on table audit.untracked_tables to audit_app;
 grant select on table audit.untracked_tables to audit_keeper;
@@ -8156,6 +8251,7 @@ comment on column audit.audit_trails.completion_cost is 'US dollars; null means 
 comment on column audit.audit_trails.context_digest is 'Hash of the context.';
 comment on column audit.audit_trails.context_layers is 'How many layers of context went into the prompt.';
 comment on column audit.audit_trails.counted is 'What the roll-up has counted of it, so that a change adds the difference.';
+comment on column audit.audit_trails.imported_at is 'When it came from a file, if it did: retention counts from then.';
 comment on column audit.audit_trails.message_id is 'The caller''s id, unique in its project.';
 comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';
 comment on column audit.audit_trails.prompt_cost is 'US dollars; null means unpriced, which is not zero.';
@@ -8287,9 +8383,10 @@ comment on function audit.content_digest(text) is 'SHA-256 of a line of archive_
 comment on function audit.create_month_table(name,name,timestamp with time zone,timestamp with time zone) is 'Makes the table of a month, not attached yet; for add_month_partition().';
 comment on function audit.create_monthly_audit_partition(integer) is 'Makes sure that every partitioned table has last month, this month and the months ahead, and attaches again what was detached; returns how many. The archive has the months of the events.';
 comment on function audit.current_name(oid,text) is 'What a column that had this name at tracking time is called now; null when there is none.';
+comment on function audit.day_begins(date,text) is 'The first quarter of an hour of a day in a time zone; of the next day where the zone left this one out.';
 comment on function audit.decide_actions(boolean) is 'Leaves only the drafted rows for which there is something to do, and says what.';
 comment on function audit.default_retention_values() is 'What holds for a workspace without a policy of its own, as JSON.';
-comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, never one that is held or not rolled up; returns how many.';
+comment on function audit.delete_due_trails(integer) is 'Deletes up to p_limit trails past their project''s retention, which counts from the import of what was imported, never one that is held or not rolled up; returns how many.';
 comment on function audit.delete_sql(oid,text) is 'Deletes the rows of items.';
 comment on function audit.delete_trails_of_deleted_projects(integer) is 'Deletes up to p_limit trails of deleted projects, but not what is held, and the projects once nothing is left of them; returns how many trails.';
 comment on function audit.deletion_stops(text,text,text,text,boolean) is 'What keeps a record (workspace, resource, user) from being deleted: holds, and compliance mode where nobody approved it.';
@@ -8374,6 +8471,7 @@ comment on function audit.is_whole_file_held(uuid) is 'Whether a hold names a wo
 comment on function audit.items_digest(uuid) is 'SHA-256 over all items of a run, in order.';
 comment on function audit.keep_name(oid) is 'Notes the name under which the history of a table stands that is no longer tracked.';
 comment on function audit.keep_parents(integer[]) is 'Adds to the rows of a chunk that are not as planned those whose deletion would take, or change, a row that stays.';
+comment on function audit.keep_trail_digests() is 'Trigger: what a message was answered from is written down once.';
 comment on function audit.keep_true_edges(oid[]) is 'Takes out the edges along which no row references another. For rank_coming().';
 comment on function audit.key_match_sql(oid,text,text) is 'SQL that is true where a row has the key that a record_id says; an index on the key serves it.';
 comment on function audit.key_of(regclass) is 'The columns of a table''s primary key, or of a unique index without nulls; null when it has neither.';
@@ -8454,7 +8552,8 @@ comment on function audit.touched_columns(uuid,oid) is 'The columns that get the
 comment on function audit.trace_back(text,text,timestamp with time zone) is 'Finds the keys that the rows in restore_gone had at a time; for draft_children().';
 comment on function audit.trace_records(oid) is 'Says of each drafted entry of a record whose key changed which record it belongs to.';
 comment on function audit.track(regclass,text[],text[],text[],text,jsonb) is 'Records every change of a table from now on; called again it takes up changed columns, new partitions and other options. The caller owns the table. Returns how many relations it covers.';
-comment on function audit.trail_contribution(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
+comment on function audit.trail_contribution(audit.audit_trails) is 'The same as an object: what a trail keeps as counted.';
+comment on function audit.trail_worth(audit.audit_trails) is 'What one message trail adds to the roll-up: its bucket, model and amounts.';
 comment on function audit.truncated_by(oid) is 'The partitions whose rows the TRUNCATE trigger of a partitioned table records, because nothing nearer does.';
 comment on function audit.tune_month(name) is 'Sets when autovacuum looks after the table of a month.';
 comment on function audit.txid_of(xid) is 'The 64-bit number of a past transaction from the 32 bits that a catalog row keeps; too late by a multiple of 2^32 for a very old one.';
@@ -8528,6 +8627,7 @@ comment on trigger audit_retention_policies_log on audit.audit_retention_policie
 comment on trigger audit_retention_policies_stamp on audit.audit_retention_policies is 'Who changed a policy is whoever did.';
 comment on trigger audit_retention_policies_stay on audit.audit_retention_policies is 'Policies do not go all at once, which no log would show.';
 comment on trigger audit_trails_changed on audit.audit_trails is 'The roll-up counts what a trail is worth now.';
+comment on trigger audit_trails_digests on audit.audit_trails is 'Digests of prompt, context and policy stay as they were set.';
 comment on trigger check_audit_workspace_membership on audit.audit_events is 'Only members write events of a workspace; off until audit.set_membership_source() names where members are.';
 comment on trigger legal_holds_change on audit.legal_holds is 'A hold is released, not changed.';
 comment on trigger legal_holds_log on audit.legal_holds is 'Placing and releasing a hold are events.';
@@ -8538,4 +8638,5 @@ comment on view audit.every_event is 'Every event in the database once, hot or a
 comment on view audit.guard_functions is 'Whether the functions that guard events are as the files of this version make them.';
 comment on view audit.partition_guards is 'Whether the guards of the append-only tables are on and as they were made; null where one is not meant to be.';
 comment on view audit.partition_schedule is 'Per partitioned table: its newest month, the first one missing from now on, how many whole months after this one it has without a gap, and whether it has this moment.';
+comment on view audit.trail_totals is 'Totals per 15 minutes (UTC), project and model, as they are now: the roll-up, and of each trail that changed since the difference. Sum over it.';
 comment on view audit.vw_security_audit is 'Events that matter to security, hot or archived, as audit.is_security_action() defines them.';

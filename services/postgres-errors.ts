@@ -3,6 +3,7 @@ const CAUSES_MAX = 5;
 export interface PostgresError extends Error {
   code: string;
   constraint?: string;
+  column?: string;
   table?: string;
   detail?: string;
   hint?: string;

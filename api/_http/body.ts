@@ -1,10 +1,15 @@
 import { JsonError, parseStorableJson } from "../../lib/json.ts";
+import { largestField, type LargestField } from "./largest-field.ts";
 import { invalidField, ServiceError } from "../../services/errors.ts";
 
-/** Reads a JSON body of at most `maxBytes`; the rest of a larger one is never read into memory. */
+/**
+ * Reads a JSON body of at most `maxBytes`. Of a larger one no more than `explainedBytes` are ever read into memory: where it
+ * ends within them, the refusal names its largest field.
+ */
 export async function readJsonBody(
   request: Request,
   maxBytes: number,
+  explainedBytes = maxBytes,
 ): Promise<{ text: string; value: unknown }> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
@@ -14,7 +19,9 @@ export async function readJsonBody(
       { errors: [{ path: "header.Content-Type", code: "unsupported", message: "must be application/json" }] },
     );
   }
-  const text = decode(await readBytes(request, maxBytes));
+  const bytes = await readBytes(request, explainedBytes, maxBytes);
+  const text = decode(bytes);
+  if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes, largestField(text, maxBytes));
   try {
     return { text, value: parseStorableJson(text) };
   } catch (error) {
@@ -33,23 +40,24 @@ export async function refuseBody(request: Request): Promise<void> {
   if (text !== "" && text !== "{}") throw invalidField("body", "unexpected", "This request takes no body.");
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function readBytes(request: Request, maxBytes: number, allowedBytes = maxBytes): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
-  if (Number(announced ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  if (Number(announced ?? 0) > maxBytes) throw tooLarge(allowedBytes);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of announced === null ? pieces(request) : whole(request)) {
     size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge(maxBytes);
+    if (size > maxBytes) throw tooLarge(allowedBytes);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-function tooLarge(maxBytes: number): ServiceError {
-  const message = `The body may have ${maxBytes} bytes at most; send less or in parts.`;
+function tooLarge(maxBytes: number, largest: LargestField | null = null): ServiceError {
+  const most = largest && ` Its largest field is ${largest.path}, with ${largest.bytes}.`;
+  const message = `The body may have ${maxBytes} bytes at most; send less or in parts.${most ?? ""}`;
   return new ServiceError("payload_too_large", message, {
-    errors: [{ path: "body", code: "too_large", message }],
+    errors: [{ path: largest?.path ?? "body", code: "too_large", message }],
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Runtime } from "../../services/runtime.ts";
 import { alertRoutes } from "../_routes/alerts.ts";
+import { analyticsRoutes } from "../_routes/analytics.ts";
 import { docsRoutes } from "../_routes/docs.ts";
 import { eventRoutes } from "../_routes/events.ts";
 import { healthRoutes } from "../_routes/health.ts";
@@ -33,6 +34,7 @@ export function createApp(runtime: Runtime): App {
   jobRoutes(app, runtime);
   keyRoutes(app, runtime);
   projectRoutes(app, runtime);
+  analyticsRoutes(app, runtime);
   trailRoutes(app, runtime);
   metricsRoutes(app, runtime);
   reportRoutes(app, runtime);

@@ -19,6 +19,7 @@ interface InputSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodTyp
   query?: Q;
   body?: B;
   maxBodyBytes?: number;
+  explainedBodyBytes?: number;
 }
 
 /** Everything that a request says, checked; throws a 4xx that names each wrong field. */
@@ -29,7 +30,8 @@ export async function readInput<P extends z.ZodType, Q extends z.ZodType, B exte
   const params = parse(spec.params, pathValues(c), "path") as z.output<P>;
   const query = parse(spec.query ?? NO_QUERY, queryValues(c), "query") as z.output<Q>;
   const key = spec.method === "get" ? undefined : idempotencyKey(c);
-  const read = spec.body ? await readJsonBody(c.req.raw, spec.maxBodyBytes ?? SMALL_BODY_BYTES) : null;
+  const { maxBodyBytes = SMALL_BODY_BYTES, explainedBodyBytes } = spec;
+  const read = spec.body ? await readJsonBody(c.req.raw, maxBodyBytes, explainedBodyBytes) : null;
   if (!spec.body && spec.method !== "get") await refuseBody(c.req.raw);
   const body = parse(spec.body, read?.value, "body") as z.output<B>;
   const idempotent: IdempotentRequest | null =

@@ -26,6 +26,8 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   query?: Q;
   body?: B;
   maxBodyBytes?: number;
+  /** A larger body of up to this many bytes is read, so that its refusal can name the largest field. */
+  explainedBodyBytes?: number;
   /** Writes run once per Idempotency-Key; `own` leaves that to the handler's one statement. */
   idempotency?: "own";
   answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string | string[] }>;

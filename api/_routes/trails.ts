@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { evidence, evidenceQuery } from "../../services/evidence/evidence.ts";
+import { gatherEvidence } from "../../services/evidence/gather.ts";
 import { callerId, page, pathId } from "../../services/inputs.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import { getTrail } from "../../services/trails/get.ts";
@@ -10,7 +12,10 @@ import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
 const tag = "Trails";
+/** About what a Vercel function takes in at all. */
+const EXPLAINED_BYTES_MAX = 4 * 1024 * 1024;
 const params = z.object({ messageId: pathId });
+const size = { maxBodyBytes: TRAIL_BYTES_MAX, explainedBodyBytes: EXPLAINED_BYTES_MAX };
 const which = z.strictObject({
   projectId: callerId.optional().describe("Needed when several of your projects have this message id."),
 });
@@ -27,7 +32,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     limit: "ingest",
     params,
     body: newTrail,
-    maxBodyBytes: TRAIL_BYTES_MAX,
+    ...size,
     answers: {
       200: { description: "It was there before; this is what is stored now.", schema: trail },
       201: { description: "Stored.", schema: trail },
@@ -50,7 +55,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     params,
     query: which,
     body: trailPatch,
-    maxBodyBytes: TRAIL_BYTES_MAX,
+    ...size,
     answers: { 200: { description: "The trail as it is now.", schema: trail } },
     handle: async (ctx, { params: { messageId }, query, body }) => ({
       status: 200,
@@ -71,6 +76,24 @@ export function trailRoutes(app: App, runtime: Runtime): void {
       status: 200,
       body: await getTrail(ctx, messageId, query.projectId),
     }),
+  });
+  endpoint(app, runtime, {
+    tag,
+    method: "get",
+    path: "/trails/{messageId}/evidence",
+    summary: "Everything about one message, in one bundle",
+    description:
+      "The trail with its digests, the events that name it, the history of its row, holds, entries of the deletion log, and where its cost is counted. What the key may not see is left out and named.",
+    scope: "trails:read",
+    limit: "read",
+    params,
+    query: evidenceQuery,
+    answers: { 200: { description: "The bundle.", schema: evidence } },
+    handle: async (ctx, { params: { messageId }, query }) => {
+      const reading = { ...ctx, archive: runtime.archive };
+      const bundle = await gatherEvidence(reading, messageId, query);
+      return new Response(bundle, { headers: { "content-type": "application/json" } });
+    },
   });
   endpoint(app, runtime, {
     tag,

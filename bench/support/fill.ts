@@ -116,7 +116,8 @@ async function prepare(database: BenchDatabase, { projects }: Spread): Promise<v
   );
 }
 
-async function inChunks(
+/** Runs a statement of $1 to $2 of $3 rows over all of them, by two connections. */
+export async function inChunks(
   database: BenchDatabase,
   text: string,
   rows: number,

@@ -23,6 +23,10 @@ export interface Sizes {
   archiveRounds: number;
   /** Events in each month of the two logs that are read. */
   monthRows: number;
+  /** Events that the client logs in a round. */
+  clientEvents: number;
+  /** Trails of the two projects that are summed up. */
+  trails: [few: number, many: number];
 }
 
 export const FULL: Sizes = {
@@ -40,6 +44,8 @@ export const FULL: Sizes = {
   archiveRows: 1_000_000,
   archiveRounds: 3,
   monthRows: 20_000,
+  clientEvents: 20_000,
+  trails: [1_000_000, 5_000_000],
 };
 
 export const QUICK: Sizes = {
@@ -57,6 +63,8 @@ export const QUICK: Sizes = {
   archiveRows: 50_000,
   archiveRounds: 1,
   monthRows: 1_000,
+  clientEvents: 4_000,
+  trails: [100_000, 500_000],
 };
 
 export interface Run {

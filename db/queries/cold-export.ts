@@ -192,4 +192,3 @@ export async function discardColdFiles(db: Db, month: string): Promise<string[]>
   );
   return found.map(({ key }) => key);
 }
-

@@ -62,7 +62,7 @@ export interface TrailRow extends TrailKey {
 
 const utc = (column: string) => `(t.${column} at time zone 'UTC')::text || '+00'`;
 
-const stored = sql.raw(`
+export const stored = sql.raw(`
   t.project_id as "projectId", t.message_id as "messageId", t.id, t.status, ${utc("timestamp")} as "timestamp",
   t.model, t.reasoning, t.context_layers as "contextLayers", t.prompt_tokens as "promptTokens",
   t.completion_tokens as "completionTokens", t.total_tokens as "totalTokens", t.cached_tokens as "cachedTokens",
@@ -76,24 +76,32 @@ const SUMS: Partial<Record<Column, string>> = {
   total_tokens: "coalesce(r.total_tokens, r.prompt_tokens + r.completion_tokens)",
   total_cost: "coalesce(r.total_cost, r.prompt_cost + r.completion_cost)",
 };
-const recordType = sql.raw(COLUMNS.map((name) => `"${name}" ${WRITABLE[name]}`).join(", "));
-const resolved = sql.raw(COLUMNS.map((name) => `${SUMS[name] ?? `r."${name}"`} as "${name}"`).join(", "));
+export const recordType = sql.raw(COLUMNS.map((name) => `"${name}" ${WRITABLE[name]}`).join(", "));
+export const resolved = sql.raw(
+  COLUMNS.map((name) => `${SUMS[name] ?? `r."${name}"`} as "${name}"`).join(", "),
+);
 const given = (values: TrailValues) => sql`
   select ${resolved}
   from jsonb_to_record(${JSON.stringify(values)}::jsonb) as r(${recordType})`;
 
-const liveProject = sql`
+export const liveProject = sql`
   exists (select from audit.projects p where p.project_id = t.project_id and p.deleted_at is null)`;
 
 const REPLACED = COLUMNS.filter((name) => name !== "timestamp");
-const replaced = sql.raw(REPLACED.join(", "));
-const of = (alias: string) => sql.raw(REPLACED.map((name) => `${alias}.${name}`).join(", "));
-const replacements = sql.raw(REPLACED.map((name) => `${name} = excluded.${name}`).join(", "));
+export const replaced = sql.raw(REPLACED.join(", "));
+export const of = (alias: string) => sql.raw(REPLACED.map((name) => `${alias}.${name}`).join(", "));
+// A digest stays when it is left out; the trigger on the table refuses another one.
+const PINNED: readonly Column[] = ["prompt_digest", "context_digest", "policy_digest"];
+const replacement = (name: Column) =>
+  PINNED.includes(name) ? `coalesce(excluded.${name}, t.${name})` : `excluded.${name}`;
+const replacing = sql.raw(REPLACED.map(replacement).join(", "));
+export const replacements = sql.raw(REPLACED.map((name) => `${name} = ${replacement(name)}`).join(", "));
 
 /**
  * Stores a trail and registers its project, in one statement, so that racing writers leave one row: a status never
  * steps back (placeholder, failed, complete), the last one wins among equals, and what changes nothing writes nothing.
- * Null when it wrote nothing: the project is being deleted, or what is stored stands.
+ * Null when it wrote nothing: the project is being deleted, or what is stored stands. Postgres answers
+ * `trail_digests_pinned` for a digest that is another than the stored one.
  */
 export async function upsertTrail(
   db: Db,
@@ -132,7 +140,7 @@ export async function upsertTrail(
     where array_position(array['placeholder', 'failed', 'complete'], excluded.status)
         >= array_position(array['placeholder', 'failed', 'complete'], t.status)
       and (${of("t")}, t."timestamp")
-        is distinct from (${of("excluded")}, coalesce((select g."timestamp" from given g), t."timestamp"))
+        is distinct from (${replacing}, coalesce((select g."timestamp" from given g), t."timestamp"))
     returning ${stored}, t.id = (select g.id from given g) as created`,
   );
   return row ?? null;
@@ -140,7 +148,8 @@ export async function upsertTrail(
 
 /**
  * Changes the named columns of a trail. `completes` makes a placeholder complete when no status is among them. Null
- * when it wrote nothing: there is no such trail, it is so already, or it would become a placeholder again.
+ * when it wrote nothing: there is no such trail, it is so already, or it would become a placeholder again. Postgres
+ * answers `trail_digests_pinned` for a digest that would change.
  */
 export async function updateTrail(
   db: Db,

@@ -23,6 +23,7 @@ export const auditDeletionLog = audit.table(
   },
   (t) => [
     index("audit_deletion_log_deleted_at").on(t.deletedAt),
+    index("audit_deletion_log_subject").on(t.subjectId, t.subjectType),
     check("check_deletion_subject_not_empty", sql`subject_type <> '' and subject_id <> ''`),
   ],
 );

@@ -67,6 +67,8 @@ export const auditTrails = audit.table(
       .notNull()
       .default(sql`clock_timestamp()`),
     completedAt: instant("completed_at"),
+    // Retention counts from here: what was imported yesterday is not cleaned up tonight for being old.
+    importedAt: instant("imported_at"),
     // What the roll-up has counted of this row, so that a later change adds only the difference.
     counted: jsonb("counted"),
     rollupDue: boolean("rollup_due").notNull().default(true),
@@ -83,6 +85,9 @@ export const auditTrails = audit.table(
     index("audit_trails_time").on(t.timestamp),
     index("audit_trails_rollup_due")
       .on(t.timestamp)
+      .where(sql`rollup_due`),
+    index("audit_trails_project_due")
+      .on(t.projectId)
       .where(sql`rollup_due`),
     check("check_message_id_length", sql`length(message_id) between 1 and 200`),
     check("check_trail_status", sql`status in ('placeholder', 'complete', 'failed')`),
@@ -133,6 +138,9 @@ export const auditTrailRollup = audit.table(
       columns: [t.projectId],
       foreignColumns: [projects.projectId],
     }).onDelete("cascade"),
+    index("audit_trail_rollup_unpriced")
+      .on(t.bucketStart)
+      .where(sql`unpriced_count > 0`),
     check(
       "check_bucket_start",
       sql`date_bin('15 minutes', bucket_start, timestamptz '2000-01-01 00:00:00+00') = bucket_start`,

@@ -71,6 +71,7 @@ comment on column audit.audit_trails.total_cost is 'US dollars; null means unpri
 comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept instead of its text.';
 comment on column audit.audit_trails.context_digest is 'Hash of the context.';
 comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';
+comment on column audit.audit_trails.imported_at is 'When it came from a file, if it did: retention counts from then.';
 comment on column audit.audit_trails.counted is 'What the roll-up has counted of it, so that a change adds the difference.';
 comment on column audit.audit_trails.rollup_due is 'New or changed since it was counted; such a trail is never deleted.';
 

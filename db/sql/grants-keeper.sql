@@ -14,6 +14,7 @@ end
 $$;
 
 grant execute on function audit.insert_service_event(jsonb) to audit_app, audit_worker;
+grant execute on function audit.trail_worth(audit.audit_trails) to audit_app, session_user;
 grant execute on function audit.insert_captured_events(oid, text, jsonb) to audit_recorder;
 grant execute on function
   audit.roll_up_trails(int),

@@ -122,6 +122,7 @@ begin
 end
 $$;
 grant execute on function audit.overlapping_restore(uuid) to audit_app;
+grant execute on function audit.day_begins(date, text) to audit_app, session_user;
 -- The chain of images is checked against the tables as they are now, which the API's role does not read.
 grant execute on function
   audit.history_breaks(regclass, text[], bigint), audit.same_value(oid, text, text), audit.row_by_key_sql(oid, text),

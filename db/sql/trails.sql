@@ -1,27 +1,30 @@
 -- role: audit_keeper
+-- Without SET the planner sees through it.
+create or replace function audit.trail_worth(t audit.audit_trails) returns table (
+  bucket_start timestamptz, model text, message_count int, complete_count int, failed_count int, unpriced_count int,
+  prompt_tokens int, completion_tokens int, total_tokens int, cached_tokens int, reasoning_tokens int,
+  prompt_cost numeric, completion_cost numeric, total_cost numeric
+)
+language sql stable parallel safe
+as $$
+  select
+    pg_catalog.date_bin('15 minutes', t.timestamp, pg_catalog.timestamptz '2000-01-01 00:00:00+00'), t.model, 1,
+    (t.status = 'complete')::pg_catalog.int4, (t.status = 'failed')::pg_catalog.int4,
+    (t.status = 'complete' and t.total_cost is null)::pg_catalog.int4, coalesce(t.prompt_tokens, 0),
+    coalesce(t.completion_tokens, 0), coalesce(t.total_tokens, 0), coalesce(t.cached_tokens, 0),
+    coalesce(t.reasoning_tokens, 0), coalesce(t.prompt_cost, 0), coalesce(t.completion_cost, 0), coalesce(t.total_cost, 0)
+$$;
+comment on function audit.trail_worth(audit.audit_trails) is
+  'What one message trail adds to the roll-up: its bucket, model and amounts.';
+
 create or replace function audit.trail_contribution(t audit.audit_trails) returns jsonb
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_build_object(
-    'bucket_start', date_bin('15 minutes', t.timestamp, timestamptz '2000-01-01 00:00:00+00'),
-    'model', t.model,
-    'message_count', 1,
-    'complete_count', (t.status = 'complete')::int,
-    'failed_count', (t.status = 'failed')::int,
-    'unpriced_count', (t.status = 'complete' and t.total_cost is null)::int,
-    'prompt_tokens', coalesce(t.prompt_tokens, 0),
-    'completion_tokens', coalesce(t.completion_tokens, 0),
-    'total_tokens', coalesce(t.total_tokens, 0),
-    'cached_tokens', coalesce(t.cached_tokens, 0),
-    'reasoning_tokens', coalesce(t.reasoning_tokens, 0),
-    'prompt_cost', coalesce(t.prompt_cost, 0),
-    'completion_cost', coalesce(t.completion_cost, 0),
-    'total_cost', coalesce(t.total_cost, 0)
-  )
+  select to_jsonb(w) from audit.trail_worth(t) w
 $$;
 comment on function audit.trail_contribution(audit.audit_trails) is
-  'What one message trail adds to the roll-up: its bucket, model and amounts.';
+  'The same as an object: what a trail keeps as counted.';
 
 -- Adds, for each changed trail of a closed bucket, what it is worth now minus what was counted of it before. So a trail
 -- may change or arrive at any time, and a bucket stays right after its trails are deleted.
@@ -109,6 +112,7 @@ begin
       from audit.audit_trails o
       where o.project_id = p.project_id
         and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and coalesce(o.imported_at, o.timestamp) < clock_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
         and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
       order by o.timestamp
@@ -126,7 +130,7 @@ begin
 end
 $$;
 comment on function audit.delete_due_trails(int) is
-  'Deletes up to p_limit trails past their project''s retention, never one that is held or not rolled up; returns how many.';
+  'Deletes up to p_limit trails past their project''s retention, which counts from the import of what was imported, never one that is held or not rolled up; returns how many.';
 
 create or replace function audit.delete_trails_of_deleted_projects(p_limit int default 1000) returns int
 language plpgsql

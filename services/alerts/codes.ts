@@ -21,10 +21,14 @@ export const alertCodes = {
   "purge.incomplete": "A purge that was approved left files.",
   "retention.failed": "Rules that delete old rows of the application's tables were not carried out.",
   "history.overdue": "A month of the row history is past its time, and could not be dropped.",
+  "model.unpriced": "Messages of a model are stored without a cost.",
   "alert.test": "Somebody tries whether alerts arrive. Nothing is wrong.",
 } as const;
 
 export type AlertCode = keyof typeof alertCodes;
+
+/** Their subject is a word of a caller's, which no log holds. */
+export const subjectsOfCallers: ReadonlySet<AlertCode> = new Set(["model.unpriced"]);
 
 export const isAlertCode = (code: string): code is AlertCode => Object.hasOwn(alertCodes, code);
 

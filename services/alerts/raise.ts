@@ -9,7 +9,7 @@ import {
 } from "../../db/queries/alerts.ts";
 import { inTransaction, type TransactionContext, type WorkerContext } from "../context.ts";
 import { isQuiet } from "../quiet.ts";
-import type { AlertCode } from "./codes.ts";
+import { subjectsOfCallers, type AlertCode } from "./codes.ts";
 import { requestMessage } from "./request-message.ts";
 
 /** What comes back this soon was never really gone. */
@@ -35,9 +35,11 @@ export async function raiseAlert(ctx: Raiser, alert: NewAlert): Promise<void> {
       : await insertAlert(inner.db, alert, { notified });
     if (notified) await requestMessage(inner, row.id, "raised");
     const { id: alertId, raiseCount } = row;
-    ctx.log.warn({ alertId, code, subject, severity, raiseCount }, "alert");
+    ctx.log.warn({ alertId, code, ...shown(code, subject), severity, raiseCount }, "alert");
   });
 }
+
+const shown = (code: AlertCode, subject: string) => (subjectsOfCallers.has(code) ? {} : { subject });
 
 const becameCritical = (before: AlertRow, { severity }: NewAlert): boolean =>
   before.acknowledgedAt === null && before.severity === "warning" && severity === "critical";
@@ -50,6 +52,6 @@ export async function resolveAlert(ctx: Raiser, code: AlertCode, subject: string
     const closed = await closeAlert(inner.db, code, subject);
     if (!closed) return;
     if (closed.notifiedAt !== null) await requestMessage(inner, closed.id, "resolved");
-    ctx.log.info({ alertId: closed.id, code, subject }, "alert resolved");
+    ctx.log.info({ alertId: closed.id, code, ...shown(code, subject) }, "alert resolved");
   });
 }

@@ -1,6 +1,12 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { discardColdFiles, dropColdMonth, manifestFiles, type DroppedMonth, type ManifestFile } from "../../db/queries/cold-export.ts";
+import {
+  discardColdFiles,
+  dropColdMonth,
+  manifestFiles,
+  type DroppedMonth,
+  type ManifestFile,
+} from "../../db/queries/cold-export.ts";
 import { forgetObject, leftOverObjects } from "../../db/queries/cold-objects.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";

@@ -1,4 +1,3 @@
-import { stringify } from "csv-stringify/sync";
 import { z } from "zod";
 import { currentSnapshot, type EventPosition } from "../../db/queries/events.ts";
 import { tellingFaults } from "../cold/faults.ts";
@@ -8,6 +7,7 @@ import { toEvent, type Event } from "./event.ts";
 import { eventCriteria, toFilter } from "./filter.ts";
 import { findEvents } from "./find.ts";
 import type { ReadContext } from "./list.ts";
+import { toCsv } from "../../lib/csv.ts";
 import { safeError } from "../../lib/logger.ts";
 import { logServiceEvent } from "./log-service-event.ts";
 import { workspaceOf } from "./record-read.ts";
@@ -57,7 +57,7 @@ export async function exportEvents(
     metadata: { filter: criteria, format },
   });
   const { log, requestId } = ctx;
-  const toText = format === "csv" ? toCsv : toNdjson;
+  const toText = format === "csv" ? eventsToCsv : toNdjson;
   const encoder = new TextEncoder();
   const search = searchingAhead();
   let position: EventPosition | null = null;
@@ -86,20 +86,12 @@ export async function exportEvents(
 
 const toNdjson = (events: Event[]) => events.map((one) => `${JSON.stringify(one)}\n`).join("");
 
-function toCsv(events: Event[], withHeader: boolean): string {
-  return stringify(events.map(flatten), {
-    columns: CSV_COLUMNS as unknown as string[],
-    header: withHeader,
-    record_delimiter: "windows",
-    // Else a lone line feed in a cell would end the row.
-    quote_record_delimiter: true,
-    // A spreadsheet runs a cell that begins with = + - @ as a formula.
-    escape_formulas: true,
-  });
-}
+const eventsToCsv = (events: Event[], withHeader: boolean) =>
+  toCsv(CSV_COLUMNS, events.map(flatten), { withHeader });
 
-function flatten(event: Event): Record<string, string | null> {
+function flatten(event: Event) {
   const cell = (value: unknown) =>
     value === null || typeof value === "string" ? value : JSON.stringify(value);
-  return Object.fromEntries(CSV_COLUMNS.map((column) => [column, cell(event[column])]));
+  const cells = CSV_COLUMNS.map((column) => [column, cell(event[column])]);
+  return Object.fromEntries(cells) as Record<(typeof CSV_COLUMNS)[number], string | null>;
 }

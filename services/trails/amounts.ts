@@ -12,9 +12,9 @@ export const tokens = z
   .strictObject({
     prompt: amount,
     completion: amount,
-    total: amount.nullish().describe("prompt + completion if left out."),
-    cached: amount.nullish(),
-    reasoning: amount.nullish(),
+    total: amount.nullish().describe("The provider's own, kept as it is; prompt + completion if left out."),
+    cached: amount.nullish().describe("Of the prompt, read from the provider's cache."),
+    reasoning: amount.nullish().describe("Of the completion, spent on thinking."),
   })
   .refine(({ prompt, completion, total }) => (total ?? prompt + completion) <= INTEGER_MAX, {
     path: ["total"],

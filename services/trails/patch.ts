@@ -4,6 +4,7 @@ import { requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { holdAmount } from "./amounts.ts";
 import { findOneTrail } from "./find-one.ts";
+import { orPinned } from "./pinned.ts";
 import { newTrail, requireSame, toTrail, toValues, type Trail } from "./trail.ts";
 
 export const trailPatch = newTrail
@@ -19,7 +20,7 @@ export type TrailPatch = z.infer<typeof trailPatch>;
 /**
  * Changes the named fields of a trail; null clears one, tokens and cost are replaced as a whole. Without a status,
  * tokens and cost together, or an amount above 0, complete a placeholder. Throws as findOneTrail, and `conflict` (409)
- * for a step back to placeholder.
+ * for a step back to placeholder, or for a digest that would change.
  */
 export async function patchTrail(
   ctx: Context,
@@ -33,7 +34,9 @@ export async function patchTrail(
   const found = await findOneTrail(ctx, messageId, projectId);
   const both = input.tokens !== undefined && input.cost !== undefined;
   const completes = both || holdAmount(input.tokens, input.cost);
-  const changed = await updateTrail(ctx.db, found, toValues(input), completes);
+  const changed = await updateTrail(ctx.db, found, toValues(input), completes).catch((error: unknown) => {
+    throw orPinned(error);
+  });
   if (changed) {
     ctx.afterCommit(async () => ctx.counts.trails(1));
     return toTrail(changed);

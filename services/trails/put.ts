@@ -5,6 +5,7 @@ import { ServiceError } from "../errors.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { holdAmount } from "./amounts.ts";
 import { projectBeingDeleted } from "../projects/project.ts";
+import { orPinned } from "./pinned.ts";
 import { requireSame, toTrail, toValues, type NewTrail, type Trail } from "./trail.ts";
 
 const FOREIGN_KEY_VIOLATION = "23503";
@@ -13,7 +14,8 @@ const RETRY_AFTER_S = 1;
 /**
  * Stores a trail under its message id and answers what is stored then. A status never steps back: a placeholder leaves
  * a failed or complete trail as it is, and a failed one leaves a complete one; among equals the last one wins. Throws
- * `not_found` for a project that the key does not see and `conflict` (409) for one that is being deleted.
+ * `not_found` for a project that the key does not see and `conflict` (409) for one that is being deleted, or for a
+ * digest that is another than the stored one.
  */
 export async function putTrail(
   ctx: Context,
@@ -29,7 +31,7 @@ export async function putTrail(
   const values = { ...toValues(input), status };
   const written = await upsertTrail(ctx.db, key, values, ctx.principal.userId).catch((error: unknown) => {
     // The project was deleted and swept while the statement ran.
-    throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : error;
+    throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : orPinned(error);
   });
   if (written) {
     ctx.afterCommit(async () => ctx.counts.trails(1));

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
 import type { TrailRow, TrailValues } from "../../db/queries/trails.ts";
+import { jsonDigest } from "../../lib/canonical-json.ts";
 import { invalidField } from "../errors.ts";
 import { callerId, text, time } from "../inputs.ts";
 import { cost, INTEGER_MAX, tokens } from "./amounts.ts";
@@ -14,6 +15,8 @@ export const trailStatus = z.enum(["placeholder", "complete", "failed"]);
 
 const count = z.int().min(0).max(INTEGER_MAX);
 const digest = text(1, DIGEST_LENGTH_MAX).nullish();
+const digestNames = ["prompt", "context", "policy"] as const;
+const input = z.unknown().optional();
 
 export const newTrail = z
   .strictObject({
@@ -35,7 +38,16 @@ export const newTrail = z
       .optional()
       .describe("If left out: complete when tokens or cost hold an amount above 0, else placeholder."),
     latencyMs: count.nullish(),
-    digests: z.strictObject({ prompt: digest, context: digest, policy: digest }).optional(),
+    digests: z
+      .strictObject({ prompt: digest, context: digest, policy: digest })
+      .optional()
+      .describe("Each can be set once, and neither changed nor cleared."),
+    inputs: z
+      .strictObject({ prompt: input, context: input, policy: input })
+      .optional()
+      .describe(
+        "What the message was answered from, any JSON. It is not kept; its digest is: `sha256:` and the SHA-256 of its canonical form (RFC 8785) in hex.",
+      ),
   })
   .meta({ id: "NewTrail" });
 export type NewTrail = z.infer<typeof newTrail>;
@@ -73,18 +85,39 @@ export const trail = z
 export type Trail = z.infer<typeof trail>;
 
 /** An id that the body says once more must be the one that the request is about. */
-export function requireSame(field: string, inBody: string | undefined, meant: string | undefined): void {
+export function requireSame(
+  field: string,
+  inBody: string | undefined,
+  meant: string | undefined,
+  message = "must be the one that the path or query names, or be left out",
+): void {
   if (inBody === undefined || inBody === meant) return;
-  throw invalidField(
-    `body.${field}`,
-    "mismatch",
-    "must be the one that the path or query names, or be left out",
-  );
+  throw invalidField(`body.${field}`, "mismatch", message);
+}
+
+/** The digests that an input gives, or that follow from what it gives. Throws a 400 where the two differ. */
+function toDigests({ digests, inputs }: Pick<NewTrail, "digests" | "inputs">): NewTrail["digests"] {
+  if (!inputs) return digests;
+  const found = digestNames.map((name) => {
+    const given = digests?.[name];
+    const content = inputs[name] ?? null;
+    if (content === null) return [name, given];
+    const computed = jsonDigest(content);
+    requireSame(
+      `digests.${name}`,
+      given ?? undefined,
+      computed,
+      "must be the digest of inputs, or be left out",
+    );
+    return [name, computed];
+  });
+  return Object.fromEntries(found) as NewTrail["digests"];
 }
 
 /** The columns that an input names; of a group that is null, all are. */
 export function toValues(input: Partial<NewTrail>): TrailValues {
-  const { tokens, cost, digests } = input;
+  const { tokens, cost } = input;
+  const digests = toDigests(input);
   return {
     status: input.status,
     timestamp: input.timestamp,

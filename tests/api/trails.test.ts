@@ -160,14 +160,14 @@ describe("PATCH /trails/:messageId", () => {
       placeholder(projectId, { digests: { prompt: "p", context: "c" }, reasoning: ["x"] }),
     );
     const { tokens, cost } = complete(projectId) as unknown as { tokens: object; cost: object };
-    const { status, body } = await patch({ tokens, cost, digests: { context: "d" } });
+    const { status, body } = await patch({ tokens, cost, digests: { policy: "d" } });
     expect(status).toBe(200);
     expect(body).toEqual({
       ...before.body,
       status: "complete",
       tokens: { ...tokens, total: 150, cached: null, reasoning: null },
       cost: { ...cost, total: 0.00105 },
-      digests: { prompt: "p", context: "d", policy: null },
+      digests: { prompt: "p", context: "c", policy: "d" },
       updatedAt: expect.any(String),
       completedAt: expect.any(String),
     });

@@ -129,6 +129,9 @@ export const validTime = fc
   )
   .map(([at, zone, fraction]) => at.toISOString().replace(/\.\d+Z$/, fraction + zone));
 
+const MOMENTS = ["2025-12-31", "2026-02-28T23:45:00Z", "2026-06-30T12:15:00.000+05:45"];
+const ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Argentina/Buenos_Aires", "Etc/GMT+5"];
+
 function text(schema: Schema, name: string): fc.Arbitrary<unknown> {
   const fallback = schema.format === "uuid" ? UNKNOWN_UUID : "x".padEnd(schema.minLength ?? 1, "x");
   const learned = fc.nat({ max: LEARNED_MAX }).map((nth) => new Learned(name, nth, fallback));
@@ -137,6 +140,10 @@ function text(schema: Schema, name: string): fc.Arbitrary<unknown> {
       return fc.oneof({ weight: 3, arbitrary: learned }, { weight: 1, arbitrary: fc.uuid() });
     case "date-time":
       return validTime;
+    case "date-or-quarter-hour":
+      return fc.constantFrom(...MOMENTS);
+    case "iana-time-zone":
+      return fc.constantFrom(...ZONES);
     case "ipv4":
       return fc.ipV4();
     case "ipv6":

@@ -2,9 +2,11 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { analytics } from "../../bench/analytics.ts";
 import { archive } from "../../bench/archive.ts";
 import { batchIngest } from "../../bench/batch-ingest.ts";
 import { capture } from "../../bench/capture.ts";
+import { client } from "../../bench/client.ts";
 import { cold } from "../../bench/cold.ts";
 import { hotWorkspace } from "../../bench/hot-workspace.ts";
 import { memory } from "../../bench/memory.ts";
@@ -37,6 +39,8 @@ const TINY: Sizes = {
   archiveRows: 12_000,
   archiveRounds: 1,
   monthRows: 200,
+  clientEvents: 100,
+  trails: [2_000, 5_000],
 };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "afterimage-bench-"));
@@ -65,6 +69,8 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [capture, 8],
     [archive, 3],
     [months, 12],
+    [client, 3],
+    [analytics, 3],
   ])(
     "$name",
     async (measure, lines) => {

@@ -56,6 +56,7 @@ const HOSTILE: Record<string, unknown[]> = {
   regclass: [null, "audit.audit_events", "audit.vw_security_audit", "pg_class"],
   "timestamp with time zone": [null, "infinity", "-infinity", "4713-01-01 BC"],
   date: [null, "infinity", "2031-01-01"],
+  audit_trails: [null],
   "audit.audit_trails": [null],
   audit_retention_policies: [null],
 };

@@ -77,6 +77,7 @@ test("no function lets a caller's temporary type stand in for one of the catalog
     "get_audit_trail(text,text,uuid,integer,integer)",
     "get_audit_trail(uuid,text,text,integer,integer)",
     "get_audit_trail(uuid,text,uuid,integer,integer)",
+    "trail_worth(audit_trails)",
   ]);
 });
 

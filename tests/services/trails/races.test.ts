@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { deleteDueTrails } from "../../../services/trails/delete-due.ts";
 import { deleteTrailsOfDeletedProjects } from "../../../services/trails/delete-of-deleted-projects.ts";
 import { rollUpTrails } from "../../../services/trails/roll-up.ts";
@@ -46,6 +46,51 @@ describe("writers that race for one message", () => {
       const { body } = await get();
       expect(body.cost.total).toBe(body.tokens.total);
       expect(answers.map((one) => one.body)).toContainEqual(body);
+    }
+  });
+
+  test("of complete ones the last wins, be it a PUT or a PATCH", async () => {
+    for (let round = 0; round < ROUNDS / 2; round++) {
+      const { put, patch, get, projectId } = newTrail(api);
+      await put(round % 2 ? complete(projectId) : placeholder(projectId));
+      const writes = [1, 2, 3].flatMap((n) => [
+        put(complete(projectId, amounts(n))),
+        patch({ ...amounts(n + 10), status: "complete" }),
+      ]);
+      const answers = (await Promise.all(writes)).map(({ body }) => body);
+      const last = answers.toSorted((a, b) => a.updatedAt.localeCompare(b.updatedAt)).at(-1);
+      const { body } = await get();
+      expect(answers).toContainEqual(body);
+      expect(body.updatedAt).toBe(last.updatedAt);
+    }
+  });
+
+  test("one that waits for another sees what that one left: a placeholder gives way, a complete one wins", async () => {
+    for (const [late, total] of [
+      [{}, 5],
+      [{ ...amounts(9), status: "complete" }, 9],
+    ] as const) {
+      const { put, get, projectId, messageId } = newTrail(api);
+      await put(placeholder(projectId));
+      const client = await api.db.pool("app").connect();
+      try {
+        await client.query("begin");
+        await client.query(
+          `update audit_trails set status = 'complete', prompt_tokens = 5, completion_tokens = 0, total_tokens = 5,
+             completed_at = clock_timestamp(), updated_at = clock_timestamp()
+           where message_id = $1`,
+          [messageId],
+        );
+        const waiting = put(placeholder(projectId, late));
+        const blocked =
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        await vi.waitFor(async () => expect(await api.db.rows("superuser", blocked)).toHaveLength(1), 10_000);
+        await client.query("commit");
+        expect((await waiting).body).toMatchObject({ status: "complete", tokens: { total } });
+      } finally {
+        client.release();
+      }
+      expect((await get()).body).toMatchObject({ status: "complete", tokens: { total } });
     }
   });
 

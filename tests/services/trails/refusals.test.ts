@@ -123,6 +123,28 @@ describe("a large body", () => {
     expect((await put(sized(projectId, 1024 * 1024))).status).toBe(201);
     expect((await patch({ reasoning: ["a".repeat(1024 * 1024)] })).status).toBe(413);
   });
+
+  const MIB = "ü".repeat(512 * 1024);
+  test.each([
+    ["reasoning", { reasoning: ["short", MIB], model: "m" }, "body.reasoning"],
+    [
+      "what it was answered from",
+      { inputs: { prompt: "p", context: { layers: [MIB] } } },
+      "body.inputs.context.layers",
+    ],
+    ["a field that does not exist", { notes: MIB }, "body.notes"],
+    ["no field at all", [MIB], "body"],
+    ["more than four mebibytes", { reasoning: [MIB.repeat(5)] }, "body"],
+    ["nesting without end", `{"a":${"[".repeat(2_000_000)}${"]".repeat(2_000_000)}}`, "body"],
+    ["no JSON", `{"reasoning": ["${MIB}`, "body"],
+  ])("that is too large by %s is a 413 that says so", async (_, more, path) => {
+    const { put, patch, projectId } = newTrail(api);
+    const body = typeof more === "string" || Array.isArray(more) ? more : placeholder(projectId, more);
+    for (const write of [put, patch]) {
+      const { status, body: problem } = await write(body as object);
+      expect([status, problem.code, problem.errors[0].path]).toEqual([413, "payload_too_large", path]);
+    }
+  });
 });
 
 describe("another tenant's trail", () => {

@@ -1,0 +1,175 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { workerContext } from "../../../services/runtime.ts";
+import { rollUpTrails } from "../../../services/trails/roll-up.ts";
+import { newEvent } from "../../api/support.ts";
+import { newId, useApi } from "../../support/api.ts";
+import { complete, daysAgo, newTrail, placeholder } from "../trails/support.ts";
+
+const api = useApi();
+const rollUp = async () => {
+  while ((await rollUpTrails(workerContext(api.runtime), 1_000)) > 0);
+};
+
+beforeAll(async () => {
+  await api.db.rows(
+    "admin",
+    "create schema app; create table app.messages (id text primary key, score bigint)",
+  );
+  await api.db.rows("admin", "select audit.track('app.messages')");
+});
+
+/** A message with an event, a row that changed twice, a hold and an entry of the deletion log. */
+async function message() {
+  const trail = newTrail(api);
+  const { messageId, projectId } = trail;
+  const ws = newId("ws");
+  const timestamp = new Date(Date.now() - 3_600_000).toISOString();
+  await trail.put(complete(projectId, { timestamp, inputs: { prompt: "Hello" }, digests: { policy: "v7" } }));
+  await rollUp();
+  const named = { resourceType: "message", resourceId: messageId };
+  await api.call("POST", "/audit/log", { body: newEvent(ws, { ...named, actionType: "message.rated" }) });
+  await api.call("POST", "/audit/log", {
+    body: newEvent(ws, { resourceType: "message", resourceId: "other" }),
+  });
+  await api.db.rows("admin", "insert into app.messages values ($1, 9007199254740993)", [messageId]);
+  await api.db.rows("admin", "update app.messages set score = 5 where id = $1", [messageId]);
+  await api.call("POST", "/holds", { body: { ...named, workspaceId: ws, reason: "Case 12" } });
+  await api.db.rows(
+    "app",
+    "insert into audit_deletion_log (deleted_by_user_id, subject_type, subject_id, deletion_reason) values ('bob', 'message', $1, 'asked for')",
+    [messageId],
+  );
+  const evidence = (query = "", key?: string) =>
+    api.call("GET", `${trail.path}/evidence${query}`, key === undefined ? {} : { key });
+  return { ...trail, ws, timestamp, evidence };
+}
+
+describe("GET /trails/:messageId/evidence", () => {
+  test("has everything about a message in one bundle, and nothing of another", async () => {
+    const { messageId, get, evidence, timestamp } = await message();
+    await message();
+    const { status, body } = await evidence();
+    expect(status).toBe(200);
+    expect(body.trail).toEqual((await get()).body);
+    expect(body.trail.digests).toMatchObject({
+      prompt: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      policy: "v7",
+    });
+    const bucketStart = new Date(Math.floor(Date.parse(timestamp) / 900_000) * 900_000).toISOString();
+    expect(body).toMatchObject({
+      countedIn: { bucketStart, totalTokens: 150, totalCost: 0.00105, isCurrent: true },
+      events: [{ actionType: "message.rated", resourceId: messageId }],
+      history: { table: "app.messages", items: [{ action: "UPDATE" }, { action: "INSERT" }] },
+      holds: [{ resourceId: messageId, reason: "Case 12" }],
+      deletions: [{ deletedByUserId: "bob", deletionReason: "asked for" }],
+      incomplete: [],
+    });
+    expect([body.events.length, body.holds.length, body.deletions.length]).toEqual([1, 1, 1]);
+  });
+
+  test("keeps every digit of a row's values", async () => {
+    const { path } = await message();
+    const headers = { authorization: `Bearer ${await api.mintKey()}` };
+    const response = await api.app.request(`http://localhost/api${path}/evidence`, { headers });
+    expect(await response.text()).toContain("9007199254740993");
+  });
+
+  test("says where a cost is counted no more, once the trail has changed, and nothing before it is", async () => {
+    const { patch, evidence } = await message();
+    await patch({ tokens: { prompt: 1, completion: 1 } });
+    expect((await evidence()).body.countedIn).toMatchObject({ totalTokens: 150, isCurrent: false });
+    await rollUp();
+    expect((await evidence()).body.countedIn).toMatchObject({ totalTokens: 2, isCurrent: true });
+    const fresh = newTrail(api);
+    await fresh.put(placeholder(fresh.projectId));
+    expect((await api.call("GET", `${fresh.path}/evidence`)).body.countedIn).toBeNull();
+  });
+
+  test("leaves out what the key may not see, and says so", async () => {
+    const { ws, projectId, evidence } = await message();
+    const parts = async (options: object) => (await evidence("", await api.mintKey(options))).body;
+    const limited = await parts({ projects: [projectId], workspaces: [ws] });
+    expect(limited).toMatchObject({ events: [{}], holds: [{}], history: null, deletions: null });
+    expect(limited.incomplete).toEqual([
+      { part: "history", reason: "withheld" },
+      { part: "deletions", reason: "withheld" },
+    ]);
+    const stranger = await parts({ projects: [projectId], workspaces: [newId("ws")] });
+    expect([stranger.events, stranger.holds]).toEqual([[], []]);
+    const bare = await parts({ scopes: ["trails:read"] });
+    expect(bare.incomplete.map(({ part }: { part: string }) => part)).toEqual(["events", "history", "holds"]);
+    expect(bare).toMatchObject({ events: null, holds: null, history: null, deletions: [{}] });
+  });
+
+  test("has holds on the workspace of its events and on all messages, not on other things", async () => {
+    const { ws, evidence } = await message();
+    const place = (body: object) => api.call("POST", "/holds", { body });
+    await place({ workspaceId: ws, reason: "whole workspace" });
+    await place({ workspaceId: ws, resourceType: "message", reason: "all messages" });
+    await place({ workspaceId: ws, resourceType: "document", reason: "documents" });
+    await place({ workspaceId: ws, subjectUserId: "user-9", reason: "a person" });
+    await place({ workspaceId: newId("ws"), reason: "elsewhere" });
+    const { body } = await evidence();
+    expect(body.holds.map(({ reason }: { reason: string }) => reason)).toEqual([
+      "all messages",
+      "whole workspace",
+      "Case 12",
+    ]);
+  });
+
+  test("takes the caller's own words for a message and its table", async () => {
+    const { messageId, evidence, ws } = await message();
+    await api.db.rows("admin", "create table if not exists app.replies (id text primary key)");
+    await api.db.rows("admin", "select audit.track('app.replies')");
+    await api.db.rows("admin", "insert into app.replies values ($1)", [messageId]);
+    const body = newEvent(ws, { resourceType: "reply", resourceId: messageId });
+    await api.call("POST", "/audit/log", { body });
+    const answer = await evidence(`?resourceType=reply&table=app.replies&workspaceId=${ws}`);
+    expect(answer.body).toMatchObject({
+      events: [{ resourceType: "reply" }],
+      history: { table: "app.replies", items: [{ action: "INSERT" }] },
+      holds: [],
+    });
+    const unknown = await evidence("?table=app.nothing");
+    expect([unknown.status, unknown.body.errors[0].path]).toEqual([404, "query.table"]);
+  });
+
+  test("says when there is more than it holds", async () => {
+    const { ws, messageId, evidence } = await message();
+    const events = Array.from({ length: 200 }, () =>
+      newEvent(ws, { resourceType: "message", resourceId: messageId }),
+    );
+    expect((await api.call("POST", "/audit/log/batch", { body: { events } })).status).toBe(201);
+    const { body } = await evidence();
+    expect([body.events.length, body.incomplete]).toEqual([200, [{ part: "events", reason: "more" }]]);
+  });
+
+  test("is itself an event, once an hour for a key", async () => {
+    const { messageId, projectId, evidence } = await message();
+    const key = await api.mintKey({ userId: newId("user") });
+    await evidence("", key);
+    await evidence("", key);
+    const rows = await api.db.rows(
+      "app",
+      `select metadata -> 'filter' as filter from audit_events
+       where action_type = 'READ_AUDIT_LOG' and resource_id = 'evidence' and metadata -> 'filter' ->> 'messageId' = $1`,
+      [messageId],
+    );
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.length).toBeLessThanOrEqual(2);
+    expect(rows[0]?.filter).toMatchObject({ messageId, projectId });
+  });
+
+  test("is a 404 for another tenant's message, and for one that is gone; a key needs the scope", async () => {
+    const { evidence } = await message();
+    expect((await evidence("", await api.mintKey({ projects: [newId("proj")] }))).status).toBe(404);
+    expect((await evidence("", await api.mintKey({ scopes: ["events:read"] }))).status).toBe(403);
+    const workspaces = [newId("ws")];
+    const foreign = await evidence(`?workspaceId=${newId("ws")}`, await api.mintKey({ workspaces }));
+    expect([foreign.status, foreign.body.errors[0].path]).toEqual([404, "query.workspaceId"]);
+    const gone = newTrail(api);
+    await gone.put(placeholder(gone.projectId, { timestamp: daysAgo(9) }));
+    await api.db.rows("superuser", "delete from audit.audit_trails where message_id = $1", [gone.messageId]);
+    expect((await api.call("GET", `${gone.path}/evidence`)).status).toBe(404);
+  });
+});

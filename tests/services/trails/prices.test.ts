@@ -1,0 +1,82 @@
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { WorkerContext } from "../../../services/context.ts";
+import { workerContext } from "../../../services/runtime.ts";
+import { rollUpTrails } from "../../../services/trails/roll-up.ts";
+import { watchPrices } from "../../../services/trails/watch-prices.ts";
+import { newId, useApi } from "../../support/api.ts";
+import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
+
+const api = useApi();
+let ctx: WorkerContext;
+beforeAll(() => {
+  ctx = workerContext(api.runtime);
+});
+beforeEach(() => api.db.rows("superuser", "truncate audit.projects cascade"));
+
+const HOUR_MS = 3_600_000;
+const ago = (hours: number) => new Date(Date.now() - hours * HOUR_MS).toISOString();
+const watch = async () => {
+  while ((await rollUpTrails(ctx, 1_000)) > 0);
+  return watchPrices(ctx);
+};
+const alertOf = async (model: string) => {
+  const { body } = await api.call("GET", "/alerts?code=model.unpriced&limit=1000");
+  return body.items.find((one: { subject: string }) => one.subject === model);
+};
+/** A complete trail without a price unless told otherwise. */
+async function answered(model: string, more: object = {}) {
+  const trail = newTrail(api);
+  await trail.put(complete(trail.projectId, { model, cost: null, timestamp: ago(2), ...more }));
+  return trail;
+}
+
+describe("a model without a price", () => {
+  test("raises one alert that names it, its messages and their projects", async () => {
+    const model = newId("model");
+    const trails = [await answered(model), await answered(model)];
+    expect(await watch()).toEqual({ unpricedModels: 1 });
+    const alert = await alertOf(model);
+    expect(alert).toMatchObject({
+      severity: "warning",
+      status: "open",
+      raiseCount: 1,
+      details: { messageCount: 2 },
+    });
+    expect(alert.details.projectIds.toSorted()).toEqual(trails.map(({ projectId }) => projectId).toSorted());
+    expect(alert.message).toContain(model);
+    await watch();
+    expect(await alertOf(model)).toMatchObject({ id: alert.id, raiseCount: 2 });
+    expect(api.logs.join("\n")).not.toContain(model);
+  });
+
+  test("has its alert closed by the next priced answer, or when the price is added", async () => {
+    const [later, patched] = [newId("model"), newId("model")];
+    const { projectId } = await answered(later);
+    const { patch } = await answered(patched);
+    expect(await watch()).toEqual({ unpricedModels: 2 });
+    const body = complete(projectId, { model: later, timestamp: ago(1) });
+    await api.call("PUT", `/trails/${newId("msg")}`, { body });
+    await patch({ cost: { prompt: 0, completion: 0 } });
+    expect(await watch()).toEqual({ unpricedModels: 0 });
+    for (const model of [later, patched]) expect(await alertOf(model)).toMatchObject({ status: "resolved" });
+  });
+
+  test("is told of while one project prices it and another does not", async () => {
+    const model = newId("model");
+    const { projectId } = await answered(model);
+    await answered(model, { cost: { prompt: 1, completion: 1 }, timestamp: ago(1) });
+    await watch();
+    expect((await alertOf(model)).details).toEqual({ messageCount: 1, projectIds: [projectId] });
+  });
+
+  test("raises none when its answers are older than a day, not complete, free, or of a deleted project", async () => {
+    await answered("old", { timestamp: daysAgo(2) });
+    await answered("free", { cost: { prompt: 0, completion: 0 } });
+    await answered("failed", { status: "failed" });
+    const waiting = newTrail(api);
+    await waiting.put(placeholder(waiting.projectId, { timestamp: ago(2) }));
+    const { projectId } = await answered("deleted");
+    await api.call("DELETE", `/projects/${projectId}`);
+    expect(await watch()).toEqual({ unpricedModels: 0 });
+  });
+});
