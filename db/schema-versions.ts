@@ -74,7 +74,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/restore-check.sql": "d165a3e9a6ce7b747da37fc5ed40c6e977725f3e7ee5be4f6c0384b14353600c",
   "sql/restore-holds.sql": "02f9ccc8c68eccf04e3ee031e8ad85acc8b1d3d538a04449a2f4fe9b65c962ca",
   "sql/restore-unique.sql": "559793bd8ab197749b32369042b68690a236cc34a4c75e32faffef02fdf05e1b",
-  "sql/restore-row-order.sql": "21ee48a9bdb502d8a623e29fd14f8853c43bdc07c99aa78f39fb088db1e14efe",
+  "sql/restore-row-order.sql": "4956be648fa65d2d04fa240bf4c4fce7dce100bd678f2b9c6a03db43eb5ddf91",
   "sql/restore-order.sql": "def2ecb7824f6c10556745a66f84f5524c24ed5f6b5eaec945ee30f487a34d19",
   "sql/restore-items.sql": "611c4e97003af10ad877db8adfd538a0e4c71a74c71f8bfaa42afe58ea80ed35",
   "sql/restore-overlap.sql": "efbab17950ac1f371afe555163c9cd6d2e7a1a8fce7bfe09d6c359ca730c66ef",

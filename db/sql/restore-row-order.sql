@@ -1,6 +1,10 @@
 -- The order of drafted rows one by one, where that of their tables does not do: rows that hand keys or unique values over to
 -- each other, and tables that reference each other in a circle, or themselves over several chunks.
 
+drop function if exists audit.level_rows(oid[]);
+drop function if exists audit.level_going_rows(oid[]);
+drop function if exists audit.order_takers();
+
 -- Each row's level is above those of the rows that it waits for.
 create or replace function audit.order_rows() returns void
 language plpgsql
