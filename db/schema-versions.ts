@@ -64,7 +64,7 @@ export const schemaVersions: Record<string, string> = {
   "sql/restore-entries.sql": "8aa66a701eb8e820251d6d113f9e09ada76093779142969443639a3cea4b1f63",
   "sql/restore-undo.sql": "9f672b7864f9bdc48036b90877856de7d198117c6ce4857cf58c0c7eb38b2d4c",
   "sql/restore-rows.sql": "1dcbeae045cada4e43f4791cb8830ac9da3148902f10fa0a0e2d38f4b9a79332",
-  "sql/restore-rollback.sql": "6dee56f45f989018592fd9d0b0fcc7f4712303c5611426e446e6451b4ea11b64",
+  "sql/restore-rollback.sql": "745cf272af82923b9b873fa7f3ee8ad0d8e9577e5a69d0485ebacabd856f69f7",
   "sql/restore-match.sql": "1a900fb80c702af73ad9b12f7da486baf8b3c719748591535cd7c4e2019c6a56",
   "sql/restore-relations.sql": "abbbdc0bc0ab942c6ab6e248eafa3a968bbf1e5e7a5f0cd7953c52dda8bceced",
   "sql/restore-children.sql": "1437367698bd35d83230424ca17da7f9567b5e0229292c5daa4afe1c1b6aba45",

@@ -23,6 +23,13 @@ begin
   left join audit.restore_snapshot_rows s on s.run_id = i.run_id and s.position = i.position
   where i.run_id = p_run;
   get diagnostics v_count = row_count;
+  -- The restore deleted it and gave its key to another row: that one moves away, and this one is made again.
+  update pg_temp.restore_draft d
+  set is_anew = true
+  where d.left_image = 'null' and exists (
+    select from pg_temp.restore_draft o
+    where o.relation = d.relation and o.live_record_id = d.live_record_id and o.record_id <> o.live_record_id
+  );
   return v_count;
 end
 $$;
