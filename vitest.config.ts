@@ -5,7 +5,7 @@ export const stackTests = [
   "tests/local/**/*.test.ts",
   "tests/faults/**/*.test.ts",
   "tests/vercel/**/*.test.ts",
-  "tests/docs/{readme,runbook}.test.ts",
+  "tests/docs/{readme,runbook,migration}.test.ts",
 ];
 
 export default defineConfig({

@@ -12,6 +12,7 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { maintenanceCommand } from "./commands/maintenance.ts";
 import { retentionCommand } from "./commands/retention.ts";
 import { captureCommand, trackCommand, untrackCommand } from "./commands/track.ts";
+import { breakOffProgress } from "./progress.ts";
 import { MissingSettingError, setDataDir } from "./settings.ts";
 
 const program = new Command("afterimage")
@@ -77,6 +78,7 @@ function explain(error: unknown): string {
 try {
   await program.parseAsync();
 } catch (error) {
+  breakOffProgress();
   console.error(`afterimage: ${explain(error)}`);
   process.exitCode = 1;
 }

@@ -29,6 +29,12 @@ export function databaseUrl(name: Setting): string {
   throw new MissingSettingError(`Set ${name}, or start the local stack in this folder with npm start.`);
 }
 
+/** Which database the API's commands work on, by its address: without a user's name or password. */
+export function databasePlace(): string {
+  const { host, pathname } = new URL(databaseUrl("DATABASE_URL"));
+  return `${host}${pathname}`;
+}
+
 /**
  * Where the workflow engine of the local stack is; undefined when the environment names one (INNGEST_DEV,
  * INNGEST_BASE_URL, or INNGEST_EVENT_KEY for Inngest Cloud), which its client reads itself.

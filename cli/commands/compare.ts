@@ -9,7 +9,7 @@ const SHOWN_MAX = 100;
 export function compareCommand(): Command {
   return new Command("compare")
     .description(
-      "Compare a file of message trails with what is stored, field by field, in the fields that the file names.\nChanges nothing. Ends with 1 when something differs, is missing or cannot be read.",
+      "Compare a file of message trails with what is stored, field by field, in the fields that the file names.\nChanges nothing. Ends with 1 when something differs, is missing or cannot be read, or when there is nothing in the file.",
     )
     .argument("<file>", "one trail a line, as for import trails")
     .option("--project <id>", "the project of lines that name none")
@@ -28,7 +28,7 @@ export function compareCommand(): Command {
         );
         for (const text of shown) console.log(text);
         if (more > 0) console.log(`… and ${more} more.`);
-        if (total > equal) process.exitCode = 1;
+        if (total > equal || total === 0) process.exitCode = 1;
       }),
     );
 }

@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import path from "node:path";
 import type { Context } from "../../services/context.ts";
+import type { NewEvent } from "../../services/events/event.ts";
 import { importEvents } from "../../services/events/import.ts";
-import { logServiceEvent } from "../../services/events/log-service-event.ts";
-import { importTrails } from "../../services/trails/import.ts";
-import type { ImportCounts } from "../import/journal.ts";
-import { parseEvent, parseTrail } from "../import/parse.ts";
-import { runImport } from "../import/run.ts";
+import { beginImport, endImport, isImportKnown } from "../../services/imports/log.ts";
+import { importTrails, type PastTrail } from "../../services/trails/import.ts";
+import type { ImportLog } from "../import/journal.ts";
+import { fields, toEvent, toTrail } from "../import/parse.ts";
+import { runImport, type Importer } from "../import/run.ts";
 import { withOperator } from "../operator.ts";
+import { databasePlace } from "../settings.ts";
 
 export function importCommand(): Command {
   const command = new Command("import").description(
@@ -15,44 +17,43 @@ export function importCommand(): Command {
   );
   command
     .command("trails <file>")
-    .description("Import message trails. What is stored already stays, unless it is a placeholder.")
+    .description(
+      "Import message trails. What the application has stored stays, unless it is a placeholder; what an import brought\nbefore is brought up to date.",
+    )
     .option("--project <id>", "the project of lines that name none")
     .action((file: string, { project }: { project?: string }) =>
-      withOperator(async (ctx) => {
-        const counts = await runImport(file, {
-          kind: "trails",
-          parse: (text) => parseTrail(text, project),
-          key: ({ projectId, messageId }) => JSON.stringify([projectId, messageId]),
-          store: async (trails) =>
-            (await importTrails(ctx, trails)).map((outcome) =>
-              outcome === "project deleted"
-                ? { refused: "projectId: this project is being deleted; use another, or wait" }
-                : outcome,
-            ),
-        });
-        await conclude(ctx, "trails", file, counts);
-      }),
+      run<PastTrail>(file, (ctx) => ({
+        kind: "trails",
+        parse: (text) => toTrail(fields(text), project),
+        key: ({ projectId, messageId }) => JSON.stringify([projectId, messageId]),
+        store: (trails) => importTrails(ctx, trails),
+        log: logOf(ctx, "trails", { file: path.basename(file), project: project ?? null }),
+      })),
     );
   command
     .command("events <file>")
     .description("Import workspace events, tagged as imported; their own time becomes occurredAt.")
     .action((file: string) =>
-      withOperator(async (ctx) => {
-        const counts = await runImport(file, {
-          kind: "events",
-          parse: parseEvent,
-          key: ({ workspaceId, eventId }) => JSON.stringify([workspaceId, eventId]),
-          store: (events) => importEvents(ctx, events),
-        });
-        await conclude(ctx, "events", file, counts);
-      }),
+      run<NewEvent>(file, (ctx) => ({
+        kind: "events",
+        parse: toEvent,
+        key: ({ workspaceId, eventId }) => JSON.stringify([workspaceId, eventId]),
+        store: (events) => importEvents(ctx, events),
+        log: logOf(ctx, "events", { file: path.basename(file) }),
+      })),
     );
   return command;
 }
 
-async function conclude(ctx: Context, kind: string, file: string, counts: ImportCounts): Promise<void> {
-  await logServiceEvent(ctx, `IMPORT_${kind.toUpperCase()}`, "import", kind, {
-    metadata: { file: path.basename(file), ...counts },
+const run = <T>(file: string, importer: (ctx: Context) => Importer<T>) =>
+  withOperator(async (ctx) => {
+    const { rejected } = await runImport(file, importer(ctx));
+    if (rejected > 0) process.exitCode = 1;
   });
-  if (counts.rejected > 0) process.exitCode = 1;
-}
+
+const logOf = (ctx: Context, kind: "trails" | "events", what: Record<string, unknown>): ImportLog => ({
+  target: JSON.stringify([databasePlace(), what]),
+  begin: () => beginImport(ctx, kind, what),
+  isKnown: (id) => isImportKnown(ctx, id),
+  end: (id, counts) => endImport(ctx, kind, id, { ...what, ...counts }),
+});

@@ -3,10 +3,12 @@ import { mergePut } from "../../client/merge.ts";
 import type { StoredTrail, WireTrail } from "../../client/trail.ts";
 import type { Context } from "../../services/context.ts";
 import { findTrailsOf } from "../../services/trails/find-many.ts";
-import { LINE_BYTES_MAX, readLines } from "./lines.ts";
-import { fields, LineError, parseTrail } from "./parse.ts";
+import type { PastTrail } from "../../services/trails/import.ts";
+import { readBatches, type Line } from "./lines.ts";
+import { fields, LineError, textOf, toTrail, type Fields } from "./parse.ts";
 
-const BATCH_TRAILS = 500;
+/** Stored trails of full size that are looked at together take 100 MiB. */
+const FOUND_MAX = 100;
 const VALUE_LENGTH_MAX = 60;
 
 export interface CompareReport {
@@ -23,13 +25,11 @@ export interface CompareCounts {
   unreadable: number;
 }
 
-type PastTrail = ReturnType<typeof parseTrail>;
-
 interface NamedTrail {
   line: number;
   trail: PastTrail;
   /** The line as it stands. */
-  named: Record<string, unknown>;
+  named: Fields;
 }
 
 /** Compares each line of a file with the trail that is stored, in the fields that the line names. */
@@ -40,49 +40,59 @@ export async function compareTrails(
   report: CompareReport,
 ): Promise<CompareCounts> {
   const counts: CompareCounts = { equal: 0, different: 0, missing: 0, unreadable: 0 };
-  let batch: NamedTrail[] = [];
+  const read = (lines: readonly Line[]): NamedTrail[] =>
+    lines.flatMap((line) => {
+      if (line.text?.trim() === "") return [];
+      try {
+        const named = fields(textOf(line));
+        return [{ line: line.number, trail: toTrail(named, projectId), named }];
+      } catch (error) {
+        if (!(error instanceof LineError)) throw error;
+        counts.unreadable++;
+        report.finding(`line ${line.number}  ${error.message}`);
+        return [];
+      }
+    });
   let offset = 0;
-  const compare = async () => {
-    const keys = batch.map(({ trail: { projectId, messageId } }) => ({ projectId, messageId }));
-    const stored = new Map((await findTrailsOf(ctx, keys)).map((one) => [keyOf(one), one as StoredTrail]));
-    for (const { line, trail, named } of batch) {
-      const found = stored.get(keyOf(trail));
-      const faults = found ? differing(trail, named, found) : ["is not stored"];
-      counts[!found ? "missing" : faults.length > 0 ? "different" : "equal"]++;
-      for (const fault of faults) report.finding(`line ${line}  ${trail.messageId}  ${fault}`);
+  for await (const { lines, end } of readBatches(file)) {
+    const trails = read(lines);
+    for (let i = 0; i < trails.length; i += FOUND_MAX) {
+      await compare(ctx, trails.slice(i, i + FOUND_MAX), counts, report);
     }
-    batch = [];
-  };
-  for await (const { number, text, end } of readLines(file)) {
-    try {
-      if (text === null) throw new LineError(`is longer than ${LINE_BYTES_MAX} bytes`);
-      if (text.trim() !== "")
-        batch.push({ line: number, trail: parseTrail(text, projectId), named: fields(text) });
-    } catch (error) {
-      if (!(error instanceof LineError)) throw error;
-      counts.unreadable++;
-      report.finding(`line ${number}  ${error.message}`);
-    }
-    if (batch.length >= BATCH_TRAILS) await compare();
     report.advance(end - offset);
     offset = end;
   }
-  await compare();
   return counts;
+}
+
+async function compare(
+  ctx: Context,
+  trails: readonly NamedTrail[],
+  counts: CompareCounts,
+  report: CompareReport,
+): Promise<void> {
+  const keys = trails.map(({ trail: { projectId, messageId } }) => ({ projectId, messageId }));
+  const stored = new Map((await findTrailsOf(ctx, keys)).map((one) => [keyOf(one), one as StoredTrail]));
+  for (const { line, trail, named } of trails) {
+    const found = stored.get(keyOf(trail));
+    const faults = found ? differing(trail, named, found) : ["is not stored"];
+    counts[!found ? "missing" : faults.length > 0 ? "different" : "equal"]++;
+    for (const fault of faults) report.finding(`line ${line}  ${trail.messageId}  ${fault}`);
+  }
 }
 
 const keyOf = ({ projectId, messageId }: { projectId: string; messageId: string }) =>
   JSON.stringify([projectId, messageId]);
 
 /** Status follows from what a line names; of the rest, what it leaves out is not compared. */
-function differing(trail: PastTrail, named: NamedTrail["named"], stored: StoredTrail): string[] {
+function differing(trail: PastTrail, named: Fields, stored: StoredTrail): string[] {
   const wire = { ...trail, timestamp: trail.timestamp.toISOString() } as WireTrail;
   return differences(mergePut(undefined, wire), stored)
     .filter(({ field }) => field === "status" || isNamed(named, field))
     .map(({ field, one, other }) => `${field}  file ${shown(one)}  stored ${shown(other)}`);
 }
 
-function isNamed(named: NamedTrail["named"], field: string): boolean {
+function isNamed(named: Fields, field: string): boolean {
   const [group = "", name] = field.split(".");
   const value = named[group];
   if (value === undefined) return false;

@@ -1,55 +1,98 @@
 import fs from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { isAlive } from "../../local/processes.ts";
 
 const counts = z.object({
   lines: z.int(),
-  blank: z.int(),
   stored: z.int(),
+  updated: z.int(),
   present: z.int(),
   rejected: z.int(),
+  blank: z.int(),
 });
-/** lines = blank + stored + present + rejected. */
+/** lines = stored + updated + present + rejected + blank. */
 export type ImportCounts = z.infer<typeof counts>;
 
+export interface Reject {
+  line: number;
+  reason: string;
+  text: string | null;
+}
+
+/** What became of lines, and those that were rejected, in their order. */
+export interface Done {
+  counts: Omit<ImportCounts, "lines">;
+  rejects: Reject[];
+}
+
 const state = z.object({
-  kind: z.string(),
-  /** What the file was like; another one is begun anew. */
-  size: z.int(),
-  modifiedMs: z.number(),
+  /** What the file was like and where it went: another one is begun anew. */
+  source: z.object({ kind: z.string(), target: z.string(), size: z.int(), modifiedMs: z.number() }),
+  importId: z.string(),
+  /** The process that writes it. */
+  pid: z.int(),
   offset: z.int(),
   rejectsBytes: z.int(),
   counts,
 });
 type State = z.infer<typeof state>;
 
-const NOTHING: ImportCounts = { lines: 0, blank: 0, stored: 0, present: 0, rejected: 0 };
+const NOTHING: ImportCounts = { lines: 0, stored: 0, updated: 0, present: 0, rejected: 0, blank: 0 };
+
+/** Where imports are known by their ids. */
+export interface ImportLog {
+  /** What is imported into, as far as this machine can name it. */
+  target: string;
+  begin(): Promise<string>;
+  isKnown(importId: string): Promise<boolean>;
+  end(importId: string, counts: ImportCounts): Promise<void>;
+}
 
 /** How far the import of a file has come, and which of its lines were rejected; both lie beside it. */
 export class Journal {
   readonly rejectsFile: string;
-  readonly size: number;
-  readonly isResumed: boolean;
   readonly #file: string;
   readonly #state: State;
 
-  constructor(file: string, kind: string) {
+  /**
+   * Goes on with what the last one left if that was of this file, into this database; else begins anew. Throws while
+   * another process is at it.
+   */
+  static async open(file: string, kind: string, log: ImportLog): Promise<Journal> {
     const { size, mtimeMs: modifiedMs } = fs.statSync(file);
-    this.#file = `${file}.import.json`;
-    this.rejectsFile = `${file}.rejected.ndjson`;
-    this.size = size;
-    const known = this.#read();
-    this.isResumed = known?.kind === kind && known.size === size && known.modifiedMs === modifiedMs;
-    this.#state =
-      known && this.isResumed
-        ? known
-        : { kind, size, modifiedMs, offset: 0, rejectsBytes: 0, counts: { ...NOTHING } };
+    const source = { kind, target: log.target, size, modifiedMs };
+    const left = read(noteOf(file));
+    const { pid } = process;
+    if (left && left.pid !== pid && isAlive(left.pid))
+      throw new Error(
+        `Process ${left.pid} is importing this file. Wait for it, or end it; if it does something else, delete ${noteOf(file)}.`,
+      );
+    if (left && (await isOf(left, source, file, log))) return new Journal(file, { ...left, pid });
+    const importId = await log.begin();
+    return new Journal(file, { source, importId, pid, offset: 0, rejectsBytes: 0, counts: { ...NOTHING } });
+  }
+
+  private constructor(file: string, known: State) {
+    this.rejectsFile = rejectsOf(file);
+    this.#file = noteOf(file);
+    this.#state = known;
     // What was rejected after the last note is read, and rejected, again.
-    if (this.#state.rejectsBytes > 0) fs.truncateSync(this.rejectsFile, this.#state.rejectsBytes);
+    if (known.rejectsBytes > 0) fs.truncateSync(this.rejectsFile, known.rejectsBytes);
     else fs.rmSync(this.rejectsFile, { force: true });
+    this.#write();
   }
 
   get start(): { offset: number; number: number } {
     return { offset: this.#state.offset, number: this.#state.counts.lines };
+  }
+
+  get size(): number {
+    return this.#state.source.size;
+  }
+
+  get importId(): string {
+    return this.#state.importId;
   }
 
   get counts(): ImportCounts {
@@ -57,19 +100,17 @@ export class Journal {
   }
 
   /** Notes that all before `offset` is done. */
-  note(offset: number, done: Omit<ImportCounts, "lines" | "rejected">, rejects: readonly object[]): void {
-    const text = rejects.map((one) => `${JSON.stringify(one)}\n`).join("");
+  note(offset: number, done: Done): void {
+    const text = done.rejects.map((one) => `${JSON.stringify(one)}\n`).join("");
     if (text !== "") fs.appendFileSync(this.rejectsFile, text);
     const { counts } = this.#state;
-    counts.blank += done.blank;
-    counts.stored += done.stored;
-    counts.present += done.present;
-    counts.rejected += rejects.length;
-    counts.lines = counts.blank + counts.stored + counts.present + counts.rejected;
+    for (const [name, count] of Object.entries(done.counts) as [keyof Done["counts"], number][]) {
+      counts[name] += count;
+      counts.lines += count;
+    }
     this.#state.rejectsBytes += Buffer.byteLength(text);
     this.#state.offset = offset;
-    fs.writeFileSync(`${this.#file}.new`, JSON.stringify(this.#state));
-    fs.renameSync(`${this.#file}.new`, this.#file);
+    this.#write();
   }
 
   /** The import is complete: the next one begins anew. */
@@ -77,11 +118,28 @@ export class Journal {
     fs.rmSync(this.#file, { force: true });
   }
 
-  #read(): State | undefined {
-    try {
-      return state.parse(JSON.parse(fs.readFileSync(this.#file, "utf8")));
-    } catch {
-      return undefined;
-    }
+  #write(): void {
+    fs.writeFileSync(`${this.#file}.new`, JSON.stringify(this.#state));
+    fs.renameSync(`${this.#file}.new`, this.#file);
   }
+}
+
+const noteOf = (file: string) => `${file}.import.json`;
+const rejectsOf = (file: string) => `${file}.rejected`;
+
+function read(file: string): State | undefined {
+  try {
+    return state.parse(JSON.parse(fs.readFileSync(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+async function isOf(left: State, source: State["source"], file: string, log: ImportLog): Promise<boolean> {
+  const rejectsBytes = fs.statSync(rejectsOf(file), { throwIfNoEntry: false })?.size ?? 0;
+  return (
+    isDeepStrictEqual(left.source, source) &&
+    rejectsBytes >= left.rejectsBytes &&
+    (await log.isKnown(left.importId))
+  );
 }

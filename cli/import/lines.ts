@@ -1,14 +1,28 @@
+import { isUtf8 } from "node:buffer";
 import fs from "node:fs";
 
 const NEWLINE = 0x0a;
+const BATCH_LINES = 500;
+const BATCH_BYTES = 4 * 1024 * 1024;
 /** A trail or an event of full size, and what its text may be longer than that. */
-export const LINE_BYTES_MAX = 4 * 1024 * 1024;
+const LINE_BYTES_MAX = 4 * 1024 * 1024;
+
+const TOO_LONG = { text: null, fault: `is longer than ${LINE_BYTES_MAX} bytes` };
+const NOT_UTF8 = { text: null, fault: "is not valid UTF-8" };
 
 export interface Line {
   /** The first line is 1. */
   number: number;
-  /** Null: longer than LINE_BYTES_MAX. */
   text: string | null;
+  /** Why there is no text. */
+  fault: string | null;
+  /** Where the next line begins. */
+  end: number;
+}
+
+/** Lines of a file that are dealt with together. */
+export interface Lines {
+  lines: Line[];
   /** Where the next line begins. */
   end: number;
 }
@@ -19,11 +33,24 @@ export interface Start {
   number: number;
 }
 
+/** As readLines, in batches that memory and one statement have room for. */
+export async function* readBatches(file: string, start?: Start): AsyncGenerator<Lines> {
+  let lines: Line[] = [];
+  let bytes = 0;
+  for await (const line of readLines(file, start)) {
+    lines.push(line);
+    bytes += line.text?.length ?? 0;
+    if (lines.length < BATCH_LINES && bytes < BATCH_BYTES) continue;
+    yield { lines, end: line.end };
+    lines = [];
+    bytes = 0;
+  }
+  const last = lines.at(-1);
+  if (last) yield { lines, end: last.end };
+}
+
 /** The lines of a file from a place on, without their ends; one that is too long is passed over, not read into memory. */
-export async function* readLines(
-  file: string,
-  start: Start = { offset: 0, number: 0 },
-): AsyncGenerator<Line> {
+async function* readLines(file: string, start: Start = { offset: 0, number: 0 }): AsyncGenerator<Line> {
   let { offset, number } = start;
   let pieces: Buffer[] = [];
   let bytes = 0;
@@ -33,10 +60,10 @@ export async function* readLines(
     else pieces = [];
   };
   const line = (): Line => {
-    const text = bytes > LINE_BYTES_MAX ? null : Buffer.concat(pieces).toString("utf8").replace(/\r$/, "");
+    const read = bytes > LINE_BYTES_MAX ? TOO_LONG : decoded(Buffer.concat(pieces));
     pieces = [];
     bytes = 0;
-    return { number: ++number, text, end: offset };
+    return { number: ++number, ...read, end: offset };
   };
   for await (const chunk of fs.createReadStream(file, { start: start.offset }) as AsyncIterable<Buffer>) {
     let from = 0;
@@ -51,3 +78,6 @@ export async function* readLines(
   }
   if (bytes > 0) yield line();
 }
+
+const decoded = (bytes: Buffer) =>
+  isUtf8(bytes) ? { text: bytes.toString("utf8").replace(/\r$/, ""), fault: null } : NOT_UTF8;

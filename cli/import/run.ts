@@ -1,43 +1,23 @@
 import { progressBar } from "../progress.ts";
-import { Journal, type ImportCounts } from "./journal.ts";
-import { LineError } from "./parse.ts";
-import { LINE_BYTES_MAX, readLines, type Line } from "./lines.ts";
+import { Journal, type Done, type ImportCounts, type ImportLog, type Reject } from "./journal.ts";
+import { readBatches, type Line } from "./lines.ts";
+import { LineError, textOf } from "./parse.ts";
 
-const BATCH_LINES = 500;
-const BATCH_BYTES = 4 * 1024 * 1024;
-
-export type Outcome = "stored" | "present" | { refused: string };
+export type Outcome = "stored" | "updated" | "present" | { refused: string };
 
 export interface Importer<T> {
   kind: string;
   /** Throws a LineError. */
   parse(text: string): T;
-  /** Items with the same key do not go into one batch. */
+  /** Items with the same key are not stored together, but in their order. */
   key(item: T): string;
   store(items: T[]): Promise<Outcome[]>;
+  log: ImportLog;
 }
 
-interface Reject {
-  line: number;
-  reason: string;
-  text: string | null;
-}
-
-/** Lines that are stored together, and what of them is done with already. */
-class Batch<T> {
-  readonly items = new Map<string, { line: Line; item: T }>();
-  readonly rejects: Reject[] = [];
-  blank = 0;
-  end = 0;
-  bytes = 0;
-
-  get isFull(): boolean {
-    return this.items.size + this.rejects.length + this.blank >= BATCH_LINES || this.bytes >= BATCH_BYTES;
-  }
-
-  reject({ number, text }: Line, reason: string): void {
-    this.rejects.push({ line: number, reason, text });
-  }
+interface Item<T> {
+  line: Line;
+  value: T;
 }
 
 /**
@@ -45,69 +25,72 @@ class Batch<T> {
  * it ended; a batch that was stored and not noted is found present then.
  */
 export async function runImport<T>(file: string, importer: Importer<T>): Promise<ImportCounts> {
-  const journal = new Journal(file, importer.kind);
+  const { kind, log } = importer;
+  const journal = await Journal.open(file, kind, log);
+  const { start } = journal;
   const bar = progressBar(
-    journal.isResumed
-      ? `Going on with ${file} after line ${journal.counts.lines}`
-      : `Importing ${importer.kind} from ${file}`,
-    Math.max(1, journal.size - journal.start.offset),
+    start.number > 0 ? `Going on with ${file} after line ${start.number}` : `Importing ${kind} from ${file}`,
+    Math.max(1, journal.size - start.offset),
   );
-  let batch = new Batch<T>();
-  const store = async () => {
-    if (batch.end === 0) return;
-    const entries = [...batch.items.values()];
-    const outcomes = entries.length > 0 ? await importer.store(entries.map(({ item }) => item)) : [];
-    for (const [i, outcome] of outcomes.entries()) {
-      if (typeof outcome === "object")
-        batch.reject((entries[i] as (typeof entries)[0]).line, outcome.refused);
-    }
-    const count = (name: Outcome) => outcomes.filter((one) => one === name).length;
-    const rejects = batch.rejects.toSorted((a, b) => a.line - b.line);
-    bar.advance(batch.end - journal.start.offset);
-    journal.note(
-      batch.end,
-      { blank: batch.blank, stored: count("stored"), present: count("present") },
-      rejects,
-    );
-    batch = new Batch();
-  };
-  for await (const line of readLines(file, journal.start)) {
-    const item = parse(importer, batch, line);
-    if (item !== undefined) {
-      const key = importer.key(item);
-      if (batch.items.has(key)) await store();
-      batch.items.set(key, { line, item });
-    }
-    batch.bytes += line.text?.length ?? 0;
-    batch.end = line.end;
-    if (batch.isFull) await store();
+  let offset = start.offset;
+  for await (const { lines, end } of readBatches(file, start)) {
+    journal.note(end, await importBatch(lines, importer));
+    bar.advance(end - offset, `${file}: ${journal.counts.lines} lines`);
+    offset = end;
   }
-  await store();
+  await log.end(journal.importId, journal.counts);
   journal.end();
-  bar.done(inWords(importer.kind, journal));
+  bar.done(inWords(kind, journal));
   return journal.counts;
 }
 
-function parse<T>(importer: Importer<T>, batch: Batch<T>, line: Line): T | undefined {
-  if (line.text === null) {
-    batch.reject(line, `is longer than ${LINE_BYTES_MAX} bytes`);
-  } else if (line.text.trim() === "") {
-    batch.blank++;
-  } else {
+async function importBatch<T>(lines: readonly Line[], importer: Importer<T>): Promise<Done> {
+  const counts = { stored: 0, updated: 0, present: 0, rejected: 0, blank: 0 };
+  const rejects: Reject[] = [];
+  const reject = ({ number, text }: Line, reason: string) => {
+    counts.rejected++;
+    rejects.push({ line: number, reason, text });
+  };
+  const items: Item<T>[] = [];
+  for (const line of lines) {
+    if (line.text?.trim() === "") {
+      counts.blank++;
+      continue;
+    }
     try {
-      return importer.parse(line.text);
+      items.push({ line, value: importer.parse(textOf(line)) });
     } catch (error) {
       if (!(error instanceof LineError)) throw error;
-      batch.reject(line, error.message);
+      reject(line, error.message);
     }
   }
-  return undefined;
+  for (const turn of inTurns(items, ({ value }) => importer.key(value))) {
+    const outcomes = await importer.store(turn.map(({ value }) => value));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (typeof outcome === "string") counts[outcome]++;
+      else reject((turn[i] as Item<T>).line, outcome.refused);
+    }
+  }
+  return { counts, rejects: rejects.toSorted((a, b) => a.line - b.line) };
+}
+
+/** The first item of each key, then the second of each, and so on. */
+function inTurns<T>(items: readonly T[], key: (item: T) => string): T[][] {
+  const turns: T[][] = [];
+  const seen = new Map<string, number>();
+  for (const item of items) {
+    const turn = seen.get(key(item)) ?? 0;
+    seen.set(key(item), turn + 1);
+    (turns[turn] ??= []).push(item);
+  }
+  return turns;
 }
 
 function inWords(kind: string, { counts, rejectsFile }: Journal): string {
-  const { lines, blank, stored, present, rejected } = counts;
+  const { lines, blank, stored, updated, present, rejected } = counts;
   const parts = [
     `${lines} lines: ${stored} ${kind} stored`,
+    ...(updated > 0 ? [`${updated} updated`] : []),
     `${present} stored before`,
     `${rejected} rejected${rejected > 0 ? ` (see ${rejectsFile})` : ""}`,
     ...(blank > 0 ? [`${blank} blank`] : []),

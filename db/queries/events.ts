@@ -47,6 +47,17 @@ export async function insertServiceEvent(db: Db, event: EventRecord): Promise<vo
   await db.execute(sql`select audit.insert_service_event(${JSON.stringify(event)}::jsonb)`);
 }
 
+/** Whether an event was ever stored under this natural key. */
+export async function isEventStored(db: Db, workspaceId: string, eventId: string): Promise<boolean> {
+  const [row] = await rows(
+    db,
+    sql`
+    select from audit.audit_event_keys k
+    where k.workspace_id = ${workspaceId} and k.event_id = ${eventId}`,
+  );
+  return row !== undefined;
+}
+
 export interface EventFilter {
   /** Null: any workspace. */
   workspaceIds: readonly string[] | null;

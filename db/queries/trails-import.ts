@@ -7,6 +7,7 @@ import {
   recordType,
   replaced,
   replacements,
+  replacing,
   resolved,
   stored,
   type TrailKey,
@@ -15,8 +16,7 @@ import {
   type TrailValues,
 } from "./trails.ts";
 
-/** present: what is stored is as far or further, and stays. */
-export type ImportOutcome = "stored" | "present" | "project deleted";
+export type ImportOutcome = "stored" | "updated" | "present" | "project deleted";
 
 export interface ImportedTrail extends TrailValues {
   project_id: string;
@@ -24,10 +24,13 @@ export interface ImportedTrail extends TrailValues {
   status: TrailStatus;
 }
 
+const steps = sql.raw("array['placeholder', 'failed', 'complete']");
+
 /**
  * Stores trails of the past in one statement and registers their projects; answers what became of each, in their order.
- * Unlike a write of the application it replaces only a trail of a lower status (placeholder, failed, complete). No two of
- * `trails` may have the same project and message.
+ * Unlike a write of the application it replaces only a trail of a lower status (placeholder, failed, complete), or of the
+ * same one that an import brought and nobody wrote to since. No two of `trails` may have the same project and message.
+ * Postgres answers `trail_digests_pinned` for a digest that is another than the stored one.
  */
 export async function importTrails(
   db: Db,
@@ -70,13 +73,18 @@ export async function importTrails(
         completed_at = excluded.completed_at,
         imported_at = excluded.imported_at,
         rollup_due = true
-      where array_position(array['placeholder', 'failed', 'complete'], excluded.status)
-          > array_position(array['placeholder', 'failed', 'complete'], t.status)
-      returning t.project_id, t.message_id
+      where array_position(${steps}, excluded.status) > array_position(${steps}, t.status)
+        or (
+          excluded.status = t.status
+          and t.updated_at = t.imported_at
+          and (${of("t")}, t."timestamp") is distinct from (${replacing}, excluded."timestamp")
+        )
+      returning t.project_id, t.message_id, t.id
     )
     select
       case
-        when w.message_id is not null then 'stored'
+        when w.id = g.id then 'stored'
+        when w.id is not null then 'updated'
         when d.project_id is not null then 'project deleted'
         else 'present'
       end as outcome

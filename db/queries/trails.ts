@@ -94,7 +94,7 @@ export const of = (alias: string) => sql.raw(REPLACED.map((name) => `${alias}.${
 const PINNED: readonly Column[] = ["prompt_digest", "context_digest", "policy_digest"];
 const replacement = (name: Column) =>
   PINNED.includes(name) ? `coalesce(excluded.${name}, t.${name})` : `excluded.${name}`;
-const replacing = sql.raw(REPLACED.map(replacement).join(", "));
+export const replacing = sql.raw(REPLACED.map(replacement).join(", "));
 export const replacements = sql.raw(REPLACED.map((name) => `${name} = ${replacement(name)}`).join(", "));
 
 /**

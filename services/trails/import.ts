@@ -1,35 +1,59 @@
-import { z } from "zod";
-import { importTrails as queryImport, type ImportOutcome } from "../../db/queries/trails-import.ts";
+import type { z } from "zod";
+import { importTrails as queryImport } from "../../db/queries/trails-import.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
+import { ServiceError } from "../errors.ts";
 import { callerId } from "../inputs.ts";
-import { holdAmount } from "./amounts.ts";
-import { newTrail, toValues } from "./trail.ts";
+import { postgresError } from "../postgres-errors.ts";
+import { projectBeingDeleted } from "../projects/project.ts";
+import { storeApart, type Refused } from "../store-apart.ts";
+import { orPinned } from "./pinned.ts";
+import { newTrail, toValues, withStatus } from "./trail.ts";
+
+/** Classes 22 and 23 of SQLSTATE: what was sent cannot be stored as it is. */
+const REFUSAL = /^2[23]/;
+const FOREIGN_KEY_VIOLATION = "23503";
 
 /** A trail of the past: unlike a new one it says of which message it is, and when that was. */
 export const pastTrail = newTrail
   .required({ timestamp: true })
   .extend({ messageId: callerId })
-  // A placeholder's zeros are not known amounts: as a cost they would say that the message was free.
-  .transform((trail) => {
-    const isOpen = trail.status === undefined || trail.status === "placeholder";
-    const isEmpty = isOpen && !holdAmount(trail.tokens, trail.cost);
-    const status = trail.status ?? (isEmpty ? ("placeholder" as const) : ("complete" as const));
-    return { ...trail, status, ...(isEmpty ? { tokens: null, cost: null } : {}) };
-  });
+  .transform(withStatus);
 export type PastTrail = z.output<typeof pastTrail>;
 
 /**
- * Stores trails from elsewhere, marked as imported: retention counts from now. What is stored already stays, unless it is
- * a placeholder and the import knows more. Answers what became of each. No two may be of the same project and message.
+ * updated: a placeholder that the import completes, or what an import brought before and nobody changed since. present: what
+ * is stored is as far or further, and stays.
+ */
+export type ImportOutcome = "stored" | "updated" | "present" | Refused;
+
+/**
+ * Stores trails from elsewhere, marked as imported: retention counts from now. Answers what became of each; one that is
+ * refused does not keep the others away. No two may be of the same project and message.
  */
 export async function importTrails(ctx: Context, trails: readonly PastTrail[]): Promise<ImportOutcome[]> {
   requireScope(ctx, "trails:write");
   for (const { projectId } of trails) requireProject(ctx, projectId);
-  const values = trails.map((trail) => ({
-    ...toValues(trail),
-    project_id: trail.projectId,
-    message_id: trail.messageId,
-    status: trail.status,
-  }));
-  return queryImport(ctx.db, values, ctx.principal.userId);
+  const store = async (some: readonly PastTrail[]): Promise<ImportOutcome[]> => {
+    const outcomes = await queryImport(ctx.db, some.map(toRow), ctx.principal.userId);
+    return outcomes.map((one) =>
+      one === "project deleted" ? { refused: projectBeingDeleted().message } : one,
+    );
+  };
+  return storeApart(trails, store, reasonOf);
+}
+
+const toRow = (trail: PastTrail) => ({
+  ...toValues(trail),
+  project_id: trail.projectId,
+  message_id: trail.messageId,
+  status: trail.status,
+});
+
+function reasonOf(error: unknown): string | null {
+  const pinned = orPinned(error);
+  if (pinned instanceof ServiceError) return pinned.message;
+  const { code = "", constraint } = postgresError(error) ?? {};
+  if (!REFUSAL.test(code)) return null;
+  if (code === FOREIGN_KEY_VIOLATION) return projectBeingDeleted().message;
+  return `The database refused this${constraint ? ` by its check ${constraint}` : ""} (${code}).`;
 }

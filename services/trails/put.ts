@@ -3,10 +3,9 @@ import { findTrails, upsertTrail } from "../../db/queries/trails.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { postgresError } from "../postgres-errors.ts";
-import { holdAmount } from "./amounts.ts";
 import { projectBeingDeleted } from "../projects/project.ts";
 import { orPinned } from "./pinned.ts";
-import { requireSame, toTrail, toValues, type NewTrail, type Trail } from "./trail.ts";
+import { requireSame, toTrail, toValues, withStatus, type NewTrail, type Trail } from "./trail.ts";
 
 const FOREIGN_KEY_VIOLATION = "23503";
 const RETRY_AFTER_S = 1;
@@ -27,8 +26,8 @@ export async function putTrail(
   const { projectId } = input;
   requireProject(ctx, projectId);
   const key = { projectId, messageId };
-  const status = input.status ?? (holdAmount(input.tokens, input.cost) ? "complete" : "placeholder");
-  const values = { ...toValues(input), status };
+  const trail = withStatus(input);
+  const values = { ...toValues(trail), status: trail.status };
   const written = await upsertTrail(ctx.db, key, values, ctx.principal.userId).catch((error: unknown) => {
     // The project was deleted and swept while the statement ran.
     throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : orPinned(error);

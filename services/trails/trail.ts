@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
-import type { TrailRow, TrailValues } from "../../db/queries/trails.ts";
+import type { TrailRow, TrailStatus, TrailValues } from "../../db/queries/trails.ts";
 import { jsonDigest } from "../../lib/canonical-json.ts";
 import { invalidField } from "../errors.ts";
 import { callerId, text, time } from "../inputs.ts";
-import { cost, INTEGER_MAX, tokens } from "./amounts.ts";
+import { cost, holdAmount, INTEGER_MAX, tokens } from "./amounts.ts";
 
 export const TRAIL_BYTES_MAX = 1024 * 1024;
 const REASONING_STEPS_MAX = 1_000;
@@ -36,7 +36,9 @@ export const newTrail = z
     cost: cost.nullish().describe("Null: unpriced, which is not 0."),
     status: trailStatus
       .optional()
-      .describe("If left out: complete when tokens or cost hold an amount above 0, else placeholder."),
+      .describe(
+        "If left out: complete when tokens or cost hold an amount above 0, else placeholder. A placeholder's zeros are not amounts: they are kept as null.",
+      ),
     latencyMs: count.nullish(),
     digests: z
       .strictObject({ prompt: digest, context: digest, policy: digest })
@@ -51,6 +53,17 @@ export const newTrail = z
   })
   .meta({ id: "NewTrail" });
 export type NewTrail = z.infer<typeof newTrail>;
+
+/**
+ * A trail with the status that it says or that follows from its amounts. An open one's zeros are not known amounts: as a cost
+ * they would say, once it is complete, that the message was free.
+ */
+export function withStatus<T extends NewTrail>(trail: T): T & { status: TrailStatus } {
+  const isOpen = trail.status === undefined || trail.status === "placeholder";
+  const isEmpty = isOpen && !holdAmount(trail.tokens, trail.cost);
+  const status = trail.status ?? (isEmpty ? "placeholder" : "complete");
+  return { ...trail, status, ...(isEmpty ? { tokens: null, cost: null } : {}) };
+}
 
 const integer = z.int();
 const integerOrNull = z.int().nullable();

@@ -1,0 +1,27 @@
+export interface Refused {
+  /** Why, in words. */
+  refused: string;
+}
+
+/**
+ * Stores items all at once or, where that is refused, by halves until those that are refused stand alone: they do not keep
+ * the others away. `reasonOf` says why an error refuses an item; what is null to it is no fault of an item, and thrown.
+ */
+export async function storeApart<T, Outcome>(
+  items: readonly T[],
+  store: (items: readonly T[]) => Promise<Outcome[]>,
+  reasonOf: (error: unknown) => string | null,
+): Promise<(Outcome | Refused)[]> {
+  try {
+    return await store(items);
+  } catch (error) {
+    const refused = reasonOf(error);
+    if (refused === null) throw error;
+    if (items.length === 1) return [{ refused }];
+    const half = Math.ceil(items.length / 2);
+    return [
+      ...(await storeApart(items.slice(0, half), store, reasonOf)),
+      ...(await storeApart(items.slice(half), store, reasonOf)),
+    ];
+  }
+}
