@@ -300,6 +300,7 @@ create table audit.audit_trails (
   constraint audit_trails_pkey PRIMARY KEY (project_id, message_id)
 );
 CREATE INDEX audit_trails_message ON audit.audit_trails USING btree (message_id);
+CREATE INDEX audit_trails_past ON audit.audit_trails USING btree (project_id, GREATEST("timestamp", imported_at)) WHERE (NOT rollup_due);
 CREATE INDEX audit_trails_project_due ON audit.audit_trails USING btree (project_id) WHERE rollup_due;
 CREATE INDEX audit_trails_project_time ON audit.audit_trails USING btree (project_id, "timestamp", id);
 CREATE INDEX audit_trails_rollup_due ON audit.audit_trails USING btree ("timestamp") WHERE rollup_due;
@@ -2314,11 +2315,10 @@ begin
       select o.project_id, o.message_id
       from audit.audit_trails o
       where o.project_id = p.project_id
-        and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
-        and coalesce(o.imported_at, o.timestamp) < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and greatest(o.timestamp, o.imported_at) < statement_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
         and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
-      order by o.timestamp
+      order by greatest(o.timestamp, o.imported_at)
       limit p_limit
       for update skip locked
     ) d
@@ -8254,18 +8254,18 @@ comment on column audit.audit_retention_policies.warm_archive_days is 'Age at wh
 comment on column audit.audit_trail_rollup.bucket_start is 'First moment of the 15 minutes.';
 comment on column audit.audit_trail_rollup.unpriced_count is 'Complete messages without a total cost.';
 comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
-comment on column audit.audit_trails.completion_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.completion_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
 comment on column audit.audit_trails.context_digest is 'Hash of the context.';
 comment on column audit.audit_trails.context_layers is 'How many layers of context went into the prompt.';
 comment on column audit.audit_trails.counted is 'What the roll-up has counted of it, so that a change adds the difference.';
 comment on column audit.audit_trails.imported_at is 'When it came from a file, if it did: retention counts from then.';
 comment on column audit.audit_trails.message_id is 'The caller''s id, unique in its project.';
 comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';
-comment on column audit.audit_trails.prompt_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.prompt_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
 comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept instead of its text.';
 comment on column audit.audit_trails.rollup_due is 'New or changed since it was counted; such a trail is never deleted.';
 comment on column audit.audit_trails.status is 'placeholder until tokens and cost are known, then complete or failed.';
-comment on column audit.audit_trails.total_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.total_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
 comment on column audit.capture_gaps.detail is 'The error''s SQLSTATE.';
 comment on column audit.capture_gaps.ended_at is 'Null while it lasts.';
 comment on column audit.capture_gaps.noted_by is 'The login that switched it off, or that wrote.';

@@ -70,9 +70,15 @@ async function run<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType
   spec: Endpoint<P, Q, B>,
   input: Input<z.output<P>, z.output<Q>, z.output<B>>,
 ): Promise<Answer | Response> {
-  if (input.idempotent === null || spec.idempotency === "own") return spec.handle(ctx, input);
-  return runIdempotent(ctx, input.idempotent, async (inner) => {
+  const handle = async (inner: Context) => {
     const answer = await spec.handle(inner, input);
+    if (!input.prefersMinimal || !spec.minimal || answer instanceof Response) return answer;
+    const headers = { ...answer.headers, "preference-applied": "return=minimal" };
+    return { ...answer, body: spec.minimal(answer.body), headers };
+  };
+  if (input.idempotent === null || spec.idempotency === "own") return handle(ctx);
+  return runIdempotent(ctx, input.idempotent, async (inner) => {
+    const answer = await handle(inner);
     if (answer instanceof Response) throw new Error("a streamed answer cannot be kept for replay");
     return answer;
   });

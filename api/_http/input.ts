@@ -11,6 +11,8 @@ const ERRORS_MAX = 100;
 const PATH_LENGTH_MAX = 200;
 /** Made once: a schema compiles its parser when it is first used. */
 const NO_QUERY = z.strictObject({});
+// RFC 7240: of a preference that is given twice, the first counts.
+const RETURN_PREFERENCE = /(?:^|,)\s*return\s*=\s*"?([a-z]+)/i;
 export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
 
 interface InputSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
@@ -36,7 +38,8 @@ export async function readInput<P extends z.ZodType, Q extends z.ZodType, B exte
   const body = parse(spec.body, read?.value, "body") as z.output<B>;
   const idempotent: IdempotentRequest | null =
     key === undefined ? null : { key, hash: hashOf(c, spec.method, read?.text ?? "") };
-  return { params, query, body, idempotent };
+  const preference = RETURN_PREFERENCE.exec(c.req.header("prefer") ?? "")?.[1];
+  return { params, query, body, idempotent, prefersMinimal: preference === "minimal" };
 }
 
 function parse(schema: z.ZodType | undefined, value: unknown, place: string): unknown {

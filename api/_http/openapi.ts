@@ -29,12 +29,22 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
   app: App,
   spec: Endpoint<P, Q, B>,
 ): void {
-  const idempotencyKey = z.object({
+  const writeHeaders = z.object({
     "Idempotency-Key": z
       .string()
       .regex(IDEMPOTENCY_KEY)
       .optional()
       .describe("The same key answers the same for 24 hours."),
+    ...(spec.minimal
+      ? {
+          Prefer: z
+            .enum(["return=minimal", "return=representation"])
+            .optional()
+            .describe(
+              "`return=minimal` (RFC 7240) asks for the short answer, which is then also what is kept.",
+            ),
+        }
+      : {}),
   });
   app.openAPIRegistry.registerPath({
     method: spec.method,
@@ -46,7 +56,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
     request: {
       ...(spec.params instanceof z.ZodObject ? { params: spec.params } : {}),
       ...(spec.query instanceof z.ZodObject ? { query: spec.query } : {}),
-      ...(spec.method === "get" ? {} : { headers: idempotencyKey }),
+      ...(spec.method === "get" ? {} : { headers: writeHeaders }),
       ...(spec.body
         ? { body: { required: true, content: { "application/json": { schema: spec.body } } } }
         : {}),

@@ -10,6 +10,8 @@ export interface Input<P, Q, B> {
   body: B;
   /** Set when the request has an Idempotency-Key; only handlers with `idempotency: "own"` look at it. */
   idempotent: IdempotentRequest | null;
+  /** Whether the caller asked for the short answer, by `Prefer: return=minimal` (RFC 7240). */
+  prefersMinimal: boolean;
 }
 
 /** One description of a route: it is served, checked and documented from this. */
@@ -30,6 +32,8 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   explainedBodyBytes?: number;
   /** Writes run once per Idempotency-Key; `own` leaves that to the handler's one statement. */
   idempotency?: "own";
+  /** The short answer to a caller who prefers one; for a write, it is also what is kept for its Idempotency-Key. */
+  minimal?: (body: unknown) => unknown;
   answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string | string[] }>;
   handle(ctx: Context, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Answer | Response>;
 }

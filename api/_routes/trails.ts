@@ -7,7 +7,7 @@ import { getTrail } from "../../services/trails/get.ts";
 import { listTrails, trailQuery } from "../../services/trails/list.ts";
 import { patchTrail, trailPatch } from "../../services/trails/patch.ts";
 import { putTrail } from "../../services/trails/put.ts";
-import { newTrail, trail, TRAIL_BYTES_MAX } from "../../services/trails/trail.ts";
+import { newTrail, trail, TRAIL_BYTES_MAX, trailState } from "../../services/trails/trail.ts";
 import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
@@ -16,6 +16,8 @@ const tag = "Trails";
 const EXPLAINED_BYTES_MAX = 4 * 1024 * 1024;
 const params = z.object({ messageId: pathId });
 const size = { maxBodyBytes: TRAIL_BYTES_MAX, explainedBodyBytes: EXPLAINED_BYTES_MAX };
+const written = z.union([trail, trailState]);
+const minimal = (body: unknown) => trailState.parse(body);
 const which = z.strictObject({
   projectId: callerId.optional().describe("Needed when several of your projects have this message id."),
 });
@@ -33,9 +35,10 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     params,
     body: newTrail,
     ...size,
+    minimal,
     answers: {
-      200: { description: "It was there before; this is what is stored now.", schema: trail },
-      201: { description: "Stored.", schema: trail },
+      200: { description: "It was there before; this is what is stored now.", schema: written },
+      201: { description: "Stored.", schema: written },
     },
     handle: async (ctx, { params: { messageId }, body }) => {
       const stored = await putTrail(ctx, messageId, body);
@@ -56,7 +59,8 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     query: which,
     body: trailPatch,
     ...size,
-    answers: { 200: { description: "The trail as it is now.", schema: trail } },
+    minimal,
+    answers: { 200: { description: "The trail as it is now.", schema: written } },
     handle: async (ctx, { params: { messageId }, query, body }) => ({
       status: 200,
       body: await patchTrail(ctx, messageId, query.projectId ?? body.projectId, body),
@@ -83,7 +87,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     path: "/trails/{messageId}/evidence",
     summary: "Everything about one message, in one bundle",
     description:
-      "The trail with its digests, the events that name it, the history of its row, holds, entries of the deletion log, and where its cost is counted. What the key may not see is left out and named.",
+      "The trail with its digests, the events that name it, the history of its row, holds, entries of the deletion log, and where its cost is counted. What the key may not see is left out and named. Once the trail was cleaned up, name its project and workspace.",
     scope: "trails:read",
     limit: "read",
     params,

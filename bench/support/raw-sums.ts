@@ -1,12 +1,12 @@
+import type pg from "pg";
 import type { TrailSpan, TrailSumsRow } from "../../db/queries/trail-analytics.ts";
-import type { BenchDatabase } from "./stage.ts";
 
 /** What analytics sums, over the rows themselves: written for them, as somebody without a roll-up would. */
-export function rawSums(
-  database: BenchDatabase,
+export async function rawSums(
+  client: pg.Client,
   { projectId, zone, from, to }: TrailSpan,
 ): Promise<TrailSumsRow[]> {
-  return database.query(
+  const { rows } = await client.query<TrailSumsRow>(
     `
     with each as materialized (
       select
@@ -34,7 +34,8 @@ export function rawSums(
       known_cost::float8 as "totalCost", (known_cost / nullif(messages - unpriced, 0))::float8 as "averageCost",
       unpriced::float8 as "unpricedCount"
     from priced
-    order by day nulls first, cost desc, messages desc, model`,
+    order by day nulls first, model is not null, cost desc, messages desc, model`,
     [projectId, zone, from, to],
   );
+  return rows;
 }

@@ -1,4 +1,5 @@
-ALTER TABLE "audit"."audit_trails" ADD COLUMN "imported_at" timestamp with time zone;--> statement-breakpoint
-CREATE INDEX "audit_deletion_log_subject" ON "audit"."audit_deletion_log" USING btree ("subject_id","subject_type");--> statement-breakpoint
-CREATE INDEX "audit_trail_rollup_unpriced" ON "audit"."audit_trail_rollup" USING btree ("bucket_start") WHERE unpriced_count > 0;--> statement-breakpoint
-CREATE INDEX "audit_trails_project_due" ON "audit"."audit_trails" USING btree ("project_id") WHERE rollup_due;
+ALTER TABLE "audit"."audit_trails" ADD COLUMN IF NOT EXISTS "imported_at" timestamp with time zone;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "audit_deletion_log_subject" ON "audit"."audit_deletion_log" USING btree ("subject_id","subject_type");--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "audit_trail_rollup_unpriced" ON "audit"."audit_trail_rollup" USING btree ("bucket_start") WHERE unpriced_count > 0;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "audit_trails_project_due" ON "audit"."audit_trails" USING btree ("project_id") WHERE rollup_due;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "audit_trails_past" ON "audit"."audit_trails" USING btree ("project_id",greatest("timestamp", imported_at)) WHERE not rollup_due;

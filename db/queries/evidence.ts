@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNull, or, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNotNull, isNull, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { auditDeletionLog as d, legalHolds as h } from "../schema/index.ts";
 import type { HoldRow } from "./holds.ts";
@@ -31,47 +31,58 @@ export async function findCounted(db: Db, { projectId, messageId }: TrailKey): P
   return row ?? null;
 }
 
-/** A record under the names that it goes by: what callers call it, and its table. */
+/** A record by what holds and the deletion log call it. */
 export interface NamedRecord {
-  types: readonly string[];
+  type: string;
   id: string;
+  /** Those in which it is; null where nobody knows, as of a trail, a project or a row. */
+  workspaceIds: readonly string[] | null;
 }
 
 /**
- * Holds, released ones too, on a record, on all of its type, or on everything of one of `heldWorkspaces`; within
- * `workspaceIds` (null: any). `limit` at most, the newest first.
+ * Holds, released ones too, that keep one of these records from being deleted, or name it; of those that `workspaceIds`
+ * name (null: any, and those that name none). `limit` at most, the newest first.
  */
 export async function holdsOn(
   db: Db,
-  { types, id }: NamedRecord,
-  {
-    workspaceIds,
-    heldWorkspaces,
-  }: { workspaceIds: readonly string[] | null; heldWorkspaces: readonly string[] },
+  records: readonly NamedRecord[],
+  workspaceIds: readonly string[] | null,
   limit: number,
 ): Promise<HoldRow[]> {
-  const onRecord = and(inArray(h.resourceType, [...types]), or(isNull(h.resourceId), eq(h.resourceId, id)));
-  const onWorkspace =
-    heldWorkspaces.length > 0
-      ? and(isNull(h.resourceType), isNull(h.subjectUserId), inArray(h.workspaceId, [...heldWorkspaces]))
-      : undefined;
+  // As audit.deletion_stops() asks: where the workspace is not known, a hold that names the type fits in whichever it names.
+  const isOn = (record: NamedRecord) =>
+    and(
+      or(isNull(h.resourceType), eq(h.resourceType, record.type)),
+      or(isNull(h.resourceId), eq(h.resourceId, record.id)),
+      or(isNull(h.subjectUserId), eq(h.subjectUserId, record.id)),
+      or(
+        isNull(h.workspaceId),
+        record.workspaceIds === null
+          ? isNotNull(h.resourceType)
+          : or(isNotNull(h.resourceId), inArray(h.workspaceId, [...record.workspaceIds])),
+      ),
+    );
   const isSeen = workspaceIds === null ? undefined : inArray(h.workspaceId, [...workspaceIds]);
   return db
     .select()
     .from(h)
-    .where(and(or(onRecord, onWorkspace), isSeen))
+    .where(and(or(...records.map(isOn)), isSeen))
     .orderBy(desc(h.id))
     .limit(limit);
 }
 
 export type DeletionRow = typeof d.$inferSelect;
 
-/** Entries of the deletion log about a record, the newest first, `limit` at most. */
-export async function deletionsOf(db: Db, { types, id }: NamedRecord, limit: number): Promise<DeletionRow[]> {
+/** Entries of the deletion log about one of these records, the newest first, `limit` at most. */
+export async function deletionsOf(
+  db: Db,
+  records: readonly NamedRecord[],
+  limit: number,
+): Promise<DeletionRow[]> {
   return db
     .select()
     .from(d)
-    .where(and(eq(d.subjectId, id), inArray(d.subjectType, [...types])))
+    .where(or(...records.map(({ type, id }) => and(eq(d.subjectId, id), eq(d.subjectType, type)))))
     .orderBy(desc(d.id))
     .limit(limit);
 }

@@ -46,9 +46,9 @@ export async function resolveRange(
 export interface TrailSums {
   messageCount: number;
   totalTokens: number;
-  /** Money as the nearest double; null when no message has a price. */
+  /** Money as the nearest double; null when no complete message has a price. */
   totalCost: number | null;
-  /** Per message that has a price; 0 without any message, null when none has a price. */
+  /** Per message that is not unpriced; 0 without any message, null when totalCost is. */
   averageCost: number | null;
   unpricedCount: number;
 }
@@ -76,8 +76,14 @@ const byDayAndModel = ({ projectId, from, to, zone }: TrailSpan, columns: readon
   group by 1, 2
   having sum(t.message_count) > 0`;
 
-/** The sums of a project's messages: of everything, which is always there, by day, and by model (the dearest first). */
-export async function sumTrails(db: Db, span: TrailSpan): Promise<TrailSumsRow[]> {
+// Messages are complete, none of them has a cost, and no failed one has: then the sum of money is unknown, which is not 0.
+const isUnpriced = sql.raw("(unpriced_count > 0 and unpriced_count = complete_count and total_cost = 0)");
+
+/**
+ * The sums of a project's messages: of everything, which is always there, by day, and by model (the dearest first,
+ * `modelsMax` at most).
+ */
+export async function sumTrails(db: Db, span: TrailSpan, modelsMax: number): Promise<TrailSumsRow[]> {
   return rows<TrailSumsRow>(
     db,
     sql`
@@ -86,27 +92,31 @@ export async function sumTrails(db: Db, span: TrailSpan): Promise<TrailSumsRow[]
     ),
     summed as (
       select
-        day, model, coalesce(sum(message_count), 0) as messages, coalesce(sum(complete_count), 0) as complete,
-        coalesce(sum(unpriced_count), 0) as unpriced, coalesce(sum(total_tokens), 0) as tokens,
-        coalesce(sum(total_cost), 0) as cost
+        day, model, coalesce(sum(message_count), 0) as message_count, coalesce(sum(complete_count), 0) as complete_count,
+        coalesce(sum(unpriced_count), 0) as unpriced_count, coalesce(sum(total_tokens), 0) as total_tokens,
+        coalesce(sum(total_cost), 0) as total_cost
       from each
       group by grouping sets ((), (day), (model))
     ),
     priced as (
-      select *, case when unpriced > 0 and unpriced = complete and cost = 0 then null else cost end as known_cost
+      select
+        *, case when ${isUnpriced} then null else total_cost end as known_cost,
+        row_number() over (partition by day, model is null order by total_cost desc, message_count desc, model) as place
       from summed
     )
     select
-      day::text, model, messages::float8 as "messageCount", tokens::float8 as "totalTokens",
+      day::text, model, message_count::float8 as "messageCount", total_tokens::float8 as "totalTokens",
       known_cost::float8 as "totalCost",
-      case when messages = 0 then 0 else known_cost / nullif(messages - unpriced, 0) end::float8 as "averageCost",
-      unpriced::float8 as "unpricedCount"
+      case when message_count = 0 then 0 else known_cost / nullif(message_count - unpriced_count, 0) end::float8
+        as "averageCost",
+      unpriced_count::float8 as "unpricedCount"
     from priced
-    order by day nulls first, cost desc, messages desc, model`,
+    where place <= ${modelsMax}
+    order by day nulls first, model is not null, place`,
   );
 }
 
-const AMOUNTS = [
+const COUNTS = [
   "complete_count",
   "failed_count",
   "unpriced_count",
@@ -115,13 +125,12 @@ const AMOUNTS = [
   "total_tokens",
   "cached_tokens",
   "reasoning_tokens",
-  "prompt_cost",
-  "completion_cost",
-  "total_cost",
 ] as const;
+const MONEY = ["prompt_cost", "completion_cost", "total_cost"] as const;
 
-/** Day, model and every amount as text with all its digits. */
-export type TrailDay = Record<"day" | "model" | "message_count" | (typeof AMOUNTS)[number], string>;
+/** Day, model and every amount as text with all its digits; money is null where sumTrails says null. */
+export type TrailDay = Record<"day" | "model" | "message_count" | (typeof COUNTS)[number], string> &
+  Record<(typeof MONEY)[number], string | null>;
 
 /** The sums of each day and model, `limit` at most, in order of both. */
 export async function listTrailDays(db: Db, span: TrailSpan, limit: number): Promise<TrailDay[]> {
@@ -129,9 +138,15 @@ export async function listTrailDays(db: Db, span: TrailSpan, limit: number): Pro
     db,
     sql`
     select
-      day::text, model, message_count::text,
-      ${sql.raw(AMOUNTS.map((name) => `trim_scale(${name})::text as ${name}`).join(", "))}
-    from (${byDayAndModel(span, AMOUNTS)}) each
+      day::text, model, message_count::text, ${sql.raw(COUNTS.map((name) => `${name}::text`).join(", "))},
+      ${sql.join(
+        MONEY.map((name) => {
+          const amount = sql.raw(name);
+          return sql`case when ${isUnpriced} then null else trim_scale(${amount})::text end as ${amount}`;
+        }),
+        sql`, `,
+      )}
+    from (${byDayAndModel(span, [...COUNTS, ...MONEY])}) each
     order by day, model
     limit ${limit}`,
   );
@@ -147,12 +162,16 @@ export interface UnpricedModel {
 const PROJECTS_NAMED_MAX = 10;
 
 /**
- * Models whose newest answers, project by project, have no price, within the last `hours` of the roll-up; `limit` at most,
- * by name. Priced answers after unpriced ones end it for their project.
+ * Models whose newest answers, project by project, have no price, within the last `hours` of the roll-up: how many, and
+ * `limit` of them at most, those among `first` first, else by name. Priced answers after unpriced ones end it for their
+ * project.
  */
-export async function findUnpricedModels(db: Db, hours: number, limit: number): Promise<UnpricedModel[]> {
+export async function findUnpricedModels(
+  db: Db,
+  { hours, first, limit }: { hours: number; first: readonly string[]; limit: number },
+): Promise<{ modelCount: number; models: UnpricedModel[] }> {
   const recent = sql`r.bucket_start >= clock_timestamp() - make_interval(hours => ${hours}::int)`;
-  return rows<UnpricedModel>(
+  const found = await rows<UnpricedModel & { modelCount: number }>(
     db,
     sql`
     with unpriced as (
@@ -163,7 +182,8 @@ export async function findUnpricedModels(db: Db, hours: number, limit: number): 
     )
     select
       u.model, sum(u.messages)::float8 as "messageCount",
-      (array_agg(u.project_id order by u.messages desc, u.project_id))[1:${PROJECTS_NAMED_MAX}::int] as "projectIds"
+      (array_agg(u.project_id order by u.messages desc, u.project_id))[1:${PROJECTS_NAMED_MAX}::int] as "projectIds",
+      (count(*) over ())::float8 as "modelCount"
     from unpriced u
     join audit.projects p on p.project_id = u.project_id and p.deleted_at is null
     cross join lateral (
@@ -175,7 +195,9 @@ export async function findUnpricedModels(db: Db, hours: number, limit: number): 
     ) newest
     where newest.unpriced_count > 0
     group by u.model
-    order by u.model
+    order by ${JSON.stringify(first)}::jsonb ? u.model desc, u.model
     limit ${limit}`,
   );
+  const models = found.map(({ modelCount: _, ...model }) => model);
+  return { modelCount: found[0]?.modelCount ?? 0, models };
 }

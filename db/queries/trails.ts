@@ -62,14 +62,18 @@ export interface TrailRow extends TrailKey {
 
 const utc = (column: string) => `(t.${column} at time zone 'UTC')::text || '+00'`;
 
-export const stored = sql.raw(`
+/** A trail without its reasoning, which may have a mebibyte. */
+export type BriefTrailRow = Omit<TrailRow, "reasoning">;
+
+const brief = sql.raw(`
   t.project_id as "projectId", t.message_id as "messageId", t.id, t.status, ${utc("timestamp")} as "timestamp",
-  t.model, t.reasoning, t.context_layers as "contextLayers", t.prompt_tokens as "promptTokens",
+  t.model, t.context_layers as "contextLayers", t.prompt_tokens as "promptTokens",
   t.completion_tokens as "completionTokens", t.total_tokens as "totalTokens", t.cached_tokens as "cachedTokens",
   t.reasoning_tokens as "reasoningTokens", t.prompt_cost::float8 as "promptCost",
   t.completion_cost::float8 as "completionCost", t.total_cost::float8 as "totalCost", t.latency_ms as "latencyMs",
   t.prompt_digest as "promptDigest", t.context_digest as "contextDigest", t.policy_digest as "policyDigest",
   ${utc("created_at")} as "createdAt", ${utc("updated_at")} as "updatedAt", ${utc("completed_at")} as "completedAt"`);
+export const stored = sql`${brief}, t.reasoning`;
 
 // Money goes in as JSON's own digits and is added as numeric, so that 0.0003 + 0.00075 is 0.00105.
 const SUMS: Partial<Record<Column, string>> = {
@@ -223,17 +227,27 @@ export async function listTrails(
   limit: number,
   position: TrailPosition | null,
 ): Promise<TrailRow[]> {
+  return rows<TrailRow>(db, newest(stored, filter, limit, position));
+}
+
+/** The newest trails, without their reasoning; `limit` rows at most. */
+export async function listTrailsBriefly(
+  db: Db,
+  filter: TrailFilter,
+  limit: number,
+): Promise<BriefTrailRow[]> {
+  return rows<BriefTrailRow>(db, newest(brief, filter, limit, null));
+}
+
+function newest(columns: SQL, filter: TrailFilter, limit: number, position: TrailPosition | null): SQL {
   const after =
     position && sql`and (t."timestamp", t.id) < (${position.timestamp}::timestamptz, ${position.id}::uuid)`;
-  return rows<TrailRow>(
-    db,
-    sql`
-    select ${stored}
+  return sql`
+    select ${columns}
     from audit.audit_trails t
     where ${matches(filter)} ${after ?? sql``}
     order by t."timestamp" desc, t.id desc
-    limit ${limit}`,
-  );
+    limit ${limit}`;
 }
 
 export async function countTrails(db: Db, filter: TrailFilter): Promise<number> {

@@ -65,9 +65,9 @@ comment on column audit.audit_trails.message_id is 'The caller''s id, unique in 
 comment on column audit.audit_trails.status is 'placeholder until tokens and cost are known, then complete or failed.';
 comment on column audit.audit_trails."timestamp" is 'When the message was answered: retention and roll-up go by it.';
 comment on column audit.audit_trails.context_layers is 'How many layers of context went into the prompt.';
-comment on column audit.audit_trails.prompt_cost is 'US dollars; null means unpriced, which is not zero.';
-comment on column audit.audit_trails.completion_cost is 'US dollars; null means unpriced, which is not zero.';
-comment on column audit.audit_trails.total_cost is 'US dollars; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.prompt_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.completion_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
+comment on column audit.audit_trails.total_cost is 'In the caller''s currency; null means unpriced, which is not zero.';
 comment on column audit.audit_trails.prompt_digest is 'Hash of the prompt, kept instead of its text.';
 comment on column audit.audit_trails.context_digest is 'Hash of the context.';
 comment on column audit.audit_trails.policy_digest is 'Hash of the policy the model ran under.';

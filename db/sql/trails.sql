@@ -94,7 +94,8 @@ comment on function audit.roll_up_trails(int) is
   'Counts up to p_limit new or changed trails of closed 15-minute buckets; returns how many.';
 
 -- A hold names a trail by its message, or a project and with it all of its trails; neither has a workspace.
--- Project by project, so that one with a long retention does not make every run read past all it keeps.
+-- Project by project, and by an index on just this condition, so that a run reads nothing that is not due yet: a volatile clock
+-- would keep it from the index.
 create or replace function audit.delete_due_trails(p_limit int default 1000) returns int
 language plpgsql
 security definer
@@ -111,11 +112,10 @@ begin
       select o.project_id, o.message_id
       from audit.audit_trails o
       where o.project_id = p.project_id
-        and o.timestamp < clock_timestamp() - make_interval(days => p.trail_retention_days)
-        and coalesce(o.imported_at, o.timestamp) < clock_timestamp() - make_interval(days => p.trail_retention_days)
+        and greatest(o.timestamp, o.imported_at) < statement_timestamp() - make_interval(days => p.trail_retention_days)
         and not o.rollup_due
         and not exists (select from audit.deletion_stops(null, 'trail', o.message_id, null, true))
-      order by o.timestamp
+      order by greatest(o.timestamp, o.imported_at)
       limit p_limit
       for update skip locked
     ) d

@@ -49,14 +49,7 @@ export async function exportAnalytics(
   return toCsv(columns, days.map(toCells), { withHeader: true });
 }
 
-const MONEY: ReadonlySet<string> = new Set(["promptCost", "completionCost", "totalCost"]);
-
 function toCells(row: TrailDay): Record<CsvColumn, string | null> {
-  const isUnpriced =
-    row.unpriced_count !== "0" && row.unpriced_count === row.complete_count && row.total_cost === "0";
-  const cells = Object.entries(CSV_COLUMNS).map(([name, column]) => [
-    name,
-    isUnpriced && MONEY.has(name) ? null : row[column],
-  ]);
+  const cells = Object.entries(CSV_COLUMNS).map(([name, column]) => [name, row[column]]);
   return Object.fromEntries(cells) as Record<CsvColumn, string | null>;
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sumTrails, type TrailSumsRow } from "../../db/queries/trail-analytics.ts";
-import { listTrails } from "../../db/queries/trails.ts";
+import { listTrailsBriefly } from "../../db/queries/trails.ts";
 import type { Context } from "../context.ts";
 import { toTrail, trail } from "../trails/trail.ts";
 import { analyticsSpan, type AnalyticsQuery } from "./range.ts";
@@ -12,12 +12,16 @@ const sums = z.object({
   totalCost: z
     .number()
     .nullable()
-    .describe("Of the messages that have a price; null when none of them has one."),
+    .describe(
+      "Of the messages that have a cost; null when there are complete ones and none of them has one.",
+    ),
   totalTokens: z.int(),
   averageCost: z
     .number()
     .nullable()
-    .describe("totalCost per message, the unpriced ones left out; null when none has a price."),
+    .describe(
+      "totalCost per message that is not unpriced (placeholders and failed ones are not, and cost what they say); null when totalCost is.",
+    ),
   messageCount: z.int(),
 });
 const unpriced = {
@@ -61,9 +65,9 @@ export async function getAnalytics(
   query: AnalyticsQuery,
 ): Promise<Analytics> {
   const span = await analyticsSpan(ctx, projectId, query);
-  const summed = await sumTrails(ctx.db, span);
+  const summed = await sumTrails(ctx.db, span, MODELS_MAX);
   const range = { projectIds: [projectId], from: new Date(span.from), to: new Date(span.to) };
-  const recent = await listTrails(ctx.db, range, RECENT_TRAILS, null);
+  const recent = await listTrailsBriefly(ctx.db, range, RECENT_TRAILS);
   const total = summed.find(({ day, model }) => day === null && model === null) as TrailSumsRow;
   return {
     analytics: {
@@ -71,13 +75,11 @@ export async function getAnalytics(
       costByDay: summed.flatMap((row) =>
         row.day === null ? [] : { day: row.day, ...toSums(row), unpricedCount: row.unpricedCount },
       ),
-      costByModel: summed
-        .flatMap((row) =>
-          row.model === null ? [] : { model: row.model, ...toSums(row), unpricedCount: row.unpricedCount },
-        )
-        .slice(0, MODELS_MAX),
+      costByModel: summed.flatMap((row) =>
+        row.model === null ? [] : { model: row.model, ...toSums(row), unpricedCount: row.unpricedCount },
+      ),
       recentTrails: recent.map((row) => {
-        const { reasoning: _, ...shown } = toTrail(row);
+        const { reasoning: _, ...shown } = toTrail({ ...row, reasoning: null });
         return shown;
       }),
     },

@@ -10,10 +10,20 @@ import { trail } from "../trails/trail.ts";
 const TABLE_LENGTH_MAX = 200;
 /** Of each kind; what there is beyond is said to be left out. */
 export const EVIDENCE_ITEMS_MAX = 200;
+/** Of the whole; a Vercel function's answer holds 4.5 MB. */
+export const EVIDENCE_BYTES_MAX = 4_000_000;
 
 export const evidenceQuery = z.strictObject({
-  projectId: callerId.optional().describe("Needed when several of your projects have this message id."),
-  workspaceId: callerId.optional().describe("Where to look for events; without it, wherever the key may."),
+  projectId: callerId
+    .optional()
+    .describe(
+      "Needed when several of your projects have this message id, and once its trail was cleaned up.",
+    ),
+  workspaceId: callerId
+    .optional()
+    .describe(
+      "Where to look for events; without it, wherever the key may. Needed once the trail was cleaned up, unless the key is limited to workspaces.",
+    ),
   resourceType: callerId.default("message").describe("What your events and holds call a message."),
   table: filledText(TABLE_LENGTH_MAX)
     .optional()
@@ -49,17 +59,26 @@ const counted = z.object({
 export const evidence = z
   .object({
     gatheredAt: z.string(),
-    trail: trail.describe("With the digests that were pinned when it was written."),
+    trail: trail
+      .nullable()
+      .describe("With the digests that were pinned when it was written; null once it was cleaned up."),
     countedIn: counted
       .nullable()
-      .describe("Where the roll-up has its cost; null while it has not been rolled up."),
+      .describe(
+        "Where the roll-up has its cost; null while it has not been rolled up, and once the trail was cleaned up.",
+      ),
     events: z.array(event).nullable().describe("That name it as their resource, the newest first."),
-    holds: z.array(hold).nullable().describe("On it, on all of its type, or on a workspace of its events."),
-    deletions: z.array(deletion).nullable().describe("Entries of the deletion log about it."),
+    holds: z
+      .array(hold)
+      .nullable()
+      .describe(
+        "On it, its trail, its row or its project, on all of one of these types, or on a workspace of its events; released ones too.",
+      ),
+    deletions: z.array(deletion).nullable().describe("Entries of the deletion log about it or its project."),
     incomplete: z
       .array(z.object({ part, reason: z.enum(["withheld", "more"]) }))
       .describe(
-        `Withheld: this key may not see the part, which is null. More: there are more than ${EVIDENCE_ITEMS_MAX}.`,
+        `Withheld: this key may not see the part, which is null, or, of the holds, those that name no workspace. More: there are more than ${EVIDENCE_ITEMS_MAX}, or the bundle would have more than ${EVIDENCE_BYTES_MAX} bytes.`,
       ),
     history: z
       .object({ table: z.string(), items: z.array(historyEntry) })

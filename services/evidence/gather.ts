@@ -1,31 +1,27 @@
-import { deletionsOf, findCounted, holdsOn } from "../../db/queries/evidence.ts";
+import { deletionsOf, findCounted, holdsOn, type NamedRecord } from "../../db/queries/evidence.ts";
+import type { EventRow } from "../../db/queries/events.ts";
 import { findTables, listEntries, type TrackedTable } from "../../db/queries/history.ts";
-import type { TrailRow } from "../../db/queries/trails.ts";
+import { findProject } from "../../db/queries/projects.ts";
+import { findTrails, type TrailRow } from "../../db/queries/trails.ts";
 import { tellingFaults } from "../cold/faults.ts";
-import { requireScope, requireWorkspace } from "../context.ts";
-import { toEvent } from "../events/event.ts";
+import { requireProject, requireScope, requireWorkspace, type Context } from "../context.ts";
+import { notFound } from "../errors.ts";
 import { findEvents } from "../events/find.ts";
 import type { ReadContext } from "../events/list.ts";
 import { recordRead } from "../events/record-read.ts";
 import { historyTable } from "../history/table.ts";
-import { toHold } from "../holds/hold.ts";
 import { findOneTrail } from "../trails/find-one.ts";
-import { toTrail } from "../trails/trail.ts";
-import {
-  EVIDENCE_ITEMS_MAX,
-  toCounted,
-  toDeletion,
-  type Evidence,
-  type EvidenceQuery,
-  type Part,
-} from "./evidence.ts";
+import { bundleText } from "./bundle.ts";
+import { EVIDENCE_ITEMS_MAX, type EvidenceQuery, type Part } from "./evidence.ts";
 
 const DEFAULT_TABLE = "messages";
 const BEFORE_TRAIL_MS = 24 * 60 * 60 * 1_000;
+const LIMIT = EVIDENCE_ITEMS_MAX + 1;
 
 /**
- * Everything about a message as JSON text, as far as the key may see it; the read itself is audited. Throws as findOneTrail,
- * and `not_found` for a workspace or a table that is named and not there.
+ * Everything about a message as JSON text, as far as the key may see it; the read itself is audited. After the clean-up of
+ * its trail a message is found by its project and workspaces. Throws as findOneTrail, and `not_found` for a workspace or a
+ * table that is named and not there.
  */
 export async function gatherEvidence(
   ctx: ReadContext,
@@ -33,66 +29,86 @@ export async function gatherEvidence(
   query: EvidenceQuery,
 ): Promise<string> {
   requireScope(ctx, "trails:read");
-  const { projectId, workspaceId, resourceType } = query;
+  const { workspaceId, resourceType } = query;
   if (workspaceId !== undefined) requireWorkspace(ctx, workspaceId, "query.workspaceId");
-  const trail = await findOneTrail(ctx, messageId, projectId);
   const { scopes, workspaces, projects } = ctx.principal;
+  const workspaceIds = workspaceId === undefined ? workspaces : [workspaceId];
+  const trail = await findKept(ctx, messageId, query.projectId, workspaceIds);
+  // Named in the request where there is no trail.
+  const projectId = trail?.projectId ?? (query.projectId as string);
   // What belongs to no workspace or project of ours is the operator's alone.
   const isOperator = workspaces === null && projects === null;
-  const incomplete: Evidence["incomplete"] = [];
+  const withheld: Part[] = [];
   const see = async <T>(part: Part, isAllowed: boolean, read: () => Promise<T[]>): Promise<T[] | null> => {
-    if (!isAllowed) incomplete.push({ part, reason: "withheld" });
-    const found = isAllowed ? await read() : null;
-    if (found && found.length > EVIDENCE_ITEMS_MAX) incomplete.push({ part, reason: "more" });
-    return found && found.slice(0, EVIDENCE_ITEMS_MAX);
+    if (!isAllowed) withheld.push(part);
+    return isAllowed ? read() : null;
   };
 
-  const workspaceIds = workspaceId === undefined ? workspaces : [workspaceId];
-  const limit = EVIDENCE_ITEMS_MAX + 1;
   const events = await see("events", scopes.has("events:read"), () =>
-    findMessageEvents(ctx, trail, { workspaceIds, resourceType }, limit),
+    findMessageEvents(ctx, messageId, trail, { workspaceIds, resourceType }),
   );
   const seesHistory = isOperator && scopes.has("history:read");
   const table = seesHistory ? await messageTable(ctx, query.table) : null;
   const entries = await see("history", seesHistory, async () =>
-    table ? listEntries(ctx.db, table, messageId, { limit }) : [],
+    table ? listEntries(ctx.db, table, messageId, { limit: LIMIT }) : [],
   );
   const tableName = table && `${table.schema}.${table.name}`;
-  const record = { types: tableName ? [resourceType, tableName] : [resourceType], id: messageId };
-  const heldWorkspaces = [...new Set((events ?? []).map((one) => one.workspaceId))];
+  const itsWorkspaces = [...new Set((events ?? []).flatMap((event) => event.workspaceId ?? []))];
+  const records: NamedRecord[] = [
+    { type: resourceType, id: messageId, workspaceIds: itsWorkspaces },
+    { type: "trail", id: messageId, workspaceIds: null },
+    { type: "project", id: projectId, workspaceIds: null },
+    ...(tableName ? [{ type: tableName, id: messageId, workspaceIds: null }] : []),
+  ];
   const holds = await see("holds", scopes.has("holds:read"), () =>
-    holdsOn(ctx.db, record, { workspaceIds, heldWorkspaces }, limit),
+    holdsOn(ctx.db, records, workspaces, LIMIT),
   );
-  const deletions = await see("deletions", isOperator, () => deletionsOf(ctx.db, record, limit));
-  await recordRead(ctx, "evidence", { ...query, projectId: trail.projectId, messageId });
+  if (holds && workspaces !== null) withheld.push("holds");
+  const deletions = await see("deletions", isOperator, () => deletionsOf(ctx.db, records, LIMIT));
+  const isKnown =
+    trail !== null ||
+    [events, entries].some((found) => found && found.length > 0) ||
+    holds?.some((one) => one.resourceId === messageId) ||
+    deletions?.some((one) => one.subjectId === messageId);
+  if (!isKnown) throw notFound("trail");
+  await recordRead(ctx, "evidence", { ...query, projectId, messageId });
 
-  const bundle: Omit<Evidence, "history"> = {
-    gatheredAt: new Date().toISOString(),
-    trail: toTrail(trail),
-    countedIn: toCounted(await findCounted(ctx.db, trail)),
+  return bundleText({
+    trail,
+    counted: trail && (await findCounted(ctx.db, trail)),
+    holds,
+    deletions,
     events,
-    holds: holds && holds.map(toHold),
-    deletions: deletions && deletions.map(toDeletion),
-    incomplete,
-  };
-  // Entries stay the text that the database wrote: parsing would round numbers beyond 15 digits.
-  const items = (entries ?? []).map(({ json }) => json).join(",");
-  const history = tableName && `{"table":${JSON.stringify(tableName)},"items":[${items}]}`;
-  return `${JSON.stringify(bundle).slice(0, -1)},"history":${history}}`;
+    history: entries && tableName ? { table: tableName, entries } : null,
+    withheld,
+  });
+}
+
+/** The trail; null when it is gone, but project and workspaces are known, by which there is an index to what remains. */
+async function findKept(
+  ctx: Context,
+  messageId: string,
+  projectId: string | undefined,
+  workspaceIds: readonly string[] | null,
+): Promise<TrailRow | null> {
+  if (projectId === undefined || workspaceIds === null) return findOneTrail(ctx, messageId, projectId);
+  requireProject(ctx, projectId);
+  const [trail] = await findTrails(ctx.db, messageId, [projectId]);
+  if (!trail && !(await findProject(ctx.db, projectId))) throw notFound("project");
+  return trail ?? null;
 }
 
 async function findMessageEvents(
   ctx: ReadContext,
-  { messageId, timestamp, createdAt }: TrailRow,
+  messageId: string,
+  trail: TrailRow | null,
   { workspaceIds, resourceType }: { workspaceIds: readonly string[] | null; resourceType: string },
-  limit: number,
-) {
-  const began = Math.min(Date.parse(timestamp), Date.parse(createdAt));
+): Promise<EventRow[]> {
   // No index begins with a resource's id, so no month is searched in which the message was not there yet.
-  const from = new Date(began - BEFORE_TRAIL_MS);
-  const filter = { workspaceIds, resourceType, resourceId: messageId, from, includeDeleted: true };
-  const found = await tellingFaults(ctx, () => findEvents(ctx, filter, limit, null));
-  return found.map(toEvent);
+  const began = trail && Math.min(Date.parse(trail.timestamp), Date.parse(trail.createdAt));
+  const from = began === null ? {} : { from: new Date(began - BEFORE_TRAIL_MS) };
+  const filter = { workspaceIds, resourceType, resourceId: messageId, ...from, includeDeleted: true };
+  return tellingFaults(ctx, () => findEvents(ctx, filter, LIMIT, null));
 }
 
 async function messageTable(ctx: ReadContext, name: string | undefined): Promise<TrackedTable | null> {

@@ -97,6 +97,9 @@ export const trail = z
   .meta({ id: "Trail" });
 export type Trail = z.infer<typeof trail>;
 
+/** What a writer of trails needs to know: the rest it has sent itself. */
+export const trailState = trail.pick({ messageId: true, status: true }).meta({ id: "TrailState" });
+
 /** An id that the body says once more must be the one that the request is about. */
 export function requireSame(
   field: string,

@@ -81,6 +81,17 @@ describe("GET /projects/:projectId/analytics", () => {
     expect([free.totalCost, free.averageCost]).toEqual([0, 0]);
   });
 
+  test("leaves unpriced messages out of the average, but not what is still open or has failed", async () => {
+    const { ask } = await projectOf(
+      dollars(0.4),
+      { cost: null },
+      { status: "placeholder", cost: null, tokens: null },
+      { status: "failed", ...dollars(0.2) },
+    );
+    const { totalCost, averageCost, messageCount } = (await ask()).body.analytics;
+    expect([totalCost, averageCost, messageCount]).toEqual([0.6, 0.2, 4]);
+  });
+
   test("of a project without messages is nothing, and money is added exactly", async () => {
     const empty = await projectOf({ timestamp: daysAgo(200) });
     expect((await empty.ask()).body.analytics).toEqual({

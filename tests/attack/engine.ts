@@ -15,7 +15,7 @@ import { attacks } from "./twists.ts";
 import { createWorld, type Tenant, type World } from "./world.ts";
 
 const SHRINKS_MAX = 200;
-const WARM_UP_TRIES_MAX = 60;
+const WARM_UP_TRIES_MAX = 180;
 const WARM_UP_BARE = 4;
 const MEMORY_GROWTH_MAX_BYTES = 768 * 1024 * 1024;
 

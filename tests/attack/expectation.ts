@@ -20,6 +20,7 @@ const BEYOND_SCHEMA = new Set([
   "names_nothing",
   "type_missing",
   "workspace_missing",
+  "mismatch",
 ]);
 const UNAUTHENTICATED_KEYS = new Set(["revoked", "expired"]);
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, describe, expect, test } from "vitest";
@@ -37,28 +38,28 @@ interface Target {
   owner(text: string): Promise<pg.QueryResultRow[]>;
 }
 
-async function query(url: string, text: string, values?: unknown[]): Promise<pg.QueryResultRow[]> {
+async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    return (await client.query(text, values)).rows;
+    return await work(client);
   } finally {
     await client.end();
   }
 }
 
-async function dump(url: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
+const query = (url: string, text: string, values?: unknown[]): Promise<pg.QueryResultRow[]> =>
+  connected(url, async (client) => (await client.query(text, values)).rows);
+
+const schemaOf = (url: string) => connected(url, dumpSchema);
+
+const dump = (url: string): Promise<string> =>
+  connected(url, async (client) => {
     const { rows } = await client.query(
       "select name, checksum, applied_at from audit.schema_versions order by name",
     );
     return (await dumpSchema(client)) + JSON.stringify(rows);
-  } finally {
-    await client.end();
-  }
-}
+  });
 
 const outdated = (target: Target, name: string) =>
   target.owner(`update audit.schema_versions set checksum = 'before' where name = '${name}'`);
@@ -113,6 +114,27 @@ describe("migrate", () => {
        from audit.tracked_tables t join pg_proc p on p.oid = to_regproc('audit.capture_' || t.relation)`,
     );
     expect(row).toEqual({ is_noted: true });
+  });
+
+  test("finds there what was built ahead as docs/DEPLOY.md says", async () => {
+    const target = await database("migrated");
+    const before = await schemaOf(target.url);
+    const indexes = "audit.audit_trails_project_due, audit.audit_trails_past";
+    await target.owner(
+      `drop index ${indexes}; alter table audit.audit_trails drop column imported_at;
+       delete from audit.schema_versions where name = 'migrations/0010_costs.sql'`,
+    );
+    await outdated(target, "sql/comments.sql");
+    const guide = readFileSync(new URL("../../docs/DEPLOY.md", import.meta.url), "utf8");
+    const ahead = /```sql\n([^`]*audit_trails_past[^`]*)```/.exec(guide)?.[1] ?? "";
+    await connected(target.url, async (client) => {
+      for (const { text } of statements(ahead)) await client.query(text);
+      const built = await client.query("select $1::regclass::oid as oid", ["audit.audit_trails_past"]);
+      expect((await migrate({ url: target.url })).applied).toContain("migrations/0010_costs.sql");
+      const kept = await client.query("select $1::regclass::oid as oid", ["audit.audit_trails_past"]);
+      expect(kept.rows).toEqual(built.rows);
+    });
+    expect(await schemaOf(target.url)).toBe(before);
   });
 
   test("takes back a right that no file grants", async () => {

@@ -1,48 +1,12 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { workerContext } from "../../../services/runtime.ts";
-import { rollUpTrails } from "../../../services/trails/roll-up.ts";
+import { describe, expect, test } from "vitest";
 import { newEvent } from "../../api/support.ts";
 import { newId, useApi } from "../../support/api.ts";
-import { complete, daysAgo, newTrail, placeholder } from "../trails/support.ts";
+import { daysAgo, complete, newTrail, placeholder } from "../trails/support.ts";
+import { rollUpAll, useMessages } from "./support.ts";
 
 const api = useApi();
-const rollUp = async () => {
-  while ((await rollUpTrails(workerContext(api.runtime), 1_000)) > 0);
-};
-
-beforeAll(async () => {
-  await api.db.rows(
-    "admin",
-    "create schema app; create table app.messages (id text primary key, score bigint)",
-  );
-  await api.db.rows("admin", "select audit.track('app.messages')");
-});
-
-/** A message with an event, a row that changed twice, a hold and an entry of the deletion log. */
-async function message() {
-  const trail = newTrail(api);
-  const { messageId, projectId } = trail;
-  const ws = newId("ws");
-  const timestamp = new Date(Date.now() - 3_600_000).toISOString();
-  await trail.put(complete(projectId, { timestamp, inputs: { prompt: "Hello" }, digests: { policy: "v7" } }));
-  await rollUp();
-  const named = { resourceType: "message", resourceId: messageId };
-  await api.call("POST", "/audit/log", { body: newEvent(ws, { ...named, actionType: "message.rated" }) });
-  await api.call("POST", "/audit/log", {
-    body: newEvent(ws, { resourceType: "message", resourceId: "other" }),
-  });
-  await api.db.rows("admin", "insert into app.messages values ($1, 9007199254740993)", [messageId]);
-  await api.db.rows("admin", "update app.messages set score = 5 where id = $1", [messageId]);
-  await api.call("POST", "/holds", { body: { ...named, workspaceId: ws, reason: "Case 12" } });
-  await api.db.rows(
-    "app",
-    "insert into audit_deletion_log (deleted_by_user_id, subject_type, subject_id, deletion_reason) values ('bob', 'message', $1, 'asked for')",
-    [messageId],
-  );
-  const evidence = (query = "", key?: string) =>
-    api.call("GET", `${trail.path}/evidence${query}`, key === undefined ? {} : { key });
-  return { ...trail, ws, timestamp, evidence };
-}
+const message = useMessages(api);
+const rollUp = () => rollUpAll(api);
 
 describe("GET /trails/:messageId/evidence", () => {
   test("has everything about a message in one bundle, and nothing of another", async () => {
@@ -92,6 +56,7 @@ describe("GET /trails/:messageId/evidence", () => {
     expect(limited).toMatchObject({ events: [{}], holds: [{}], history: null, deletions: null });
     expect(limited.incomplete).toEqual([
       { part: "history", reason: "withheld" },
+      { part: "holds", reason: "withheld" },
       { part: "deletions", reason: "withheld" },
     ]);
     const stranger = await parts({ projects: [projectId], workspaces: [newId("ws")] });
@@ -99,22 +64,6 @@ describe("GET /trails/:messageId/evidence", () => {
     const bare = await parts({ scopes: ["trails:read"] });
     expect(bare.incomplete.map(({ part }: { part: string }) => part)).toEqual(["events", "history", "holds"]);
     expect(bare).toMatchObject({ events: null, holds: null, history: null, deletions: [{}] });
-  });
-
-  test("has holds on the workspace of its events and on all messages, not on other things", async () => {
-    const { ws, evidence } = await message();
-    const place = (body: object) => api.call("POST", "/holds", { body });
-    await place({ workspaceId: ws, reason: "whole workspace" });
-    await place({ workspaceId: ws, resourceType: "message", reason: "all messages" });
-    await place({ workspaceId: ws, resourceType: "document", reason: "documents" });
-    await place({ workspaceId: ws, subjectUserId: "user-9", reason: "a person" });
-    await place({ workspaceId: newId("ws"), reason: "elsewhere" });
-    const { body } = await evidence();
-    expect(body.holds.map(({ reason }: { reason: string }) => reason)).toEqual([
-      "all messages",
-      "whole workspace",
-      "Case 12",
-    ]);
   });
 
   test("takes the caller's own words for a message and its table", async () => {
@@ -142,6 +91,67 @@ describe("GET /trails/:messageId/evidence", () => {
     expect((await api.call("POST", "/audit/log/batch", { body: { events } })).status).toBe(201);
     const { body } = await evidence();
     expect([body.events.length, body.incomplete]).toEqual([200, [{ part: "events", reason: "more" }]]);
+  });
+
+  test("stays within what an answer holds, and says what had no room", async () => {
+    const { ws, messageId, evidence, put, projectId } = await message();
+    await put(complete(projectId, { reasoning: ["r".repeat(1_000_000)] }));
+    const newValues = { text: "é".repeat(100_000) };
+    for (let i = 0; i < 25; i++) {
+      const body = newEvent(ws, { resourceType: "message", resourceId: messageId, newValues });
+      expect((await api.call("POST", "/audit/log", { body })).status).toBe(201);
+    }
+    const { status, body } = await evidence();
+    expect(status).toBe(200);
+    expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(4_100_000);
+    expect(body.trail.reasoning[0]).toHaveLength(1_000_000);
+    expect(body).toMatchObject({ holds: [{}], deletions: [{}], history: { items: [] } });
+    expect(body.events.length).toBeGreaterThan(10);
+    expect(body.incomplete).toEqual([
+      { part: "events", reason: "more" },
+      { part: "history", reason: "more" },
+    ]);
+  });
+
+  test("shows what remains once the trail was cleaned up, where project and workspace are named", async () => {
+    const { messageId, projectId, ws, evidence } = await message();
+    await api.db.rows("superuser", "delete from audit.audit_trails where message_id = $1", [messageId]);
+    const { status, body } = await evidence(`?projectId=${projectId}&workspaceId=${ws}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      trail: null,
+      countedIn: null,
+      events: [{ actionType: "message.rated" }],
+      history: { items: [{ action: "UPDATE" }, { action: "INSERT" }] },
+      holds: [{ reason: "Case 12" }],
+      deletions: [{ deletedByUserId: "bob" }],
+      incomplete: [],
+    });
+    const ofTenant = await api.mintKey({ projects: [projectId], workspaces: [ws] });
+    expect((await evidence(`?projectId=${projectId}`, ofTenant)).body).toMatchObject({
+      trail: null,
+      events: [{}],
+    });
+    for (const [query, key] of [
+      ["", undefined],
+      [`?projectId=${projectId}`, undefined],
+      [`?projectId=${newId("proj")}&workspaceId=${ws}`, undefined],
+      [`?projectId=${projectId}&workspaceId=${ws}`, await api.mintKey({ projects: [newId("proj")] })],
+      [`?projectId=${projectId}`, await api.mintKey({ projects: [projectId], workspaces: [newId("ws")] })],
+    ] as const) {
+      expect([query, (await evidence(query, key)).status]).toEqual([query, 404]);
+    }
+    await api.call("DELETE", `/projects/${projectId}`);
+    expect((await evidence(`?projectId=${projectId}&workspaceId=${ws}`)).status).toBe(404);
+  });
+
+  test("is a 404 for a message of which nothing is known, whatever else is held or deleted", async () => {
+    const { projectId, ws } = await message();
+    await api.call("POST", "/holds", {
+      body: { resourceType: "project", resourceId: projectId, reason: "Case" },
+    });
+    const path = `/trails/${newId("msg")}/evidence?projectId=${projectId}&workspaceId=${ws}`;
+    expect((await api.call("GET", path)).status).toBe(404);
   });
 
   test("is itself an event, once an hour for a key", async () => {

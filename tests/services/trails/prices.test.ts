@@ -66,7 +66,33 @@ describe("a model without a price", () => {
     const { projectId } = await answered(model);
     await answered(model, { cost: { prompt: 1, completion: 1 }, timestamp: ago(1) });
     await watch();
-    expect((await alertOf(model)).details).toEqual({ messageCount: 1, projectIds: [projectId] });
+    expect((await alertOf(model)).details).toEqual({
+      messageCount: 1,
+      projectIds: [projectId],
+      modelCount: 1,
+    });
+  });
+
+  test("is one of ten with an alert, however many there are, until one of them has a price", async () => {
+    const names = Array.from({ length: 14 }, (_, i) => `m-${String(i).padStart(2, "0")}`);
+    const { projectId } = await answered(names[3] as string);
+    for (const model of names.slice(4)) await answered(model);
+    const open = async () => {
+      const { body } = await api.call("GET", "/alerts?code=model.unpriced&status=open&limit=1000");
+      return body.items.map(({ subject }: { subject: string }) => subject).toSorted();
+    };
+    expect(await watch()).toEqual({ unpricedModels: 11 });
+    expect(await open()).toEqual(names.slice(3, 13));
+    expect((await alertOf("m-04")).message).toContain("In all, 11 models have no cost.");
+    // Those that come before them by name take no place from the ones that were told of.
+    for (const model of names.slice(0, 3)) await answered(model);
+    expect(await watch()).toEqual({ unpricedModels: 14 });
+    expect(await open()).toEqual(names.slice(3, 13));
+    expect(await alertOf("m-12")).toMatchObject({ raiseCount: 2 });
+    const body = complete(projectId, { model: "m-03", timestamp: ago(1) });
+    await api.call("PUT", `/trails/${newId("msg")}`, { body });
+    expect(await watch()).toEqual({ unpricedModels: 13 });
+    expect(await open()).toEqual(["m-00", ...names.slice(4, 13)]);
   });
 
   test("raises none when its answers are older than a day, not complete, free, or of a deleted project", async () => {

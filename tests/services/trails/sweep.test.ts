@@ -4,6 +4,7 @@ import { workerContext } from "../../../services/runtime.ts";
 import { deleteDueTrails } from "../../../services/trails/delete-due.ts";
 import { deleteTrailsOfDeletedProjects } from "../../../services/trails/delete-of-deleted-projects.ts";
 import { rollUpTrails } from "../../../services/trails/roll-up.ts";
+import { withClient } from "../../db/helpers.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { holdsOn } from "../../support/holds.ts";
 import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
@@ -83,6 +84,47 @@ describe("clean-up", () => {
     await keep(29);
     expect(await deleteDueTrails(ctx, BATCH)).toBe(1);
     expect((await get()).status).toBe(404);
+  });
+
+  test("reads no trail that it keeps: neither what was imported yesterday nor what is not due yet", async () => {
+    const projectId = newId("proj");
+    await api.db.rows(
+      "superuser",
+      "insert into audit.projects (project_id, created_by_user_id) values ($1, 'u')",
+      [projectId],
+    );
+    await api.db.rows(
+      "superuser",
+      `insert into audit.audit_trails
+         (project_id, message_id, status, "timestamp", imported_at, model, context_layers, completed_at, rollup_due)
+       select $1, 'm-' || n, 'complete', at, case n % 3 when 0 then now() - interval '1 day' when 1 then at end, 'm', 1, at, false
+       from generate_series(1, 3000) n
+       cross join lateral (
+         select now() - case n % 3 when 0 then interval '90 days' when 1 then interval '10 days' else interval '1 day' end as at
+       ) t`,
+      [projectId],
+    );
+    await api.db.rows("superuser", "analyze audit.audit_trails");
+    const readFor = (limit: number) =>
+      withClient(api.db, "superuser", async (client) => {
+        // So few rows are joined by scanning them.
+        await client.query("begin; set local enable_seqscan = off; set local enable_hashjoin = off");
+        const { rows } = await client.query("select audit.delete_due_trails($1) as deleted", [limit]);
+        const read = await client.query(
+          "select (seq_tup_read + idx_tup_fetch)::int as count from pg_stat_xact_user_tables where relid = 'audit.audit_trails'::regclass",
+        );
+        await client.query("commit");
+        return { deleted: rows[0]?.deleted, read: read.rows[0]?.count };
+      });
+    const bounded = await readFor(100);
+    expect(bounded.deleted).toBe(100);
+    // Each is read when it is found and when it is deleted.
+    expect(bounded.read).toBeLessThanOrEqual(300);
+    expect(await readFor(1_000)).toMatchObject({ deleted: 900 });
+    const idle = await readFor(1_000);
+    expect(idle.deleted).toBe(0);
+    expect(idle.read).toBeLessThanOrEqual(10);
+    await api.db.rows("superuser", "delete from audit.audit_trails where project_id = $1", [projectId]);
   });
 
   test("goes on in bounded batches until nothing is due", async () => {
