@@ -1,104 +1,88 @@
-import { AuditClientError } from "./errors.ts";
-import { createSend, type Request, type Send } from "./http.ts";
+import type { AuditClientError } from "./errors.ts";
+import { createSend, type Request } from "./http.ts";
 import { newId } from "./id.ts";
+import { EVENTS, type Write } from "./lane.ts";
 import type { Counts, Settings } from "./options.ts";
-import type { Write } from "./entry.ts";
-import { Queue } from "./queue.ts";
-import { pauseMs, sleep } from "./retry.ts";
-import type { EventsQuery, Store, WireEvent } from "./store.ts";
+import { createQueue, type Queue } from "./queue.ts";
+import { PAUSE_SHORT_MAX_MS, pauseMs } from "./retry.ts";
+import type { Store } from "./store.ts";
 import type { StoredTrail, WireTrail } from "./trail.ts";
 import type { AuditEvent } from "./types.ts";
 
-const EVENTS = "events";
 const PAGE_MAX = 1_000;
-const trailLane = (messageId: string) => `trail ${messageId}`;
+const pathOf = (messageId: string) => `/trails/${encodeURIComponent(messageId)}`;
+
+export interface DatabaseStore extends Store {
+  queue: Queue;
+  /** Waits for this client's writes of the message, for timeoutMs at most; whether none is on its way then. */
+  isSettled(messageId: string): Promise<boolean>;
+}
 
 /** The service, over HTTP. Writes go through the queue; a read sees what this client wrote before. */
-export class DatabaseStore implements Store {
-  readonly queue: Queue;
-  readonly #send: Send;
-  readonly #settings: Settings;
+export function createDatabase(settings: Settings, counts: Counts): DatabaseStore {
+  const send = createSend(settings);
+  const queue = createQueue(settings, counts, (batch) => send(toRequest(batch)));
 
-  constructor(settings: Settings, counts: Counts) {
-    this.#settings = settings;
-    this.#send = createSend(settings);
-    this.queue = new Queue(settings, counts, (batch) => this.#send(toRequest(batch)));
-  }
-
-  async put(trail: WireTrail): Promise<void> {
-    await this.#writeTrail("trail", trail.messageId, trail);
-  }
-
-  async patch(messageId: string, projectId: string | undefined, update: Partial<WireTrail>): Promise<void> {
-    await this.#writeTrail("trail update", messageId, { projectId, ...update });
-  }
-
-  async get(messageId: string, projectId: string | undefined): Promise<StoredTrail | null> {
-    await this.queue.settled(trailLane(messageId));
-    const query = projectId === undefined ? "" : `?${new URLSearchParams({ projectId })}`;
-    try {
-      return (await this.#read(`/trails/${encodeURIComponent(messageId)}${query}`)) as StoredTrail;
-    } catch (error) {
-      if ((error as AuditClientError).code === "not_found") return null;
-      throw error;
-    }
-  }
-
-  /** Whether writes of the message are still on their way. */
-  isPending(messageId: string): boolean {
-    return this.queue.has(trailLane(messageId));
-  }
-
-  async log(event: WireEvent): Promise<void> {
-    const body = JSON.stringify(event);
-    await this.queue.add({ kind: "event", id: event.eventId, lane: EVENTS, isBatched: true, body });
-  }
-
-  async events({ limit, ...criteria }: EventsQuery): Promise<AuditEvent[]> {
-    await this.queue.settled(EVENTS);
-    const query = new URLSearchParams(
-      Object.entries(criteria).filter((entry): entry is [string, string] => entry[1] !== undefined),
-    );
-    const found: AuditEvent[] = [];
-    while (found.length < limit) {
-      query.set("limit", String(Math.min(PAGE_MAX, limit - found.length)));
-      const page = (await this.#read(`/audit/events?${query}`)) as {
-        items: AuditEvent[];
-        nextCursor: string | null;
-      };
-      found.push(...page.items);
-      if (page.nextCursor === null) break;
-      query.set("cursor", page.nextCursor);
-    }
-    return found;
-  }
-
-  async #writeTrail(kind: Write["kind"], id: string, trail: Partial<WireTrail>): Promise<void> {
+  /** An event is stored once by its eventId, for ever; a trail's writes carry a key each. */
+  const writeTrail = (kind: Write["kind"], method: string, id: string, trail: Partial<WireTrail>) => {
     const body = JSON.stringify({ messageId: id, ...trail });
-    await this.queue.add({ kind, id, lane: trailLane(id), isBatched: false, body, idempotencyKey: newId() });
-  }
+    return queue.add({ kind, id, method, path: pathOf(id), body, idempotencyKey: newId() });
+  };
 
-  async #read(path: string): Promise<unknown> {
-    for (let attempt = 1; ; attempt++) {
+  async function read(path: string, query: Record<string, string | undefined>): Promise<unknown> {
+    const endsAt = performance.now() + settings.deadlineMs;
+    const search = new URLSearchParams(JSON.parse(JSON.stringify(query)) as Record<string, string>);
+    for (let failures = 1; ; failures++) {
       try {
-        return await this.#send({ method: "GET", path });
+        return await send({ method: "GET", path: `${path}?${search}` }, endsAt - performance.now());
       } catch (error) {
         const failure = error as AuditClientError;
-        if (!failure.isTransient || attempt >= this.#settings.attempts) throw failure;
-        await sleep(pauseMs(attempt, failure, true));
+        const pause = pauseMs(failures, failure, PAUSE_SHORT_MAX_MS);
+        if (!failure.isTransient || performance.now() + pause >= endsAt) throw failure;
+        await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
   }
+
+  return {
+    queue,
+    isSettled: (messageId) => queue.isSettled(pathOf(messageId)),
+    put: (trail) => writeTrail("trail", "PUT", trail.messageId, trail),
+    patch: (messageId, projectId, update) =>
+      writeTrail("trail update", "PATCH", messageId, { projectId, ...update }),
+    get: async (messageId, projectId) => {
+      await queue.isSettled(pathOf(messageId));
+      try {
+        return (await read(pathOf(messageId), { projectId })) as StoredTrail;
+      } catch (error) {
+        if ((error as AuditClientError).code === "not_found") return null;
+        throw error;
+      }
+    },
+    log: (event) =>
+      queue.add({
+        kind: "event",
+        id: event.eventId,
+        method: "POST",
+        path: EVENTS,
+        body: JSON.stringify(event),
+      }),
+    events: async ({ limit, ...criteria }) => {
+      await queue.isSettled(EVENTS);
+      const found: AuditEvent[] = [];
+      for (let cursor: string | undefined; found.length < limit && cursor !== null;) {
+        const count = Math.min(PAGE_MAX, limit - found.length);
+        const page = await read("/audit/events", { ...criteria, limit: String(count), cursor });
+        found.push(...(page as { items: AuditEvent[] }).items);
+        cursor = (page as { nextCursor: string }).nextCursor;
+      }
+      return found;
+    },
+  };
 }
 
-/** Events are stored once by their eventId, for ever; trails carry a key for each write. */
 function toRequest(batch: Write[]): Request {
-  const [{ kind, id, body, idempotencyKey }] = batch as [Write];
-  if (kind !== "event") {
-    const path = `/trails/${encodeURIComponent(id)}`;
-    return { method: kind === "trail" ? "PUT" : "PATCH", path, body, idempotencyKey };
-  }
-  if (batch.length === 1) return { method: "POST", path: "/audit/log", body };
-  const events = batch.map((write) => write.body).join(",");
-  return { method: "POST", path: "/audit/log/batch", body: `{"events":[${events}]}` };
+  const [first] = batch as [Write];
+  if (first.path !== EVENTS) return first;
+  return { ...first, body: `{"events":[${batch.map((write) => write.body)}]}` };
 }

@@ -6,32 +6,26 @@ export interface FieldDifference {
   other: unknown;
 }
 
-const FIELDS = [
-  "projectId",
-  "timestamp",
-  "status",
-  "model",
-  "contextLayers",
-  "reasoning",
-  "latencyMs",
-] as const;
-const GROUPS = {
-  tokens: ["prompt", "completion", "total", "cached", "reasoning"],
-  cost: ["prompt", "completion", "total"],
-  digests: ["prompt", "context", "policy"],
-} as const;
+type Group = Record<string, unknown> | null | undefined;
+
 /** The service adds money exactly, a sum in floating point is off by less than this share. */
 const COST_PRECISION = 1e-9;
 
-/** In which fields two stored trails differ, field by field; what is left out counts as null. */
+/**
+ * In which fields of `one` another trail differs; what is left out counts as null. Of the digests those are compared that
+ * `one` has: the service makes digests from inputs, too.
+ */
 export function differences(one: StoredTrail, other: StoredTrail): FieldDifference[] {
   const found: FieldDifference[] = [];
   const compare = (field: string, a: unknown = null, b: unknown = null) => {
     if (!isSame(a, b)) found.push({ field, one: a, other: b });
   };
-  for (const field of FIELDS) compare(field, one[field], other[field]);
-  for (const [group, names] of Object.entries(GROUPS) as [keyof typeof GROUPS, readonly string[]][]) {
-    for (const name of names) compare(`${group}.${name}`, one[group]?.[name], other[group]?.[name]);
+  for (const [field, a] of Object.entries(one)) {
+    const b: unknown = other[field as keyof StoredTrail];
+    if (!["tokens", "cost", "digests"].includes(field)) compare(field, a, b);
+    else
+      for (const name in { ...(field === "digests" ? {} : (b as Group)), ...(a as Group) })
+        compare(`${field}.${name}`, (a as Group)?.[name], (b as Group)?.[name]);
   }
   return found;
 }

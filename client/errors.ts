@@ -1,11 +1,12 @@
 /** Why a request or a write failed. */
 export class AuditClientError extends Error {
   override name = "AuditClientError";
+  // Declared only: the constructor sets them, and a field costs bytes.
   /** The service's own code (`not_found`, `conflict` …), or unreachable, timeout, bad_answer, queue_full, closed, exit. */
-  readonly code: string;
+  declare readonly code: string;
   /** Undefined when there was no answer. */
-  readonly status: number | undefined;
-  readonly retryAfterMs: number;
+  declare readonly status: number | undefined;
+  declare readonly retryAfterMs: number;
 
   constructor(
     code: string,
@@ -20,13 +21,7 @@ export class AuditClientError extends Error {
 
   /** Whether the same request may succeed later. */
   get isTransient(): boolean {
-    if (this.code === "request_running") return true;
-    const { status } = this;
-    return status === undefined || status >= 500 || status === 408 || status === 425 || status === 429;
-  }
-
-  /** Whether the request may have been carried out although no answer says so. */
-  get isUncertain(): boolean {
-    return this.isTransient && this.status !== 429;
+    const { code, status = 500 } = this;
+    return code === "request_running" || status >= 500 || [408, 425, 429].includes(status);
   }
 }

@@ -1,34 +1,35 @@
 /** What has something to do before the process ends. */
-interface Ending {
+export interface Ending {
   /** The last chance for what takes time. */
   flush(): Promise<unknown>;
-  /** No time is left. */
-  abandon(code: "exit"): void;
+  /** Gives up all that is unsent, at once. */
+  abandon(code: "closed" | "exit"): void;
 }
 
 interface NodeProcess {
   on?(name: "beforeExit" | "exit", listener: () => void): void;
 }
 
-const endings = new Set<Ending>();
-const flushed = new WeakSet<Ending>();
+/** Each with whether it was flushed. */
+const endings = new Map<Ending, boolean>();
 let isListening = false;
 
 /** Has a queue flushed when the process has nothing else to do, and ended when it exits; without effect off Node. */
 export function atExit(ending: Ending): void {
-  endings.add(ending);
+  endings.set(ending, false);
   const { process } = globalThis as { process?: NodeProcess };
   if (isListening || typeof process?.on !== "function") return;
   isListening = true;
   process.on("beforeExit", () => {
-    for (const one of endings) {
+    for (const [one, isFlushed] of endings) {
       // Node asks again after each wait; what one flush could not send, the next would wait for without end.
-      if (!flushed.has(one)) void one.flush();
-      flushed.add(one);
+      if (isFlushed) continue;
+      endings.set(one, true);
+      void one.flush();
     }
   });
   process.on("exit", () => {
-    for (const one of endings) one.abandon("exit");
+    for (const one of endings.keys()) one.abandon("exit");
   });
 }
 

@@ -9,6 +9,7 @@ export type {
   AuditTrailUpdate,
   Cost,
   Digests,
+  Inputs,
   NewAuditTrail,
   Placeholder,
   Tokens,

@@ -1,7 +1,8 @@
 import { AuditClientError } from "./errors.ts";
 import { mergePatch, mergePut } from "./merge.ts";
-import type { EventsQuery, Store, WireEvent } from "./store.ts";
-import type { StoredTrail, WireTrail } from "./trail.ts";
+import type { Settings } from "./options.ts";
+import type { Store } from "./store.ts";
+import type { StoredTrail } from "./trail.ts";
 import type { AuditEvent } from "./types.ts";
 
 const NO_EVENT = {
@@ -16,71 +17,87 @@ const NO_EVENT = {
   metadata: null,
 };
 
-/** Keeps at most `max` trails and as many events in this process; the oldest goes first, and there are no timers. */
-export class MemoryStore implements Store {
-  readonly #max: number;
-  readonly #trails = new Map<string, StoredTrail>();
-  readonly #events = new Map<string, AuditEvent>();
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  async put(trail: WireTrail): Promise<void> {
-    const { messageId } = trail;
-    keep(this.#trails, messageId, mergePut(this.#trails.get(messageId), copy(trail)), this.#max);
-  }
-
-  async patch(messageId: string, _: string | undefined, update: Partial<WireTrail>): Promise<void> {
-    const old = this.#trails.get(messageId);
-    if (!old) throw new AuditClientError("not_found", `There is no audit trail of the message ${messageId}.`);
-    keep(this.#trails, messageId, mergePatch(old, copy(update)), this.#max);
-  }
-
-  /** What is kept now: another object after each change, and not to be changed by others. */
-  peek(messageId: string): StoredTrail | undefined {
-    return this.#trails.get(messageId);
-  }
-
-  async get(messageId: string): Promise<StoredTrail | null> {
-    const trail = this.#trails.get(messageId);
-    return trail ? copy(trail) : null;
-  }
-
+export interface MemoryStore extends Store {
+  /** What is kept now: another object after each change, and not to be changed by others. Throws as the service does. */
+  peek(messageId: string, projectId: string | undefined): StoredTrail | undefined;
   /** The oldest first. */
-  all(): StoredTrail[] {
-    return copy([...this.#trails.values()]);
-  }
-
-  async log(event: WireEvent): Promise<void> {
-    const key = JSON.stringify([event.workspaceId, event.eventId]);
-    if (this.#events.has(key)) return;
-    const stored = { ...NO_EVENT, id: event.eventId, createdAt: new Date().toISOString(), ...copy(event) };
-    keep(this.#events, key, stored as unknown as AuditEvent, this.#max);
-  }
-
-  async events({ workspaceId, resourceType, resourceId, from, limit }: EventsQuery): Promise<AuditEvent[]> {
-    return [...this.#events.values()]
-      .filter(
-        (one) =>
-          one.workspaceId === workspaceId &&
-          (resourceType === undefined || one.resourceType === resourceType) &&
-          (resourceId === undefined || one.resourceId === resourceId) &&
-          one.createdAt >= from,
-      )
-      .toReversed()
-      .slice(0, limit)
-      .map(copy);
-  }
+  all(): StoredTrail[];
 }
 
-function keep<T>(map: Map<string, T>, key: string, value: T, max: number): void {
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= max) return;
-    map.delete(oldest);
-  }
+/** Trails and events in this process; there are no timers. */
+export function createMemory(settings: Settings): MemoryStore {
+  /** By message: one for each project, several only where they have the same message id. */
+  const trails = createShelf<StoredTrail[]>(settings);
+  const events = createShelf<AuditEvent>(settings);
+
+  const peek: MemoryStore["peek"] = (messageId, projectId) => {
+    const [found, another] = (trails.get(messageId) ?? []).filter(
+      (one) => (projectId ?? one.projectId) === (one.projectId ?? projectId),
+    );
+    if (another) throw new AuditClientError("conflict", "Name the project.");
+    return found;
+  };
+
+  const keep = (old: StoredTrail | undefined, trail: StoredTrail) => {
+    const others = (trails.get(trail.messageId) ?? []).filter((one) => one !== old);
+    trails.set(trail.messageId, [...others, trail]);
+  };
+
+  return {
+    peek,
+    all: () => copy(trails.values().flat()),
+    put: async (trail) => {
+      const { messageId, projectId } = trail;
+      const old = peek(messageId, projectId);
+      keep(old, mergePut(old, { ...trail, projectId: projectId ?? old?.projectId }));
+    },
+    patch: async (messageId, projectId, update) => {
+      const old = peek(messageId, projectId);
+      if (!old) throw new AuditClientError("not_found", `No trail of the message ${messageId}.`);
+      keep(old, mergePatch(old, update));
+    },
+    get: async (messageId, projectId) => copy(peek(messageId, projectId) ?? null),
+    log: async (event) => {
+      const key = JSON.stringify([event.workspaceId, event.eventId]);
+      const stored = { ...NO_EVENT, id: event.eventId, createdAt: new Date().toISOString(), ...copy(event) };
+      if (!events.get(key)) events.set(key, stored as unknown as AuditEvent);
+    },
+    events: async ({ workspaceId, resourceType, resourceId, from, limit }) =>
+      events
+        .values()
+        .filter(
+          (one) =>
+            one.workspaceId === workspaceId &&
+            one.resourceType === (resourceType ?? one.resourceType) &&
+            one.resourceId === (resourceId ?? one.resourceId) &&
+            one.createdAt >= from,
+        )
+        .toReversed()
+        .slice(0, limit)
+        .map(copy),
+  };
 }
+
+/** Keeps copies, so many and of so many characters of JSON; the oldest goes first. */
+function createShelf<T>({ memoryMax, memoryCharsMax }: Settings) {
+  const kept = new Map<string, T>();
+  let chars = 0;
+  return {
+    get: (key: string) => kept.get(key),
+    values: () => [...kept.values()],
+    set: (key: string, value: T) => {
+      chars += charsOf(value) - charsOf(kept.get(key));
+      kept.set(key, copy(value));
+      for (const [oldest, value] of kept) {
+        if (kept.size <= memoryMax && chars <= memoryCharsMax) return;
+        kept.delete(oldest);
+        chars -= charsOf(value);
+      }
+    },
+  };
+}
+
+const charsOf = (value: unknown) => (JSON.stringify(value) as string | undefined)?.length ?? 0;
 
 /** As it would come back from the service: a later change of the caller's object changes nothing here. */
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;

@@ -11,7 +11,7 @@ export interface DroppedWrite {
   /** What was to be written, as it would have been sent; an event or a trail can be imported by `npx afterimage import`. */
   body: unknown;
   error: AuditClientError;
-  /** It was sent, and no answer came: it may be stored all the same. Sending it again does no harm. */
+  /** It was sent, and one attempt had no answer that refused it: it may be stored all the same. Sending it again does no harm. */
   mayBeStored: boolean;
 }
 
@@ -47,8 +47,13 @@ export interface AuditClientOptions {
   apiKey?: string | undefined;
   /** One attempt of a request, 5,000 if left out. */
   timeoutMs?: number | undefined;
-  /** How often a read, or a write in required mode, is tried in all; 4 if left out. */
-  attempts?: number | undefined;
+  /**
+   * How long a request is tried again while its caller waits: that of a read, or of a write in required mode; buffered,
+   * how long a write waits for room in a full queue. 15,000 if left out.
+   */
+  deadlineMs?: number | undefined;
+  /** Requests with writes that are on their way at once, 8 if left out. */
+  requestsMax?: number | undefined;
   /** Writes that wait at most, 10,000 if left out. */
   queueMax?: number | undefined;
   /** Characters of JSON that wait at most, 16 Mi if left out. */
@@ -59,6 +64,8 @@ export interface AuditClientOptions {
   flushTimeoutMs?: number | undefined;
   /** Trails, and events, that the memory backend keeps; the oldest goes first. 10,000 if left out. */
   memoryMax?: number | undefined;
+  /** Characters of JSON that its trails, and its events, take at most; 64 Mi if left out. */
+  memoryCharsMax?: number | undefined;
   /** Of a serverless platform: keeps the function alive until what was buffered is sent, flushTimeoutMs at most. */
   waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
   /** Gets each write that is given up, also what is unsent when the process ends; there it must not be asynchronous. */
@@ -72,13 +79,18 @@ export interface AuditClientOptions {
 
 const DEFAULTS = {
   timeoutMs: 5_000,
-  attempts: 4,
+  deadlineMs: 15_000,
+  requestsMax: 8,
   queueMax: 10_000,
   queueCharsMax: 16 * 1024 * 1024,
   lingerMs: 20,
   flushTimeoutMs: 10_000,
   memoryMax: 10_000,
+  memoryCharsMax: 64 * 1024 * 1024,
 };
+
+/** A longer timer fires at once. */
+const NUMBER_MAX = 2 ** 31 - 1;
 
 export type Settings = typeof DEFAULTS &
   Required<Pick<AuditClientOptions, "log" | "fetch" | "onDropped" | "onDifference">> &
@@ -104,8 +116,8 @@ export function settingsOf(options: AuditClientOptions): Settings {
   oneOf("backend", settings.backend, ["memory", "dual", "database"]);
   oneOf("mode", settings.mode, ["required", "buffered"]);
   for (const [name, value] of Object.entries(settings)) {
-    if (name in DEFAULTS && !((value as number) >= 0))
-      throw new TypeError(`${name} must be a number, 0 or more`);
+    if (name in DEFAULTS && !((value as number) >= 0 && (value as number) <= NUMBER_MAX))
+      refuse(name, `a number from 0 to ${NUMBER_MAX}`);
   }
   if (settings.backend !== "memory" && !(settings.url && settings.apiKey))
     throw new TypeError(`the ${settings.backend} backend needs url and apiKey`);
@@ -114,6 +126,9 @@ export function settingsOf(options: AuditClientOptions): Settings {
 }
 
 function oneOf(name: string, value: string, values: string[]): void {
-  if (!values.includes(value))
-    throw new TypeError(`${name} must be ${values.join(", ")}: "${value}" is none`);
+  if (!values.includes(value)) refuse(name, `${values.join(", ")}: "${value}" is none`);
+}
+
+function refuse(name: string, must: string): never {
+  throw new TypeError(`${name} must be ${must}`);
 }

@@ -1,24 +1,23 @@
 import type { AuditClientError } from "./errors.ts";
 
 const PAUSE_MS = 100;
-const PAUSE_SHORT_MAX_MS = 1_000;
-const PAUSE_LONG_MAX_MS = 30_000;
+/** While somebody waits for the answer. */
+export const PAUSE_SHORT_MAX_MS = 1_000;
+export const PAUSE_LONG_MAX_MS = 30_000;
 
 /**
- * How long to wait before trying again, after so many failures in a row: it doubles, half of it is chance, and the
- * service's own Retry-After counts. Someone who `waits` for the answer is not kept for longer than 1 s.
+ * How long to wait before trying again, after so many failures in a row: it doubles up to `maxMs`, half of it is chance,
+ * and the service's own Retry-After counts, up to 30 s.
  */
-export function pauseMs(failures: number, { retryAfterMs }: AuditClientError, waits: boolean): number {
-  const max = waits ? PAUSE_SHORT_MAX_MS : PAUSE_LONG_MAX_MS;
-  const full = Math.min(max, PAUSE_MS * 2 ** Math.min(failures - 1, 16));
-  return Math.min(max, Math.max(full / 2, retryAfterMs) + (Math.random() * full) / 2);
+export function pauseMs(failures: number, { retryAfterMs }: AuditClientError, maxMs: number): number {
+  const full = Math.min(maxMs, PAUSE_MS * 2 ** (failures - 1));
+  return Math.max(full / 2, Math.min(retryAfterMs, PAUSE_LONG_MAX_MS)) + (Math.random() * full) / 2;
 }
 
-/** Resolves after so many milliseconds; `cancel` ends the timer, and the promise stays open. */
-export function sleep(ms: number): Promise<void> & { cancel(): void } {
-  let timer: ReturnType<typeof setTimeout>;
-  const promise = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  return Object.assign(promise, { cancel: () => clearTimeout(timer) });
+/** Waits for a promise that does not fail, and calls `late` once that takes longer than `ms`. */
+export async function inTime<T>(ms: number, awaited: Promise<T>, late: () => void): Promise<T> {
+  const timer = setTimeout(late, ms);
+  const result = await awaited;
+  clearTimeout(timer);
+  return result;
 }

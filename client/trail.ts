@@ -15,10 +15,11 @@ export interface WireTrail {
   status?: TrailStatus;
   latencyMs?: number | null;
   digests?: Record<string, string | null>;
+  inputs?: object;
 }
 
 /** A trail as the service answers it. */
-export interface StoredTrail extends Required<Omit<WireTrail, "projectId">> {
+export interface StoredTrail extends Required<Omit<WireTrail, "projectId" | "inputs">> {
   projectId?: string | undefined;
 }
 
@@ -32,6 +33,7 @@ const UPDATABLE = [
   "status",
   "latencyMs",
   "digests",
+  "inputs",
 ] as const;
 
 /** Whether tokens or a cost hold anything: a placeholder's are absent, empty or 0. */
@@ -43,7 +45,7 @@ export const holdAmount = (...groups: (object | null | undefined)[]): boolean =>
  * message was free. Throws a RangeError for a time that is none.
  */
 export function toWire({ messageId, projectId, timestamp, tokens, cost, ...rest }: NewAuditTrail): WireTrail {
-  const isOpen = rest.status === undefined || rest.status === "placeholder";
+  const isOpen = (rest.status ?? "placeholder") === "placeholder";
   const amounts = isOpen && !holdAmount(tokens, cost) ? {} : { tokens, cost };
   return {
     messageId,
@@ -53,11 +55,13 @@ export function toWire({ messageId, projectId, timestamp, tokens, cost, ...rest 
   } as WireTrail;
 }
 
-/** The fields of a trail that may change, without those that are undefined. */
-export const pick = (update: AuditTrailUpdate): Partial<WireTrail> =>
-  Object.fromEntries(
-    UPDATABLE.filter((name) => update[name] !== undefined).map((name) => [name, update[name]]),
-  ) as Partial<WireTrail>;
+/** The fields of a trail that may change, without those that are undefined; a clock's fractions are rounded. */
+export function pick(update: AuditTrailUpdate): Partial<WireTrail> {
+  const given = UPDATABLE.filter((name) => update[name] !== undefined).map((name) => [name, update[name]]);
+  const picked = Object.fromEntries(given) as Partial<WireTrail>;
+  if (picked.latencyMs) picked.latencyMs = Math.round(picked.latencyMs);
+  return picked;
+}
 
 /** As an app knows it: what is not known yet is 0. */
 export function fromWire({ timestamp, reasoning, tokens, cost, ...rest }: StoredTrail): AuditTrail {

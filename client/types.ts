@@ -16,7 +16,7 @@ export interface Cost {
 
 export type TrailStatus = "placeholder" | "complete" | "failed";
 
-/** SHA-256 (or what you like, up to 200 characters) of what went into the message. */
+/** SHA-256 (or what you like, up to 200 characters) of what went into the message; each is set once. */
 export interface Digests {
   prompt?: string | null | undefined;
   context?: string | null | undefined;
@@ -42,11 +42,20 @@ export interface AuditTrail {
   digests?: Digests | undefined;
 }
 
+/** What the message was answered from, any JSON. The service keeps the digests of it, not the inputs; the memory neither. */
+export interface Inputs {
+  prompt?: unknown;
+  context?: unknown;
+  policy?: unknown;
+}
+
 type Amounts<T extends { total: number }> = Omit<T, "total"> & { total?: number | null | undefined };
 
+/** Instead of `digests` it may hold the inputs. */
 export interface NewAuditTrail extends Omit<AuditTrail, "tokens" | "cost"> {
   tokens?: Amounts<Tokens> | null | undefined;
   cost?: Amounts<Cost> | null | undefined;
+  inputs?: Inputs | undefined;
 }
 
 /** Fields to change; null clears one. Tokens and cost are replaced as a whole, and complete a placeholder. */

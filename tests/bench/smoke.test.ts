@@ -69,7 +69,7 @@ describe("each measure runs, and what was acknowledged is stored", () => {
     [capture, 8],
     [archive, 3],
     [months, 12],
-    [client, 3],
+    [client, 5],
     [analytics, 3],
   ])(
     "$name",

@@ -10,19 +10,21 @@ test.each([
   [{ backend: "database", ...service, mode: "later" }, 'mode must be required, buffered: "later" is none'],
   [{ backend: "database", url: "", apiKey: "key" }, "the database backend needs url and apiKey"],
   [{ backend: "dual", url: "http://127.0.0.1:9" }, "the dual backend needs url and apiKey"],
-  [{ queueMax: -1 }, "queueMax must be a number, 0 or more"],
-  [{ timeoutMs: Number.NaN }, "timeoutMs must be a number, 0 or more"],
+  [{ queueMax: -1 }, "queueMax must be a number from 0 to 2147483647"],
+  [{ deadlineMs: Infinity }, "deadlineMs must be a number from 0 to 2147483647"],
+  [{ timeoutMs: Number.NaN }, "timeoutMs must be a number from 0 to 2147483647"],
 ])("options that cannot work are refused: %o", (options, message) => {
   expect(() => createAuditClient({ log, ...options })).toThrow(message);
 });
 
-test("an unset variable means memory, and the backend is logged once", () => {
+test("an unset variable means memory, and each backend is logged once", async () => {
   const lines: string[] = [];
-  // Whatever this process has logged before, it was not that.
-  createAuditClient({ ...service, backend: "database", mode: "buffered", log });
+  // As in a process that has logged nothing yet.
+  vi.resetModules();
+  const { createAuditClient } = await import("../../client/index.ts");
   const make = (backend: string | undefined) =>
     createAuditClient({ ...service, backend, log: (line) => lines.push(line) });
-  for (const backend of [undefined, undefined, "dual", "dual"]) make(backend);
+  for (const backend of [undefined, "dual", undefined, "dual"]) make(backend);
   expect(lines).toEqual([
     "[Audit Trail] Using backend: memory",
     "[Audit Trail] Using backend: dual (required)",
@@ -44,4 +46,14 @@ test("memory keeps so many trails and events, the newest, and starts no timer", 
   expect(await client.getAuditTrail("msg-3")).not.toBeNull();
   const kept = await client.getAuditEvents("ws");
   expect(kept.map((one) => one.resourceId)).toEqual(["r-5", "r-4", "r-3"]);
+});
+
+test("memory keeps so many characters, however large each trail is", async () => {
+  const client = createAuditClient({ memoryCharsMax: 11_000, log });
+  for (let i = 1; i <= 4; i++)
+    await client.storeAuditTrail(trail(`msg-${i}`, "proj", { reasoning: ["x".repeat(3_000)] }));
+  for (let i = 0; i < 100; i++) await client.updateAuditTrail("msg-4", { contextLayers: i });
+  expect(client.memoryTrails().map((one) => one.messageId)).toEqual(["msg-2", "msg-3", "msg-4"]);
+  await client.updateAuditTrail("msg-4", { reasoning: ["x".repeat(6_000)] });
+  expect(client.memoryTrails().map((one) => one.messageId)).toEqual(["msg-3", "msg-4"]);
 });

@@ -63,6 +63,36 @@ test("npm pack gives the client alone, with its types, and Node runs it without 
   expect(result.stdout).toBe("[Audit Trail] Using backend: memory\nfunction placeholder\n");
 });
 
+test("an app's compiler finds the types behind every import", async () => {
+  const typed = `
+    import { createAuditClient, type AuditClientOptions, type AuditTrail } from "afterimage-client";
+    import { withActor, type Actor } from "afterimage-client/with-actor";
+    const options: AuditClientOptions = { backend: "memory", onDropped: ({ mayBeStored }) => void mayBeStored };
+    const audit = createAuditClient(options);
+    export const trail: Promise<AuditTrail | null> = audit.getAuditTrail("m");
+    export const actor: Actor = { userId: "u" };
+    // @ts-expect-error A number is no message id: with types that are not found, all would be any.
+    void audit.getAuditTrail(1);
+    // @ts-expect-error
+    const stored: string = audit.stats().stored;
+    // @ts-expect-error
+    void withActor({}, { userId: 1 });
+    export default stored;`;
+  const app = path.join(folder, "app");
+  fs.writeFileSync(path.join(app, "app.mts"), typed);
+  const tsc = path.join(root, "node_modules/typescript/bin/tsc");
+  const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom", "--types", ""];
+  for (const [module, resolution] of [
+    ["nodenext", "nodenext"],
+    ["esnext", "bundler"],
+  ] as const) {
+    const args = [tsc, "app.mts", ...options, "--module", module, "--moduleResolution", resolution];
+    await run(process.execPath, args, { cwd: app }).catch((error: { stdout: string }) => {
+      throw new Error(error.stdout);
+    });
+  }
+});
+
 test("it runs where there is nothing but the web's own functions", async () => {
   const web = { AbortSignal, URLSearchParams, crypto, performance, setTimeout, clearTimeout, console };
   const requests: string[] = [];
@@ -89,7 +119,7 @@ test("it runs where there is nothing but the web's own functions", async () => {
   };
   await client.logAuditEvent(event);
   await client.close();
-  expect(requests).toEqual(["POST https://audit.example/api/audit/log"]);
+  expect(requests).toEqual(["POST https://audit.example/api/audit/log/batch"]);
 });
 
 test("it is small", async () => {

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test } from "vitest";
-import { noFault } from "../support/api-server.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { AuditClientError } from "../../client/index.ts";
+import { noFault, type ApiServer } from "../support/api-server.ts";
 import { newId } from "../support/api.ts";
 import { event, trail, useClients } from "./support.ts";
 
@@ -9,6 +10,15 @@ afterEach(() => {
 });
 
 const away = async () => Response.json({ code: "unavailable", detail: "Away." }, { status: 503 });
+const limited = async (afterS: number) =>
+  Response.json(
+    { code: "rate_limited", detail: "Slower." },
+    { status: 429, headers: { "retry-after": `${afterS}` } },
+  );
+const poisoned: ApiServer["fault"] = async (request, through) => {
+  const isPoisoned = (await request.clone().text()).includes("poison");
+  return isPoisoned ? Response.json({ code: "internal" }, { status: 500 }) : through(request);
+};
 const stored = async (workspaceId: string) =>
   (
     await stage.api.db.rows<{ resource_id: string }>(
@@ -58,23 +68,59 @@ describe("batches", () => {
     expect(await stored(workspaceId)).toHaveLength(59);
   });
 
-  test("one event that makes the service fail is given up, and the others are stored", async () => {
-    const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 500 });
+  test("one event that makes the service fail hinders no other, and is given up in the end", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 50 });
     const workspaceId = newId("ws");
+    const together: string[] = [];
     stage.server.fault = async (request, through) => {
-      const isPoisoned = (await request.clone().text()).includes("poison");
-      return isPoisoned ? Response.json({ code: "internal" }, { status: 500 }) : through(request);
+      const body = await request.clone().text();
+      if (body.includes("poison") && body.includes("later")) together.push(body);
+      return poisoned(request, through);
     };
     for (let i = 0; i < 12; i++) {
       void client.logAuditEvent(event(workspaceId, { resourceId: i === 5 ? "poison" : `r-${i}` }));
     }
-    for (let i = 0; dropped.length === 0 && i < 20; i++) {
-      void client.logAuditEvent(event(workspaceId, { resourceId: `later-${i}` }));
+    await vi.waitFor(() => expect(client.stats().stored).toBe(11));
+    let later = 0;
+    for (; dropped.length === 0 && later < 200; later++) {
+      void client.logAuditEvent(event(workspaceId, { resourceId: `later-${later}` }));
       await client.flush();
     }
     await client.close();
     expect(dropped.map((one) => one.body)).toMatchObject([{ resourceId: "poison" }]);
-    expect((await stored(workspaceId)).filter((id) => id.startsWith("r-"))).toHaveLength(11);
+    expect(dropped[0]?.error).toMatchObject({ status: 500 });
+    expect(together).toEqual([]);
+    expect(await stored(workspaceId)).toHaveLength(11 + later);
+  });
+
+  test("required: one event that makes the service fail is an error of its own caller alone", async () => {
+    const { client } = stage.client({ deadlineMs: 1_500 });
+    const workspaceId = newId("ws");
+    stage.server.fault = poisoned;
+    const calls = Array.from({ length: 100 }, (_, i) =>
+      client.logAuditEvent(event(workspaceId, { resourceId: i === 41 ? "poison" : `r-${i}` })),
+    );
+    const failed = (await Promise.allSettled(calls)).flatMap((one, i) =>
+      one.status === "rejected" ? [[i, (one.reason as AuditClientError).status]] : [],
+    );
+    expect(failed).toEqual([[41, 500]]);
+    expect(await stored(workspaceId)).toHaveLength(99);
+  });
+
+  test("a trail on which one of two servers fails is kept until the other takes it", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 50 });
+    const [workspaceId, projectId] = [newId("ws"), newId("proj")];
+    stage.server.fault = poisoned;
+    await client.storeAuditTrail(trail("poison", projectId));
+    for (let i = 0; client.stats().retries < 10; i++) {
+      await client.logAuditEvent(event(workspaceId));
+      await client.flush();
+      expect(i).toBeLessThan(200);
+    }
+    stage.server.fault = noFault;
+    while ((await client.flush()) > 0);
+    expect(await client.getAuditTrail("poison", projectId)).toMatchObject({ status: "complete" });
+    expect(dropped).toEqual([]);
   });
 
   test("a key that is refused is not tried once per event", async () => {
@@ -109,15 +155,45 @@ describe("bounds", () => {
   });
 
   test("away, a full queue drops what comes next at once, counts it and reports it", async () => {
-    const { client, dropped } = stage.client({ mode: "buffered", queueMax: 5, flushTimeoutMs: 600 });
+    const { client, dropped } = stage.client({ mode: "buffered", queueMax: 5, flushTimeoutMs: 50 });
     stage.server.fault = away;
     for (let i = 0; i < 5; i++) await client.logAuditEvent(event("ws"));
-    await client.flush();
+    while (client.stats().retries < 3) await client.flush();
     const id = await client.logAuditEvent(event("ws"));
     expect(dropped).toMatchObject([
       { id, body: { eventId: id }, error: { code: "queue_full" }, mayBeStored: false },
     ]);
     expect(client.stats()).toMatchObject({ queued: 5, dropped: 1, stored: 0 });
+  });
+
+  test.each([
+    ["asks for less", () => limited(0)],
+    ["is busy with it", async () => Response.json({ code: "request_running" }, { status: 409 })],
+  ])("a service that %s is not away: a full queue waits for it", async (_, refuse) => {
+    const { client, dropped } = stage.client({ mode: "buffered", queueMax: 5, flushTimeoutMs: 20 });
+    const workspaceId = newId("ws");
+    let refusals = 0;
+    stage.server.fault = async () => (refusals++, refuse());
+    for (let i = 0; i < 5; i++) await client.logAuditEvent(event(workspaceId));
+    while (refusals < 4) await client.flush();
+    const waiting = client.logAuditEvent(event(workspaceId));
+    stage.server.fault = noFault;
+    await waiting;
+    while ((await client.flush()) > 0);
+    expect(dropped).toEqual([]);
+    expect(await stored(workspaceId)).toHaveLength(6);
+  });
+
+  test("buffered: room is waited for until the deadline", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered", queueMax: 1, deadlineMs: 50 });
+    const { open } = gate();
+    const workspaceId = newId("ws");
+    await client.logAuditEvent(event(workspaceId));
+    const id = await client.logAuditEvent(event(workspaceId));
+    expect(dropped).toMatchObject([{ id, error: { code: "queue_full" }, mayBeStored: false }]);
+    open();
+    await client.flush();
+    expect(await stored(workspaceId)).toHaveLength(1);
   });
 
   test("the size of what waits is bounded as well", async () => {
@@ -131,25 +207,83 @@ describe("bounds", () => {
 });
 
 describe("failures", () => {
-  test("required: a service that stays away is an error after so many attempts", async () => {
-    const { client, dropped } = stage.client({ attempts: 2 });
+  test("required: however many wait, none waits longer than the deadline", { timeout: 20_000 }, async () => {
+    const { client, dropped } = stage.client({ timeoutMs: 5_000, deadlineMs: 500 });
+    stage.server.fault = () => new Promise(() => undefined);
+    const projectId = newId("proj");
+    // One after the other, eight at once, they would take two minutes.
+    const calls = Array.from({ length: 200 }, (_, i) => client.storeAuditTrail(trail(`msg-${i}`, projectId)));
+    const ends = await Promise.allSettled(calls);
+    expect(ends.filter((one) => one.status === "rejected" && one.reason.code === "timeout")).toHaveLength(
+      200,
+    );
+    expect(dropped).toHaveLength(200);
+    expect(dropped.filter((one) => one.mayBeStored)).toHaveLength(8);
+    expect(client.stats().queued).toBe(0);
+  });
+
+  test("required: what was given up on its way is not overtaken by the next write of its message", async () => {
+    const { client, dropped } = stage.client({ deadlineMs: 1_000 });
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    const { open, bodies } = gate();
+    await expect(client.storeAuditTrail(trail(messageId, projectId))).rejects.toMatchObject({
+      code: "timeout",
+    });
+    expect(dropped).toMatchObject([{ mayBeStored: true }]);
+    const update = client.updateAuditTrail(messageId, { reasoning: ["Later."] });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(bodies).toHaveLength(1);
+    open();
+    await update;
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ reasoning: ["Later."] });
+  });
+
+  test("a refusal says nothing of an attempt before it that had no answer", async () => {
+    const { client, dropped } = stage.client();
+    let requests = 0;
+    stage.server.fault = async (request, through) => {
+      if (++requests > 1) return Response.json({ code: "unauthenticated" }, { status: 401 });
+      await through(request);
+      return away();
+    };
+    await expect(client.storeAuditTrail(trail(newId("msg"), newId("proj")))).rejects.toMatchObject({
+      status: 401,
+    });
+    expect(dropped).toMatchObject([{ mayBeStored: true }]);
+  });
+
+  test("a pause lasts as long as the service asks for", async () => {
+    const { client } = stage.client();
+    const workspaceId = newId("ws");
+    const endsAt = performance.now() + 2_000;
+    let requests = 0;
+    stage.server.fault = async (request, through) => {
+      requests++;
+      return performance.now() < endsAt ? limited(2) : through(request);
+    };
+    await client.logAuditEvent(event(workspaceId));
+    expect(requests).toBe(2);
+  });
+
+  test("required: a service that stays away is an error at the deadline", async () => {
+    const { client, dropped } = stage.client({ deadlineMs: 300 });
     let requests = 0;
     stage.server.fault = async () => (requests++, away());
     const [messageId, projectId] = [newId("msg"), newId("proj")];
     await expect(client.storeAuditTrail(trail(messageId, projectId))).rejects.toMatchObject({ status: 503 });
-    expect(requests).toBe(2);
+    expect(requests).toBeGreaterThan(1);
     expect(dropped).toMatchObject([{ kind: "trail", id: messageId, body: { projectId }, mayBeStored: true }]);
     await expect(client.getAuditTrail(messageId)).rejects.toMatchObject({ code: "unavailable" });
   });
 
   test("a service that does not answer in time is an error, and one at another address is no empty answer", async () => {
-    const { client } = stage.client({ timeoutMs: 30, attempts: 1 });
+    const { client } = stage.client({ timeoutMs: 30, deadlineMs: 100 });
     stage.server.fault = () => new Promise(() => undefined);
     await expect(client.getAuditTrail("msg")).rejects.toMatchObject({ code: "timeout" });
     stage.server.fault = async () => new Response("Not Found", { status: 404 });
-    const { client: elsewhere } = stage.client({ attempts: 1 });
+    const { client: elsewhere } = stage.client({ deadlineMs: 100 });
     await expect(elsewhere.getAuditTrail("msg")).rejects.toMatchObject({ status: 404, code: "bad_answer" });
-    const { client: nowhere } = stage.client({ attempts: 1, url: "http://127.0.0.1:1" });
+    const { client: nowhere } = stage.client({ deadlineMs: 100, url: "http://127.0.0.1:1" });
     await expect(nowhere.getAuditTrail("msg")).rejects.toMatchObject({ code: "unreachable" });
   });
 
@@ -160,7 +294,7 @@ describe("failures", () => {
     const onDropped = async () => {
       throw new Error("the callback's own failure");
     };
-    const { client } = stage.client({ attempts: 1, onDropped });
+    const { client } = stage.client({ deadlineMs: 100, onDropped });
     stage.server.fault = away;
     void client.storeAuditTrail(trail("msg", "proj"));
     void client.storeAuditTrail(trail("msg", "", { projectId: undefined }));
@@ -175,6 +309,26 @@ describe("failures", () => {
     expect(unhandled).toEqual([]);
     expect(client.stats()).toMatchObject({ dropped: 5, queued: 0 });
   });
+});
+
+test("a write asks for a short answer, and any answer will do", async () => {
+  const { client } = stage.client();
+  const [messageId, projectId] = [newId("msg"), newId("proj")];
+  const asked: unknown[] = [];
+  const answers = [
+    { id: "the whole trail", reasoning: ["…"] },
+    { messageId, status: "complete" },
+  ];
+  stage.server.fault = async ({ method, headers }) => {
+    asked.push([method, headers.get("prefer")]);
+    return Response.json(answers.shift());
+  };
+  await client.storeAuditTrail(trail(messageId, projectId));
+  await client.updateAuditTrail(messageId, { contextLayers: 1 });
+  expect(asked).toEqual([
+    ["PUT", "return=minimal"],
+    ["PATCH", "return=minimal"],
+  ]);
 });
 
 describe("the end", () => {
