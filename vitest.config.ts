@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export const stackTests = [
   "tests/local/**/*.test.ts",
   "tests/faults/**/*.test.ts",
+  "tests/client/{faults,migration}.test.ts",
   "tests/vercel/**/*.test.ts",
   "tests/docs/{readme,runbook,migration}.test.ts",
 ];

@@ -88,8 +88,8 @@ export function createAuditClient(options: AuditClientOptions = {}): AuditClient
 
   return {
     storeAuditTrail,
-    createPlaceholderAuditTrail: handled(async ({ ...placeholder }) =>
-      storeAuditTrail({ ...placeholder, timestamp: new Date() }),
+    createPlaceholderAuditTrail: handled(async ({ messageId, model, contextLayers, projectId }) =>
+      storeAuditTrail({ messageId, model, contextLayers, timestamp: new Date() }, projectId),
     ),
     getAuditTrail: handled(async (messageId, projectId) => {
       const stored = await store.get(messageId, projectId);

@@ -1,3 +1,4 @@
+import { copy } from "./copy.ts";
 import type { AuditClientError } from "./errors.ts";
 import { createSend, type Request } from "./http.ts";
 import { newId } from "./id.ts";
@@ -29,9 +30,9 @@ export function createDatabase(settings: Settings, counts: Counts): DatabaseStor
     return queue.add({ kind, id, method, path: pathOf(id), body, idempotencyKey: newId() });
   };
 
-  async function read(path: string, query: Record<string, string | undefined>): Promise<unknown> {
+  async function read(path: string, query: Record<string, string | number | undefined>): Promise<unknown> {
     const endsAt = performance.now() + settings.deadlineMs;
-    const search = new URLSearchParams(JSON.parse(JSON.stringify(query)) as Record<string, string>);
+    const search = new URLSearchParams(copy(query) as Record<string, string>);
     for (let failures = 1; ; failures++) {
       try {
         return await send({ method: "GET", path: `${path}?${search}` }, endsAt - performance.now());
@@ -72,7 +73,7 @@ export function createDatabase(settings: Settings, counts: Counts): DatabaseStor
       const found: AuditEvent[] = [];
       for (let cursor: string | undefined; found.length < limit && cursor !== null;) {
         const count = Math.min(PAGE_MAX, limit - found.length);
-        const page = await read("/audit/events", { ...criteria, limit: String(count), cursor });
+        const page = await read("/audit/events", { ...criteria, limit: count, cursor });
         found.push(...(page as { items: AuditEvent[] }).items);
         cursor = (page as { nextCursor: string }).nextCursor;
       }

@@ -1,3 +1,4 @@
+import { copy } from "./copy.ts";
 import { AuditClientError } from "./errors.ts";
 import { mergePatch, mergePut } from "./merge.ts";
 import type { Settings } from "./options.ts";
@@ -98,6 +99,3 @@ function createShelf<T>({ memoryMax, memoryCharsMax }: Settings) {
 }
 
 const charsOf = (value: unknown) => (JSON.stringify(value) as string | undefined)?.length ?? 0;
-
-/** As it would come back from the service: a later change of the caller's object changes nothing here. */
-const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;

@@ -117,10 +117,10 @@ export function settingsOf(options: AuditClientOptions): Settings {
   oneOf("mode", settings.mode, ["required", "buffered"]);
   for (const [name, value] of Object.entries(settings)) {
     if (name in DEFAULTS && !((value as number) >= 0 && (value as number) <= NUMBER_MAX))
-      refuse(name, `a number from 0 to ${NUMBER_MAX}`);
+      refuse(name, `0 to ${NUMBER_MAX}`);
   }
   if (settings.backend !== "memory" && !(settings.url && settings.apiKey))
-    throw new TypeError(`the ${settings.backend} backend needs url and apiKey`);
+    refuse("url and apiKey", `given for ${settings.backend}`);
   settings.url = settings.url.replace(/\/+$/, "");
   return settings;
 }

@@ -48,7 +48,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
     if (isClosed) end(entry, ended("closed"));
     else if (outside.size === 0 && hasRoom(entry)) admit(entry);
     else {
-      entry.error = new AuditClientError("queue_full", "Too many writes wait for the audit service.");
+      entry.error = new AuditClientError("queue_full", "Too many writes wait.");
       if (outside.size < queueMax && entry.body.length <= queueCharsMax && !sender.isAway())
         return new Promise((tell) => outside.set(entry, tell));
       end(entry, entry.error);
@@ -84,7 +84,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
     inTime(deadlineMs, awaited, () => {
       const late = new AuditClientError(
         "timeout",
-        `The audit service did not store it within ${deadlineMs} ms.`,
+        `The audit service did not answer within ${deadlineMs} ms.`,
       );
       end(entry, entry.error ?? late);
     });

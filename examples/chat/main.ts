@@ -1,9 +1,7 @@
-import { serve } from "@hono/node-server";
-import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
-import { createAuditClient } from "../../client/index.ts";
 import { withLocalStack } from "../demo/with-local-stack.ts";
-import { chat, type ChatRequest } from "./handler.ts";
+import { startChatApp } from "./app.ts";
+import type { ChatRequest } from "./handler.ts";
 
 const PROJECT = "chat-example";
 const QUESTIONS = ["Why is the sky blue?", "How long does an audit trail last?", "What did that cost?"];
@@ -15,9 +13,13 @@ const { values } = parseArgs({
   },
 });
 
-// A chat app in one file: its server, its client of the audit service, and three people who ask.
+// A chat application, and three people who ask it.
 await withLocalStack(values.data, async ({ url, apiKey }) => {
-  const audit = createAuditClient({
+  const {
+    url: server,
+    audit,
+    close,
+  } = await startChatApp({
     url,
     apiKey,
     backend: values.backend,
@@ -25,27 +27,14 @@ await withLocalStack(values.data, async ({ url, apiKey }) => {
     onDropped: ({ kind, id, error }) => console.error(`not stored: ${kind} ${id}: ${error.message}`),
     onDifference: ({ messageId, field }) => console.error(`differs: ${messageId} ${field}`),
   });
-  const server = serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: async (request) => chat(audit, (await request.json()) as ChatRequest),
-  });
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-
   for (const [i, question] of QUESTIONS.entries()) {
-    const messageId = await ask(`http://127.0.0.1:${port}`, {
-      projectId: PROJECT,
-      userId: `user-${i}`,
-      question,
-    });
+    const messageId = await ask(server, { projectId: PROJECT, userId: `user-${i}`, question });
     const trail = await audit.getAuditTrail(messageId, PROJECT);
     console.log(
       `   trail ${messageId}: ${trail?.status}, ${trail?.tokens.total} tokens, $${trail?.cost?.total.toFixed(6)}\n`,
     );
   }
-  server.close();
-  await audit.close();
+  await close();
   console.log(`What became of the writes: ${JSON.stringify(audit.stats())}`);
   if (values.backend !== "memory")
     console.log(`  curl -H "Authorization: Bearer ${apiKey}" "${url}/api/trails?projectId=${PROJECT}"`);

@@ -13,13 +13,15 @@ export interface Usage {
   cost: { prompt: number; completion: number };
 }
 
-/** Streams an answer word by word; what it returns at the end is what it took. */
-export async function* answer(question: string): AsyncGenerator<string, Usage> {
+/** Streams an answer word by word until the signal; what it returns at the end is what it took. */
+export type Model = (question: string, signal: AbortSignal) => AsyncGenerator<string, Usage>;
+
+export const answer: Model = async function* (question, signal) {
   const words = `You asked: "${question}". A real model would know; this one only counts your words.`.split(
     " ",
   );
   for (const word of words) {
-    await sleep(WORD_MS);
+    await sleep(WORD_MS, undefined, { signal });
     yield `${word} `;
   }
   const tokens = { prompt: question.split(" ").length + 200, completion: words.length };
@@ -32,4 +34,4 @@ export async function* answer(question: string): AsyncGenerator<string, Usage> {
       completion: price(tokens.completion, PRICE.completion),
     },
   };
-}
+};

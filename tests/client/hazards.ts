@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AuditClient } from "../../client/index.ts";
 import type { ApiServer } from "../support/api-server.ts";
 
-/** Shorter than a slowed answer takes. */
-export const TIMEOUT_MS = 1_000;
+/** Longer than callers wait. */
 const SLOW_MS = 1_500;
-const UP_MS = 2_500;
-const DOWN_MS = 250;
 
 const problem = (status: number) =>
   Response.json({ code: "internal", detail: "A planted fault." }, { status });
@@ -41,28 +37,4 @@ export function hazards(share: number): ApiServer["fault"] {
     const hazard = HAZARDS[hit++ % HAZARDS.length] as ApiServer["fault"];
     return hazard(request, through);
   };
-}
-
-/** Takes the service away and brings it back until the work is done. */
-export async function restarting<T>(server: ApiServer, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const ended = work.finally(() => (isDone = true));
-  const restarts = (async () => {
-    while (!isDone) {
-      await Promise.race([ended.catch(() => undefined), sleep(UP_MS)]);
-      server.cut();
-      await sleep(DOWN_MS);
-      server.restore();
-    }
-  })();
-  try {
-    return await ended;
-  } finally {
-    await restarts;
-  }
-}
-
-/** Flushes until nothing is left: on a busy machine one flush may end before. */
-export async function drain(client: AuditClient): Promise<void> {
-  while ((await client.flush()) > 0);
 }

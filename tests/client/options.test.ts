@@ -8,11 +8,11 @@ const log = () => undefined;
 test.each([
   [{ backend: "postgres" }, 'backend must be memory, dual, database: "postgres" is none'],
   [{ backend: "database", ...service, mode: "later" }, 'mode must be required, buffered: "later" is none'],
-  [{ backend: "database", url: "", apiKey: "key" }, "the database backend needs url and apiKey"],
-  [{ backend: "dual", url: "http://127.0.0.1:9" }, "the dual backend needs url and apiKey"],
-  [{ queueMax: -1 }, "queueMax must be a number from 0 to 2147483647"],
-  [{ deadlineMs: Infinity }, "deadlineMs must be a number from 0 to 2147483647"],
-  [{ timeoutMs: Number.NaN }, "timeoutMs must be a number from 0 to 2147483647"],
+  [{ backend: "database", url: "", apiKey: "key" }, "url and apiKey must be given for database"],
+  [{ backend: "dual", url: "http://127.0.0.1:9" }, "url and apiKey must be given for dual"],
+  [{ queueMax: -1 }, "queueMax must be 0 to 2147483647"],
+  [{ deadlineMs: Infinity }, "deadlineMs must be 0 to 2147483647"],
+  [{ timeoutMs: Number.NaN }, "timeoutMs must be 0 to 2147483647"],
 ])("options that cannot work are refused: %o", (options, message) => {
   expect(() => createAuditClient({ log, ...options })).toThrow(message);
 });

@@ -14,11 +14,17 @@ const DEADLOCK = "40P01";
 /** Rows of a statement; tried again while Postgres is away, and after a deadlock. */
 export type Ask = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
-/** Function host and engine, each as one file: that starts several times as fast, and they start often. */
+/** Function host and engine. */
 export async function bundle(folder: string, hostScript: string): Promise<void> {
+  await bundleScripts(folder, { host: hostScript, engine: "local/inngest/main.ts" });
+  fs.copyFileSync(path.join(ROOT, "local/inngest/schema.sql"), path.join(folder, "schema.sql"));
+}
+
+/** Each script as one file, `<name>.mjs`: that starts several times as fast, and they start often. */
+export async function bundleScripts(folder: string, scripts: Record<string, string>): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { host: hostScript, engine: "local/inngest/main.ts" },
+    entryPoints: scripts,
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -31,7 +37,6 @@ export async function bundle(folder: string, hostScript: string): Promise<void> 
     external: ["pg-native"],
     logLevel: "warning",
   });
-  fs.copyFileSync(path.join(ROOT, "local/inngest/schema.sql"), path.join(folder, "schema.sql"));
 }
 
 export function asker(connectionString: string, max = POOL_MAX): { ask: Ask; close(): Promise<void> } {
