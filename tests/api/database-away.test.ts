@@ -77,7 +77,7 @@ async function everyRoute(): Promise<[method: string, path: string, body: unknow
       .replace("{runId}", crypto.randomUUID())
       .replaceAll(/\{\w+\}/g, "x");
     const query = at.endsWith("/export")
-      ? "?format=ndjson"
+      ? "?format=csv"
       : at.endsWith("/at")
         ? "?time=2026-01-01T00:00:00Z"
         : "";
