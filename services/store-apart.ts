@@ -1,3 +1,9 @@
+import { postgresError } from "./postgres-errors.ts";
+
+/** What passes: another's lock, a deadlock with them, a statement that took too long beside them. Nothing was changed. */
+const BUSY = new Set(["55P03", "40P01", "57014"]);
+const TRIES_MAX = 3;
+
 export interface Refused {
   /** Why, in words. */
   refused: string;
@@ -5,7 +11,8 @@ export interface Refused {
 
 /**
  * Stores items all at once or, where that is refused, by halves until those that are refused stand alone: they do not keep
- * the others away. `reasonOf` says why an error refuses an item; what is null to it is no fault of an item, and thrown.
+ * the others away. `reasonOf` says why an error refuses an item; what is null to it is no fault of an item, and thrown. While
+ * the database is busy, the same is tried up to three times.
  */
 export async function storeApart<T, Outcome>(
   items: readonly T[],
@@ -13,7 +20,7 @@ export async function storeApart<T, Outcome>(
   reasonOf: (error: unknown) => string | null,
 ): Promise<(Outcome | Refused)[]> {
   try {
-    return await store(items);
+    return await patiently(() => store(items));
   } catch (error) {
     const refused = reasonOf(error);
     if (refused === null) throw error;
@@ -23,5 +30,15 @@ export async function storeApart<T, Outcome>(
       ...(await storeApart(items.slice(0, half), store, reasonOf)),
       ...(await storeApart(items.slice(half), store, reasonOf)),
     ];
+  }
+}
+
+async function patiently<T>(store: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await store();
+    } catch (error) {
+      if (tries === TRIES_MAX || !BUSY.has(postgresError(error)?.code ?? "")) throw error;
+    }
   }
 }

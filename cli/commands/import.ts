@@ -18,7 +18,7 @@ export function importCommand(): Command {
   command
     .command("trails <file>")
     .description(
-      "Import message trails. What the application has stored stays, unless it is a placeholder; what an import brought\nbefore is brought up to date.",
+      "Import message trails. What the application has stored stays, unless it is a placeholder, or failed and\ncomplete in the file; what an import brought before is brought up to date.",
     )
     .option("--project <id>", "the project of lines that name none")
     .action((file: string, { project }: { project?: string }) =>

@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import os from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { isAlive } from "../../local/processes.ts";
@@ -30,8 +31,9 @@ const state = z.object({
   /** What the file was like and where it went: another one is begun anew. */
   source: z.object({ kind: z.string(), target: z.string(), size: z.int(), modifiedMs: z.number() }),
   importId: z.string(),
-  /** The process that writes it. */
+  /** The process that writes it, and its machine: another has other processes. */
   pid: z.int(),
+  host: z.string(),
   offset: z.int(),
   rejectsBytes: z.int(),
   counts,
@@ -57,20 +59,27 @@ export class Journal {
 
   /**
    * Goes on with what the last one left if that was of this file, into this database; else begins anew. Throws while
-   * another process is at it.
+   * another process of this machine is at it.
    */
   static async open(file: string, kind: string, log: ImportLog): Promise<Journal> {
     const { size, mtimeMs: modifiedMs } = fs.statSync(file);
     const source = { kind, target: log.target, size, modifiedMs };
     const left = read(noteOf(file));
-    const { pid } = process;
-    if (left && left.pid !== pid && isAlive(left.pid))
+    const writer = { pid: process.pid, host: os.hostname() };
+    if (left && left.host === writer.host && left.pid !== writer.pid && isAlive(left.pid))
       throw new Error(
         `Process ${left.pid} is importing this file. Wait for it, or end it; if it does something else, delete ${noteOf(file)}.`,
       );
-    if (left && (await isOf(left, source, file, log))) return new Journal(file, { ...left, pid });
+    if (left && (await isOf(left, source, file, log))) return new Journal(file, { ...left, ...writer });
     const importId = await log.begin();
-    return new Journal(file, { source, importId, pid, offset: 0, rejectsBytes: 0, counts: { ...NOTHING } });
+    return new Journal(file, {
+      source,
+      importId,
+      ...writer,
+      offset: 0,
+      rejectsBytes: 0,
+      counts: { ...NOTHING },
+    });
   }
 
   private constructor(file: string, known: State) {

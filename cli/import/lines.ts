@@ -79,5 +79,6 @@ async function* readLines(file: string, start: Start = { offset: 0, number: 0 })
   if (bytes > 0) yield line();
 }
 
+/** Editors put a byte order mark before a text, and so before what follows it in a file of several. */
 const decoded = (bytes: Buffer) =>
-  isUtf8(bytes) ? { text: bytes.toString("utf8").replace(/\r$/, ""), fault: null } : NOT_UTF8;
+  isUtf8(bytes) ? { text: bytes.toString("utf8").replaceAll(/^\uFEFF|\r$/g, ""), fault: null } : NOT_UTF8;

@@ -58,9 +58,13 @@ export function toEvent(text: string) {
   return check(pastEvent, {
     ...without(line, MADE_HERE_OF_EVENTS),
     occurredAt: line.occurredAt ?? line.createdAt,
-    eventId: line.eventId ?? line.id ?? `import:${digest}`,
+    eventId: idOf(line.eventId ?? line.id ?? `import:${digest}`),
+    resourceId: idOf(line.resourceId),
   });
 }
+
+/** A bigserial's number is an id as well. */
+const idOf = (value: unknown) => (Number.isInteger(value) ? String(value) : value);
 
 /** A line's JSON object; throws a LineError. */
 export function fields(text: string): Fields {
@@ -71,7 +75,7 @@ export function fields(text: string): Fields {
     if (error instanceof JsonError && error.code !== "malformed_json")
       throw new LineError(`${error.path}: ${error.message}`, { cause: error });
   }
-  throw new LineError("is no JSON object");
+  throw new LineError("is no JSON object; one a line is wanted");
 }
 
 /** A column that holds null says as much as one that is not there. */

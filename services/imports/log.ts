@@ -18,6 +18,6 @@ export async function beginImport(ctx: Context, kind: Kind, metadata: Details): 
 export const isImportKnown = (ctx: Context, id: string): Promise<boolean> =>
   isEventStored(ctx.db, SERVICE_WORKSPACE, id);
 
-/** Writes down what came of it. */
+/** Writes down what came of it, once. */
 export const endImport = (ctx: Context, kind: Kind, id: string, metadata: Details): Promise<void> =>
-  logServiceEvent(ctx, action(kind), "import", id, { metadata });
+  logServiceEvent(ctx, action(kind), "import", id, { metadata, eventId: `${id}:end` });

@@ -4,6 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { ImportLog } from "../../cli/import/journal.ts";
 import { LineError } from "../../cli/import/parse.ts";
 import { runImport, type Outcome } from "../../cli/import/run.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { beginImport, endImport } from "../../services/imports/log.ts";
+import { operatorContext } from "../../services/operator.ts";
 import { randomFrom } from "../faults/random.ts";
 import { newId, useApi } from "../support/api.ts";
 import { useCli } from "../support/cli.ts";
@@ -59,13 +62,15 @@ describe("an import that breaks off", () => {
     expect(fs.existsSync(`${name}.import.json`)).toBe(false);
   });
 
-  test("is not gone on with while another process is at it", async () => {
+  test("is not gone on with while another process of this machine is at it", async () => {
     const name = await brokenOff([]);
     const note = `${name}.import.json`;
     const left = JSON.parse(fs.readFileSync(note, "utf8")) as object;
     fs.writeFileSync(note, JSON.stringify({ ...left, pid: process.ppid }));
     await expect(runImport(name, numbers([], 99))).rejects.toThrow(`Process ${process.ppid} is importing`);
     expect(JSON.parse(fs.readFileSync(note, "utf8"))).toEqual({ ...left, pid: process.ppid });
+    fs.writeFileSync(note, JSON.stringify({ ...left, pid: process.ppid, host: "elsewhere" }));
+    expect(await runImport(name, numbers([], 99))).toEqual(whole);
   });
 
   test.each<[what: string, log: Partial<ImportLog>, then?: (name: string) => void]>([
@@ -182,4 +187,16 @@ test("an import that was broken off in one database begins anew in another, and 
   const { stdout } = await afterimage(["import", "trails", file], { DATABASE_URL: other.url("app") });
   expect(stdout).toContain(`3000 lines: ${ids.length} trails stored, 0 stored before`);
   expect(sorted(await other.rows("superuser", trails.idsIn, [`${prefix}-%`]))).toEqual(ids.toSorted());
+});
+
+test("an import that ended twice, because its note outlived it, is written down as ended once", async () => {
+  const ctx = operatorContext(api.runtime.app.db, "operator:test", createLogger("silent"));
+  const id = await beginImport(ctx, "trails", {});
+  for (const requestId of ["first", "second"])
+    await endImport({ ...ctx, requestId }, "trails", id, { lines: 1, stored: 1 });
+  const { body } = await api.call("GET", `/audit/events?workspaceId=afterimage&resourceId=${id}`);
+  expect(body.items.map((one: { actionType: string }) => one.actionType)).toEqual([
+    "IMPORT_TRAILS",
+    "IMPORT_TRAILS_STARTED",
+  ]);
 });

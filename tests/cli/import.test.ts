@@ -32,7 +32,7 @@ describe("import trails", () => {
     expect(stdout).toContain("9 lines: 4 trails stored, 1 stored before, 3 rejected (see");
     expect(code).toBe(1);
     expect(rejectsOf(file)).toMatchObject([
-      { line: 7, reason: "is no JSON object", text: "not JSON" },
+      { line: 7, reason: "is no JSON object; one a line is wanted", text: "not JSON" },
       { line: 8, reason: expect.stringMatching(/^timestamp: /) },
       { line: 9, reason: expect.stringMatching(/tokens\.prompt: .*surprise/s) },
     ]);
@@ -53,16 +53,18 @@ describe("import trails", () => {
     expect(start).toMatchObject({ actionType: "IMPORT_TRAILS_STARTED", resourceId: end.resourceId });
   });
 
-  test("what the application wrote meanwhile stays, but for a placeholder that the file completes", async () => {
-    const [done, open] = [newTrail(api), newTrail(api)];
+  test("what the application wrote meanwhile stays, but for a placeholder, or a failed trail, that the file completes", async () => {
+    const [done, open, failed] = [newTrail(api), newTrail(api), newTrail(api)];
     await done.put({ ...kept(done.messageId), projectId: done.projectId, reasoning: ["Newer."] });
     await open.put(placeholder(open.projectId));
-    const lines = [done, open].map(({ messageId, projectId }) => kept(messageId, { projectId }));
+    await failed.put(placeholder(failed.projectId, { status: "failed" }));
+    const lines = [done, open, failed].map(({ messageId, projectId }) => kept(messageId, { projectId }));
     expect((await afterimage(["import", "trails", write(lines)])).stdout).toContain(
-      "2 lines: 0 trails stored, 1 updated, 1 stored before, 0 rejected.",
+      "3 lines: 0 trails stored, 2 updated, 1 stored before, 0 rejected.",
     );
     expect((await done.get()).body.reasoning).toEqual(["Newer."]);
     expect((await open.get()).body).toMatchObject({ status: "complete", timestamp: lines[1]?.timestamp });
+    expect((await failed.get()).body).toMatchObject({ status: "complete" });
   });
 
   test("a later import brings an earlier one up to date, until the application writes to the trail", async () => {
@@ -181,6 +183,19 @@ test("a line that is far too long, or no UTF-8, is rejected, and what is large i
   expect(sizes).toEqual([4, 4, 1]);
 });
 
+test("a byte order mark is no part of a line, and of an array over several lines each is told what is wanted", async () => {
+  const good = () => JSON.stringify(kept(newId("msg"), { projectId: newId("proj") }));
+  const file = write([`\uFEFF${good()}`, `\uFEFF${good()}`, "[", good(), "]"]);
+  expect((await afterimage(["import", "trails", file])).stdout).toContain(
+    "3 trails stored, 0 stored before, 2 rejected",
+  );
+  const reason = "is no JSON object; one a line is wanted";
+  expect(rejectsOf(file)).toEqual([
+    { line: 3, reason, text: "[" },
+    { line: 5, reason, text: "]" },
+  ]);
+});
+
 describe("import events", () => {
   const old = (workspaceId: string, more: object = {}) => ({
     actionType: "invoice.paid",
@@ -215,6 +230,30 @@ describe("import events", () => {
       [first.id],
     );
     expect(place?.name).toBe(place?.current);
+  });
+
+  test("ids that are numbers become text, as long as they are exact", async () => {
+    const workspaceId = newId("ws");
+    const file = write([
+      old(workspaceId, { id: 9_000_001, resourceId: 17 }),
+      old(workspaceId, { eventId: 0, resourceId: 18 }),
+      old(workspaceId, { id: 2 ** 53 }),
+    ]);
+    expect((await afterimage(["import", "events", file])).stdout).toContain(
+      "2 events stored, 0 stored before, 1 rejected",
+    );
+    const { body } = await api.call("GET", `/audit/events?workspaceId=${workspaceId}`);
+    const ids = body.items.map((one: { eventId: string; resourceId: string }) => [
+      one.eventId,
+      one.resourceId,
+    ]);
+    expect(ids.toSorted()).toEqual([
+      ["0", "18"],
+      ["9000001", "17"],
+    ]);
+    expect(rejectsOf(file)).toMatchObject([
+      { line: 3, reason: expect.stringContaining("would not be stored exactly") },
+    ]);
   });
 
   test("an event that the log refuses is rejected with the reason, and does not keep the others away", async () => {
