@@ -21,8 +21,8 @@ export const pastTrail = newTrail
 export type PastTrail = z.output<typeof pastTrail>;
 
 /**
- * updated: a placeholder or failed trail that the import completes, or what an import brought before and nobody changed since. present: what
- * is stored is as far or further, and stays.
+ * updated: a placeholder or failed trail that the import completes, or what an import brought before and nobody changed
+ * since. present: what is stored is as far or further, and stays.
  */
 export type ImportOutcome = "stored" | "updated" | "present" | Refused;
 
