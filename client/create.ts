@@ -22,7 +22,7 @@ import type {
   Placeholder,
 } from "./types.ts";
 
-const MS_PER_DAY = 24 * 60 * 60 * 1_000;
+const MS_PER_DAY = 86_400_000;
 const DAYS_BACK = 30;
 const EVENTS_LIMIT = 100;
 
@@ -112,14 +112,10 @@ export function createAuditClient(options: AuditClientOptions = {}): AuditClient
     ),
     memoryTrails: () => memory.all().map(fromWire),
     flush: async () => {
-      const unsent = (await database?.queue.flush()) ?? 0;
-      await dual?.compared();
-      return unsent;
+      const [unsent] = await Promise.all([database?.queue.flush(), dual?.compared()]);
+      return unsent ?? 0;
     },
-    close: async () => {
-      await database?.queue.close();
-      await dual?.compared();
-    },
+    close: async () => database?.queue.close(),
     stats: () => ({ ...counts, queued: database?.queue.size() ?? 0 }),
   };
 }

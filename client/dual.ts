@@ -2,12 +2,13 @@ import type { DatabaseStore } from "./database.ts";
 import { differences } from "./differences.ts";
 import type { MemoryStore } from "./memory.ts";
 import type { Counts, Settings } from "./options.ts";
+import { atMost } from "./retry.ts";
 import type { Store } from "./store.ts";
 
 const COMPARISONS_MAX = 8;
 
 export interface DualStore extends Store {
-  /** Resolves when the comparisons that run now are done. */
+  /** Resolves when the comparisons that run now are done, after flushTimeoutMs at the latest. */
   compared(): Promise<unknown>;
 }
 
@@ -18,7 +19,7 @@ export interface DualStore extends Store {
 export function createDual(
   memory: MemoryStore,
   database: DatabaseStore,
-  { onDifference, waitUntil }: Settings,
+  { flushTimeoutMs, onDifference, waitUntil }: Settings,
   counts: Counts,
 ): DualStore {
   const comparing = new Set<Promise<void>>();
@@ -59,6 +60,6 @@ export function createDual(
       }
       return here;
     },
-    compared: () => Promise.all(comparing),
+    compared: () => atMost(flushTimeoutMs, Promise.all(comparing)),
   };
 }

@@ -18,7 +18,7 @@ let isListening = false;
 export function atExit(ending: Ending): void {
   endings.set(ending, false);
   const { process } = globalThis as { process?: NodeProcess };
-  if (isListening || typeof process?.on !== "function") return;
+  if (isListening || !process?.on) return;
   isListening = true;
   process.on("beforeExit", () => {
     for (const [one, isFlushed] of endings) {

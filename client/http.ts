@@ -35,7 +35,7 @@ export const createSend =
     } catch (cause) {
       throw signal.aborted
         ? new AuditClientError("timeout", `The audit service did not answer within ${limitMs} ms.`, { cause })
-        : new AuditClientError("unreachable", "The audit service cannot be reached.", { cause });
+        : new AuditClientError("unreachable", "The audit service is unreachable.", { cause });
     }
     return read(response, text);
   };

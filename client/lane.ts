@@ -4,7 +4,7 @@ import type { DroppedWrite } from "./options.ts";
 
 /** Where events go, and the only lane whose writes go together. */
 export const EVENTS = "/audit/log/batch";
-const BATCH_MAX = 100;
+export const BATCH_MAX = 100;
 const BATCH_CHARS_MAX = 1024 * 1024;
 
 export interface Write extends Request {
@@ -48,7 +48,7 @@ export class Lane {
   failures = 0;
   /** In performance.now()'s milliseconds. */
   pausedUntil = 0;
-  #batchMax = BATCH_MAX;
+  batchMax = BATCH_MAX;
 
   /** The first of them: one at least, and no more than one request may hold. */
   batch(): Entry[] {
@@ -56,20 +56,10 @@ export class Lane {
     let chars = 0;
     for (const entry of this.entries) {
       chars += entry.body.length;
-      const isFull = entry.lane !== EVENTS || batch.length === this.#batchMax || chars > BATCH_CHARS_MAX;
+      const isFull = entry.lane !== EVENTS || batch.length === this.batchMax || chars > BATCH_CHARS_MAX;
       if (isFull && batch.length > 0) break;
       batch.push(entry);
     }
     return batch;
-  }
-
-  answered(): void {
-    this.failures = 0;
-    this.#batchMax = Math.min(BATCH_MAX, this.#batchMax * 2);
-  }
-
-  /** After a batch of so many that failed. */
-  halve(count: number): void {
-    this.#batchMax = Math.ceil(count / 2);
   }
 }

@@ -54,7 +54,7 @@ export function createMemory(settings: Settings): MemoryStore {
     },
     patch: async (messageId, projectId, update) => {
       const old = peek(messageId, projectId);
-      if (!old) throw new AuditClientError("not_found", `No trail of the message ${messageId}.`);
+      if (!old) throw new AuditClientError("not_found", "There is no such trail.");
       keep(old, mergePatch(old, update));
     },
     get: async (messageId, projectId) => copy(peek(messageId, projectId) ?? null),

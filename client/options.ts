@@ -11,7 +11,7 @@ export interface DroppedWrite {
   /** What was to be written, as it would have been sent; an event or a trail can be imported by `npx afterimage import`. */
   body: unknown;
   error: AuditClientError;
-  /** It was sent, and one attempt had no answer that refused it: it may be stored all the same. Sending it again does no harm. */
+  /** It was sent, and one attempt had no answer that refused it: it may be stored all the same, or yet. */
   mayBeStored: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Difference {
 export interface Counts {
   stored: number;
   dropped: number;
-  /** Requests that failed and were sent again. */
+  /** Requests of writes that failed for now. */
   retries: number;
   /** Reads of dual mode that were compared, and the differing fields in them. */
   compared: number;
@@ -60,7 +60,7 @@ export interface AuditClientOptions {
   queueCharsMax?: number | undefined;
   /** How long a buffered write may wait for others to be sent with it, 20 if left out. */
   lingerMs?: number | undefined;
-  /** How long flush, close and the end of the process wait for what is queued, 10,000 if left out. */
+  /** How long flush and close wait for what is queued, 10,000 if left out. */
   flushTimeoutMs?: number | undefined;
   /** Trails, and events, that the memory backend keeps; the oldest goes first. 10,000 if left out. */
   memoryMax?: number | undefined;
@@ -106,7 +106,7 @@ export function settingsOf(options: AuditClientOptions): Settings {
     url: "",
     apiKey: "",
     // oxlint-disable-next-line no-console
-    log: (line: string) => console.info(line),
+    log: console.info,
     // Some runtimes refuse a fetch that is called as another object's method.
     fetch: (...args: Parameters<typeof fetch>) => fetch(...args),
     onDropped: () => undefined,
@@ -115,18 +115,17 @@ export function settingsOf(options: AuditClientOptions): Settings {
   } as Settings;
   oneOf("backend", settings.backend, ["memory", "dual", "database"]);
   oneOf("mode", settings.mode, ["required", "buffered"]);
-  for (const [name, value] of Object.entries(settings)) {
-    if (name in DEFAULTS && !((value as number) >= 0 && (value as number) <= NUMBER_MAX))
-      refuse(name, `0 to ${NUMBER_MAX}`);
+  for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+    if (!(settings[name] >= 0 && settings[name] <= NUMBER_MAX)) refuse(name, `0 to ${NUMBER_MAX}`);
   }
-  if (settings.backend !== "memory" && !(settings.url && settings.apiKey))
-    refuse("url and apiKey", `given for ${settings.backend}`);
-  settings.url = settings.url.replace(/\/+$/, "");
+  if (settings.backend !== "memory" && !(/^http/.test(settings.url) && settings.apiKey))
+    refuse("url (https:) and apiKey", "given");
+  settings.url = settings.url.replace(/(\/api)?\/*$/, "");
   return settings;
 }
 
 function oneOf(name: string, value: string, values: string[]): void {
-  if (!values.includes(value)) refuse(name, `${values.join(", ")}: "${value}" is none`);
+  if (!values.includes(value)) refuse(name, `one of ${values}: "${value}" is none`);
 }
 
 function refuse(name: string, must: string): never {

@@ -2,7 +2,7 @@ import { AuditClientError } from "./errors.ts";
 import { atExit, notAtExit, type Ending } from "./exit.ts";
 import { toEntry, type Entry, type Write } from "./lane.ts";
 import type { Counts, Settings } from "./options.ts";
-import { inTime } from "./retry.ts";
+import { atMost, inTime } from "./retry.ts";
 import { createSender, type SendBatch } from "./sender.ts";
 
 /** What waits for the service, in bounds, from when a caller writes it until it is stored or given up. */
@@ -39,6 +39,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
 
   function admit(entry: Entry): void {
     if (inside++ === 0) atExit(queue);
+    delete entry.error;
     chars += entry.body.length;
     sender.add(entry);
   }
@@ -48,7 +49,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
     if (isClosed) end(entry, ended("closed"));
     else if (outside.size === 0 && hasRoom(entry)) admit(entry);
     else {
-      entry.error = new AuditClientError("queue_full", "Too many writes wait.");
+      entry.error = new AuditClientError("queue_full", "The queue is full.");
       if (outside.size < queueMax && entry.body.length <= queueCharsMax && !sender.isAway())
         return new Promise((tell) => outside.set(entry, tell));
       end(entry, entry.error);
@@ -91,8 +92,13 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
 
   /** Resolves with how many of them are neither stored nor given up after this time, at once when all are. */
   async function within(ms: number, entries: Entry[]): Promise<number> {
-    const all = Promise.all(entries.map((one) => one.done));
-    await new Promise<void>((resolve) => void inTime(ms, all, resolve).then(() => resolve()));
+    // One after the other: a Promise.all would hang on each of them until it ends, for every flush while the service is away.
+    const left = [...entries];
+    const all = async () => {
+      for (const one of left) await one.done;
+    };
+    await atMost(ms, all());
+    left.length = 0;
     return entries.filter((one) => !one.isDone).length;
   }
 
@@ -107,14 +113,17 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
         const error = await beforeDeadline(entry, entry.done);
         if (error) throw error;
       } else {
-        if (kept) await beforeDeadline(entry, kept);
         waitUntil?.(within(flushTimeoutMs, [entry]));
+        if (kept) await beforeDeadline(entry, kept);
       }
     },
     isSettled: async (lane) => {
-      const last = [...(sender.lanes.get(lane)?.entries ?? [])].slice(-1);
-      await within(timeoutMs, [...last, ...outside.keys()]);
-      return outside.size === 0 && !sender.lanes.has(lane);
+      const unsent = () => [
+        ...(sender.lanes.get(lane)?.entries ?? []),
+        ...[...outside.keys()].filter((one) => one.lane === lane),
+      ];
+      await within(timeoutMs, unsent());
+      return unsent().length === 0 && !sender.lanes.has(lane);
     },
     flush: () => {
       const entries = all();
@@ -127,8 +136,10 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
       queue.abandon("closed");
     },
     abandon: (code) => {
-      // Those outside first, or room would let them in.
-      for (const entry of all().toReversed()) end(entry, ended(code));
+      const entries = all();
+      for (const tell of outside.values()) tell();
+      outside.clear();
+      for (const entry of entries) end(entry, ended(code));
     },
   };
   return queue;

@@ -14,6 +14,10 @@ export function pauseMs(failures: number, { retryAfterMs }: AuditClientError, ma
   return Math.max(full / 2, Math.min(retryAfterMs, PAUSE_LONG_MAX_MS)) + (Math.random() * full) / 2;
 }
 
+/** Resolves when a promise does, after `ms` at the latest. */
+export const atMost = (ms: number, awaited: Promise<unknown>): Promise<void> =>
+  new Promise((resolve) => void inTime(ms, awaited, resolve).then(() => resolve()));
+
 /** Waits for a promise that does not fail, and calls `late` once that takes longer than `ms`. */
 export async function inTime<T>(ms: number, awaited: Promise<T>, late: () => void): Promise<T> {
   const timer = setTimeout(late, ms);

@@ -1,5 +1,5 @@
 import type { AuditClientError } from "./errors.ts";
-import { EVENTS, Lane, type Entry, type Write } from "./lane.ts";
+import { BATCH_MAX, EVENTS, Lane, type Entry, type Write } from "./lane.ts";
 import type { Counts, Settings } from "./options.ts";
 import { PAUSE_LONG_MAX_MS, PAUSE_SHORT_MAX_MS, pauseMs } from "./retry.ts";
 
@@ -24,7 +24,7 @@ export interface Sender {
   /** False if it is not here. */
   remove(entry: Entry): boolean;
   isAway(): boolean;
-  /** Ends all pauses. */
+  /** Ends all pauses but one that the service asked for. */
   hurry(): void;
 }
 
@@ -40,13 +40,15 @@ export function createSender(
   const lanes = new Map<string, Lane>();
   /** In a row, of requests that were not on their way together; the pause then is everybody's. */
   let failures = 0;
+  /** The last failure was a 429: the service is there, and its pause is to be kept. */
+  let isLimited = false;
   let failedAt = 0;
   let pausedUntil = 0;
   let onItsWay = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let timerAt = Infinity;
 
-  const isAway = () => failures >= AWAY_AFTER;
+  const isAway = () => !isLimited && failures >= AWAY_AFTER;
 
   function put(entry: Entry): Lane {
     const lane = lanes.get(entry.lane) ?? new Lane();
@@ -93,7 +95,8 @@ export function createSender(
     try {
       await send(batch);
       failures = 0;
-      lane.answered();
+      lane.failures = 0;
+      lane.batchMax = Math.min(BATCH_MAX, lane.batchMax * 2);
       for (const entry of batch) end(entry);
     } catch (error) {
       failed(lane, batch, error as AuditClientError, startedAt);
@@ -109,8 +112,8 @@ export function createSender(
   function failed(lane: Lane, batch: Entry[], error: AuditClientError, startedAt: number): void {
     const [first, another] = batch as [Entry, Entry?];
     const { status, isTransient } = error;
-    // A refused key is refused for all of them.
-    const isFinal = !isTransient && (!another || status === 401 || status === 403);
+    // A key that the service refuses is refused for all of them; anything on the way may refuse what one of them holds.
+    const isFinal = !isTransient && (!another || /^(unauth|forb)/.test(error.code));
     for (const entry of batch) {
       if (!isTransient) entry.open--;
       entry.error = error;
@@ -118,8 +121,9 @@ export function createSender(
     }
     if (isFinal) return;
     counts.retries++;
-    lane.halve(batch.length);
-    const isFault = status === 500;
+    lane.batchMax = Math.ceil(batch.length / 2);
+    // A write can take the service down, or too long, as well as fail in it.
+    const isFault = isTransient && status !== 503 && status !== 429;
     // One of several may be at fault, and is looked for without a pause.
     if (another && (isFault || !isTransient)) return;
     // If others were stored since the last time, the fault is its own.
@@ -132,8 +136,8 @@ export function createSender(
   function serviceFailed(error: AuditClientError, startedAt: number): void {
     if (startedAt < failedAt || error.code === "request_running") return;
     failedAt = performance.now();
-    const isLimited = error.status === 429;
-    if (!isLimited) failures++;
+    isLimited = error.status === 429;
+    failures++;
     if (isLimited || isAway()) pausedUntil = failedAt + pauseMs(failures, error, pauseMaxMs);
     if (isAway()) away();
   }
@@ -163,7 +167,7 @@ export function createSender(
     },
     isAway,
     hurry: () => {
-      pausedUntil = 0;
+      if (!isLimited) pausedUntil = 0;
       for (const lane of lanes.values()) lane.pausedUntil = 0;
       pump();
     },

@@ -40,19 +40,9 @@ const UPDATABLE = [
 export const holdAmount = (...groups: (object | null | undefined)[]): boolean =>
   groups.some((group) => Object.values(group ?? {}).some((value) => (value as number) > 0));
 
-/**
- * As the service takes it. A placeholder's zeros are left out: a cost of 0 that nobody completes later would say that the
- * message was free. Throws a RangeError for a time that is none.
- */
-export function toWire({ messageId, projectId, timestamp, tokens, cost, ...rest }: NewAuditTrail): WireTrail {
-  const isOpen = (rest.status ?? "placeholder") === "placeholder";
-  const amounts = isOpen && !holdAmount(tokens, cost) ? {} : { tokens, cost };
-  return {
-    messageId,
-    projectId,
-    timestamp: new Date(timestamp).toISOString(),
-    ...pick({ ...rest, ...amounts }),
-  } as WireTrail;
+/** As the service takes it. Throws a RangeError for a time that is none. */
+export function toWire({ messageId, projectId, timestamp, ...rest }: NewAuditTrail): WireTrail {
+  return { messageId, projectId, timestamp: new Date(timestamp).toISOString(), ...pick(rest) } as WireTrail;
 }
 
 /** The fields of a trail that may change, without those that are undefined; a clock's fractions are rounded. */

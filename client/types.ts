@@ -59,7 +59,7 @@ export interface NewAuditTrail extends Omit<AuditTrail, "tokens" | "cost"> {
 }
 
 /** Fields to change; null clears one. Tokens and cost are replaced as a whole, and complete a placeholder. */
-export type AuditTrailUpdate = Partial<Omit<NewAuditTrail, "messageId" | "projectId">>;
+export type AuditTrailUpdate = Partial<Omit<NewAuditTrail, "messageId" | "projectId" | "timestamp">>;
 
 export interface Placeholder {
   messageId: string;

@@ -14,7 +14,7 @@ export const schemaVersions: Record<string, string> = {
   "migrations/0007_cleanup.sql": "bfd6b07c0a5a7d07ae1980757e80ee14f0fdc37e8a1f21fb9661deac465cb123",
   "migrations/0008_returns.sql": "63eb00e05c428fd5e6d8cc4daac91bf41ed4e80de9497e3022b63605d6887029",
   "migrations/0009_installation.sql": "06042ee67fa506544ba91648ff18cc4c317447e71bd83eca757eb7a280b3eff4",
-  "migrations/0010_costs.sql": "219e91bbd3724a594c95c92a815a0b122583daf4573d6a45b66cf85be9ec7cdf",
+  "migrations/0010_costs.sql": "dfbfb08205d1655845f2a7723f6a17c88f7ff4ef48b22a6bfdcf1ab87832e7fd",
   "sql/home.sql": "5afd1dfb021e4983fac49fabb73db4e0d7721d6046fd06302a902c4134f4e58e",
   "sql/events-every.sql": "5d41838d9fc3ce7c55b48f8f61e0352848be6758c3384e73760ec26f5cfd08b7",
   "sql/events-guard.sql": "7741c933738691b08f79da7a699325b2e75305ca1afe2ed49988358ae8b89802",

@@ -31,12 +31,17 @@ export async function findCounted(db: Db, { projectId, messageId }: TrailKey): P
   return row ?? null;
 }
 
-/** A record by what holds and the deletion log call it. */
-export interface NamedRecord {
+/** What holds and the deletion log call a record. */
+export interface RecordName {
   type: string;
   id: string;
+}
+
+export interface HeldRecord extends RecordName {
   /** Those in which it is; null where nobody knows, as of a trail, a project or a row. */
   workspaceIds: readonly string[] | null;
+  /** Those whose doing it is. */
+  userIds: readonly string[];
 }
 
 /**
@@ -45,16 +50,16 @@ export interface NamedRecord {
  */
 export async function holdsOn(
   db: Db,
-  records: readonly NamedRecord[],
+  records: readonly HeldRecord[],
   workspaceIds: readonly string[] | null,
   limit: number,
 ): Promise<HoldRow[]> {
   // As audit.deletion_stops() asks: where the workspace is not known, a hold that names the type fits in whichever it names.
-  const isOn = (record: NamedRecord) =>
+  const isOn = (record: HeldRecord) =>
     and(
       or(isNull(h.resourceType), eq(h.resourceType, record.type)),
       or(isNull(h.resourceId), eq(h.resourceId, record.id)),
-      or(isNull(h.subjectUserId), eq(h.subjectUserId, record.id)),
+      or(isNull(h.subjectUserId), inArray(h.subjectUserId, [record.id, ...record.userIds])),
       or(
         isNull(h.workspaceId),
         record.workspaceIds === null
@@ -73,16 +78,16 @@ export async function holdsOn(
 
 export type DeletionRow = typeof d.$inferSelect;
 
-/** Entries of the deletion log about one of these records, the newest first, `limit` at most. */
+/** Entries of the deletion log about one of these, the newest first, `limit` at most. */
 export async function deletionsOf(
   db: Db,
-  records: readonly NamedRecord[],
+  names: readonly RecordName[],
   limit: number,
 ): Promise<DeletionRow[]> {
   return db
     .select()
     .from(d)
-    .where(or(...records.map(({ type, id }) => and(eq(d.subjectId, id), eq(d.subjectType, type)))))
+    .where(or(...names.map(({ type, id }) => and(eq(d.subjectId, id), eq(d.subjectType, type)))))
     .orderBy(desc(d.id))
     .limit(limit);
 }

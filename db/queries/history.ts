@@ -56,17 +56,18 @@ const ENTRY = sql`
 
 const ofRecord = (table: TrackedTable, recordId: string, more: SQL): SQL => sql`
   (
-    select ${ENTRY} as json, l.id, l.id::text as "idText" from audit.audit_logs l
+    select ${ENTRY} as json, l.id, l.id::text as "idText", l.user_id as "userId" from audit.audit_logs l
     where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.record_id = ${recordId} ${more}
   )
   union all
   (
-    select ${ENTRY}, l.id, l.id::text from audit.audit_logs l
+    select ${ENTRY}, l.id, l.id::text, l.user_id from audit.audit_logs l
     where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.new_record_id = ${recordId} ${more}
   )`;
 
 export interface Entry {
   id: string;
+  userId: string | null;
   json: string;
 }
 
@@ -83,11 +84,11 @@ export async function listEntries(
     ${from === undefined ? sql`` : sql`and l.created_at >= ${from.toISOString()}::timestamptz`}
     ${to === undefined ? sql`` : sql`and l.created_at < ${to.toISOString()}::timestamptz`}
     order by l.id desc limit ${limit}`;
-  const found = await rows<{ idText: string; json: string }>(
+  const found = await rows<{ idText: string; userId: string | null; json: string }>(
     db,
     sql`select * from (${ofRecord(table, recordId, more)}) e order by e.id desc limit ${limit}`,
   );
-  return found.map(({ idText, json }) => ({ id: idText, json }));
+  return found.map(({ idText, ...rest }) => ({ id: idText, ...rest }));
 }
 
 /** Times as `to_json` has them in the history of a record, and its image then. */

@@ -170,7 +170,8 @@ export async function findUnpricedModels(
   db: Db,
   { hours, first, limit }: { hours: number; first: readonly string[]; limit: number },
 ): Promise<{ modelCount: number; models: UnpricedModel[] }> {
-  const recent = sql`r.bucket_start >= clock_timestamp() - make_interval(hours => ${hours}::int)`;
+  // A volatile clock would keep it from the index.
+  const recent = sql`r.bucket_start >= statement_timestamp() - make_interval(hours => ${hours}::int)`;
   const found = await rows<UnpricedModel & { modelCount: number }>(
     db,
     sql`

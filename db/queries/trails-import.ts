@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { rows } from "./rows.ts";
 import {
+  isBehind,
   liveProject,
   of,
   recordType,
@@ -23,8 +24,6 @@ export interface ImportedTrail extends TrailValues {
   message_id: string;
   status: TrailStatus;
 }
-
-const steps = sql.raw("array['placeholder', 'failed', 'complete']");
 
 /**
  * Stores trails of the past in one statement and registers their projects; answers what became of each, in their order.
@@ -73,7 +72,7 @@ export async function importTrails(
         completed_at = excluded.completed_at,
         imported_at = excluded.imported_at,
         rollup_due = true
-      where array_position(${steps}, excluded.status) > array_position(${steps}, t.status)
+      where ${isBehind("t.status", "excluded.status")}
         or (
           excluded.status = t.status
           and t.updated_at = t.imported_at

@@ -2,7 +2,9 @@ import { and, inArray, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { rows } from "./rows.ts";
 
-export type TrailStatus = "placeholder" | "complete" | "failed";
+/** How far a trail is; it goes up these steps, never down. */
+export const STEPS = ["placeholder", "failed", "complete"] as const;
+export type TrailStatus = (typeof STEPS)[number];
 
 /** What a writer may set, with the type that it has in Postgres. */
 const WRITABLE = {
@@ -26,6 +28,12 @@ const WRITABLE = {
 } as const;
 type Column = keyof typeof WRITABLE;
 const COLUMNS = Object.keys(WRITABLE) as Column[];
+/** Amounts that are known together or not at all. */
+const GROUPS: readonly Column[][] = [
+  ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"],
+  ["prompt_cost", "completion_cost", "total_cost"],
+];
+const groupOf = (name: Column) => GROUPS.find((group) => group.includes(name));
 
 /** Column values; what is absent or null is null, but a total then is the sum of its parts. */
 export type TrailValues = { [Name in Column]?: unknown };
@@ -58,6 +66,7 @@ export interface TrailRow extends TrailKey {
   createdAt: string;
   updatedAt: string;
   completedAt: string | null;
+  importedAt: string | null;
 }
 
 const utc = (column: string) => `(t.${column} at time zone 'UTC')::text || '+00'`;
@@ -72,7 +81,8 @@ const brief = sql.raw(`
   t.reasoning_tokens as "reasoningTokens", t.prompt_cost::float8 as "promptCost",
   t.completion_cost::float8 as "completionCost", t.total_cost::float8 as "totalCost", t.latency_ms as "latencyMs",
   t.prompt_digest as "promptDigest", t.context_digest as "contextDigest", t.policy_digest as "policyDigest",
-  ${utc("created_at")} as "createdAt", ${utc("updated_at")} as "updatedAt", ${utc("completed_at")} as "completedAt"`);
+  ${utc("created_at")} as "createdAt", ${utc("updated_at")} as "updatedAt", ${utc("completed_at")} as "completedAt",
+  ${utc("imported_at")} as "importedAt"`);
 export const stored = sql`${brief}, t.reasoning`;
 
 // Money goes in as JSON's own digits and is added as numeric, so that 0.0003 + 0.00075 is 0.00105.
@@ -87,6 +97,11 @@ export const resolved = sql.raw(
 const given = (values: TrailValues) => sql`
   select ${resolved}
   from jsonb_to_record(${JSON.stringify(values)}::jsonb) as r(${recordType})`;
+
+const STEPS_ARRAY = `array[${STEPS.map((step) => `'${step}'`).join(", ")}]`;
+/** Whether one status is an earlier step than another; both are SQL expressions. */
+export const isBehind = (status: string, other: string) =>
+  sql.raw(`array_position(${STEPS_ARRAY}, ${status}) < array_position(${STEPS_ARRAY}, ${other})`);
 
 export const liveProject = sql`
   exists (select from audit.projects p where p.project_id = t.project_id and p.deleted_at is null)`;
@@ -141,8 +156,7 @@ export async function upsertTrail(
       updated_at = clock_timestamp(),
       completed_at = case when t.status = excluded.status then t.completed_at else clock_timestamp() end,
       rollup_due = true
-    where array_position(array['placeholder', 'failed', 'complete'], excluded.status)
-        >= array_position(array['placeholder', 'failed', 'complete'], t.status)
+    where not ${isBehind("excluded.status", "t.status")}
       and (${of("t")}, t."timestamp")
         is distinct from (${replacing}, coalesce((select g."timestamp" from given g), t."timestamp"))
     returning ${stored}, t.id = (select g.id from given g) as created`,
@@ -151,9 +165,9 @@ export async function upsertTrail(
 }
 
 /**
- * Changes the named columns of a trail. `completes` makes a placeholder complete when no status is among them. Null
- * when it wrote nothing: there is no such trail, it is so already, or it would become a placeholder again. Postgres
- * answers `trail_digests_pinned` for a digest that would change.
+ * Changes the named columns of a trail. `completes` makes a placeholder complete when no status is among them. A
+ * placeholder's zeros are not known amounts, and end as null. Null when it wrote nothing: there is no such trail, it is so
+ * already, or its status would step back. Postgres answers `trail_digests_pinned` for a digest that would change.
  */
 export async function updateTrail(
   db: Db,
@@ -161,11 +175,18 @@ export async function updateTrail(
   values: TrailValues,
   completes: boolean,
 ): Promise<TrailRow | null> {
-  const changed = COLUMNS.filter((name) => name !== "status" && values[name] !== undefined);
+  const result = `coalesce(g.status, case when ${completes} and t.status = 'placeholder' then 'complete' else t.status end)`;
+  const status = sql.raw(result);
+  const isNamed = (name: Column) => values[name] !== undefined;
+  const changed = COLUMNS.filter((name) => name !== "status" && (isNamed(name) || groupOf(name)));
+  const value = (name: Column) => {
+    const [row, itsStatus] = isNamed(name) ? ["g", result] : ["t", "t.status"];
+    const group = groupOf(name)?.map((one) => `${row}.${one}`);
+    if (!group) return `${row}."${name}"`;
+    return `case when ${itsStatus} = 'placeholder' and greatest(${group.join(", ")}) = 0 then null else ${row}."${name}" end`;
+  };
   const each = (write: (name: Column) => string) =>
     sql.raw(changed.map((name) => `, ${write(name)}`).join(""));
-  const status = sql`
-    coalesce(g.status, case when ${completes}::boolean and t.status = 'placeholder' then 'complete' else t.status end)`;
   const [row] = await rows<TrailRow>(
     db,
     sql`
@@ -174,14 +195,14 @@ export async function updateTrail(
         completed_at = case when ${status} = t.status then t.completed_at else clock_timestamp() end,
         updated_at = clock_timestamp(),
         rollup_due = true
-        ${each((name) => `"${name}" = g."${name}"`)}
+        ${each((name) => `"${name}" = ${value(name)}`)}
     from (${given(values)}) g
     where t.project_id = ${key.projectId}
       and t.message_id = ${key.messageId}
       and ${liveProject}
-      and (${status} <> 'placeholder' or t.status = 'placeholder')
+      and not ${isBehind(result, "t.status")}
       and row(t.status ${each((name) => `t."${name}"`)})
-        is distinct from row(${status} ${each((name) => `g."${name}"`)})
+        is distinct from row(${status} ${each(value)})
     returning ${stored}`,
   );
   return row ?? null;

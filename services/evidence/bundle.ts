@@ -12,10 +12,11 @@ import {
   toCounted,
   toDeletion,
   type Evidence,
+  type Gap,
   type Part,
 } from "./evidence.ts";
 
-/** What was found about a message; a part that the key may not see is null. */
+/** What was found about a message; a part of which nothing can be shown is null. */
 export interface Found {
   trail: TrailRow | null;
   counted: CountedTrail | null;
@@ -24,11 +25,11 @@ export interface Found {
   events: readonly EventRow[] | null;
   /** Null without a tracked table as well. */
   history: { table: string; entries: readonly Entry[] } | null;
-  withheld: readonly Part[];
+  gaps: readonly Gap[];
 }
 
 /** The bundle as JSON text, as much of it as an answer holds: where that is less than there is, it says so. */
-export function bundleText({ trail, counted, holds, deletions, events, history, withheld }: Found): string {
+export function bundleText({ trail, counted, holds, deletions, events, history, gaps }: Found): string {
   const room = new Room();
   const fields = [
     room.field("gatheredAt", new Date().toISOString()),
@@ -41,7 +42,7 @@ export function bundleText({ trail, counted, holds, deletions, events, history, 
     ],
     ["events", room.list("events", events && events.map((row) => JSON.stringify(toEvent(row))))],
     ["history", historyText(room, history)],
-    ["incomplete", JSON.stringify(incompleteOf(withheld, room.cut))],
+    ["incomplete", JSON.stringify(incompleteOf(gaps, room.cut))],
   ] satisfies [keyof Evidence, string][];
   return `{${fields.map(([name, json]) => `"${name}":${json}`).join(",")}}`;
 }
@@ -56,10 +57,10 @@ function historyText(room: Room, history: Found["history"]): string {
   return `{"table":${JSON.stringify(history.table)},"items":${items}}`;
 }
 
-const incompleteOf = (withheld: readonly Part[], cut: readonly Part[]): Evidence["incomplete"] => [
-  ...withheld.map((part) => ({ part, reason: "withheld" as const })),
-  ...cut.map((part) => ({ part, reason: "more" as const })),
-];
+function incompleteOf(gaps: readonly Gap[], cut: readonly Part[]): Gap[] {
+  const isSaid = (part: Part) => gaps.some((gap) => gap.part === part && gap.reason === "more");
+  return [...gaps, ...cut.filter((part) => !isSaid(part)).map((part) => ({ part, reason: "more" as const }))];
+}
 
 /** The bytes of one answer: whoever asks first gets what it needs. */
 class Room {

@@ -28,7 +28,7 @@ export const evidenceQuery = z.strictObject({
   table: filledText(TABLE_LENGTH_MAX)
     .optional()
     .describe(
-      "The tracked table whose key is the message id; without it, the one called messages, if it is tracked.",
+      "The tracked table whose key is the message id; without it, the one called messages, if it is tracked. A 400 where several schemas have one of that name.",
     ),
 });
 export type EvidenceQuery = z.output<typeof evidenceQuery>;
@@ -72,13 +72,13 @@ export const evidence = z
       .array(hold)
       .nullable()
       .describe(
-        "On it, its trail, its row or its project, on all of one of these types, or on a workspace of its events; released ones too.",
+        "On it, its trail, its row or its project, on all of one of these types, on a workspace of its events, or on a person whose events or changes of its row these are; released ones too.",
       ),
     deletions: z.array(deletion).nullable().describe("Entries of the deletion log about it or its project."),
     incomplete: z
-      .array(z.object({ part, reason: z.enum(["withheld", "more"]) }))
+      .array(z.object({ part, reason: z.enum(["withheld", "more", "slow"]) }))
       .describe(
-        `Withheld: this key may not see the part, which is null, or, of the holds, those that name no workspace. More: there are more than ${EVIDENCE_ITEMS_MAX}, or the bundle would have more than ${EVIDENCE_BYTES_MAX} bytes.`,
+        `Withheld: this key may not see the part, which is null, or, of the holds, those that name no workspace. More: there are more than ${EVIDENCE_ITEMS_MAX}, or the bundle would have more than ${EVIDENCE_BYTES_MAX} bytes. Slow: the part is null, because looking for it took longer than a request may; name the workspace. What is missing of events and history may be the only way to a hold, so holds are incomplete for the same reason.`,
       ),
     history: z
       .object({ table: z.string(), items: z.array(historyEntry) })
@@ -89,6 +89,7 @@ export const evidence = z
   })
   .meta({ id: "Evidence" });
 export type Evidence = z.infer<typeof evidence>;
+export type Gap = Evidence["incomplete"][number];
 
 export const toCounted = (row: CountedTrail | null): Evidence["countedIn"] =>
   row && { ...row, bucketStart: isoTime(row.bucketStart) };

@@ -1,6 +1,6 @@
-import { deletionsOf, findCounted, holdsOn, type NamedRecord } from "../../db/queries/evidence.ts";
+import { deletionsOf, findCounted, holdsOn } from "../../db/queries/evidence.ts";
 import type { EventRow } from "../../db/queries/events.ts";
-import { findTables, listEntries, type TrackedTable } from "../../db/queries/history.ts";
+import { listEntries, type TrackedTable } from "../../db/queries/history.ts";
 import { findProject } from "../../db/queries/projects.ts";
 import { findTrails, type TrailRow } from "../../db/queries/trails.ts";
 import { tellingFaults } from "../cold/faults.ts";
@@ -9,14 +9,17 @@ import { notFound } from "../errors.ts";
 import { findEvents } from "../events/find.ts";
 import type { ReadContext } from "../events/list.ts";
 import { recordRead } from "../events/record-read.ts";
-import { historyTable } from "../history/table.ts";
+import { findTrackedTable } from "../history/table.ts";
+import { postgresError } from "../postgres-errors.ts";
 import { findOneTrail } from "../trails/find-one.ts";
 import { bundleText } from "./bundle.ts";
-import { EVIDENCE_ITEMS_MAX, type EvidenceQuery, type Part } from "./evidence.ts";
+import { eventRecords, reasonOfGap, unplaced, usersOf } from "./held-records.ts";
+import { EVIDENCE_ITEMS_MAX, type EvidenceQuery, type Gap, type Part } from "./evidence.ts";
 
 const DEFAULT_TABLE = "messages";
 const BEFORE_TRAIL_MS = 24 * 60 * 60 * 1_000;
 const LIMIT = EVIDENCE_ITEMS_MAX + 1;
+const STATEMENT_TIMEOUT = "57014";
 
 /**
  * Everything about a message as JSON text, as far as the key may see it; the read itself is audited. After the clean-up of
@@ -38,10 +41,17 @@ export async function gatherEvidence(
   const projectId = trail?.projectId ?? (query.projectId as string);
   // What belongs to no workspace or project of ours is the operator's alone.
   const isOperator = workspaces === null && projects === null;
-  const withheld: Part[] = [];
+  const gaps: Gap[] = [];
   const see = async <T>(part: Part, isAllowed: boolean, read: () => Promise<T[]>): Promise<T[] | null> => {
-    if (!isAllowed) withheld.push(part);
-    return isAllowed ? read() : null;
+    try {
+      if (isAllowed) return await read();
+      gaps.push({ part, reason: "withheld" });
+    } catch (error) {
+      // Without a trail it may be this part that knows of the message.
+      if (trail === null || postgresError(error)?.code !== STATEMENT_TIMEOUT) throw error;
+      gaps.push({ part, reason: "slow" });
+    }
+    return null;
   };
 
   const events = await see("events", scopes.has("events:read"), () =>
@@ -53,18 +63,25 @@ export async function gatherEvidence(
     table ? listEntries(ctx.db, table, messageId, { limit: LIMIT }) : [],
   );
   const tableName = table && `${table.schema}.${table.name}`;
-  const itsWorkspaces = [...new Set((events ?? []).flatMap((event) => event.workspaceId ?? []))];
-  const records: NamedRecord[] = [
-    { type: resourceType, id: messageId, workspaceIds: itsWorkspaces },
-    { type: "trail", id: messageId, workspaceIds: null },
-    { type: "project", id: projectId, workspaceIds: null },
-    ...(tableName ? [{ type: tableName, id: messageId, workspaceIds: null }] : []),
+  const message = { type: resourceType, id: messageId };
+  const others = [
+    { type: "trail", id: messageId },
+    { type: "project", id: projectId },
   ];
+  const row = tableName ? [{ type: tableName, id: messageId }] : [];
+  const records = [
+    ...eventRecords(message, events ?? []),
+    ...others.map((name) => unplaced(name, [])),
+    ...row.map((name) => unplaced(name, usersOf(entries ?? []))),
+  ];
+  const mayLackHolds = workspaces === null ? reasonOfGap(gaps, events, entries) : "withheld";
   const holds = await see("holds", scopes.has("holds:read"), () =>
     holdsOn(ctx.db, records, workspaces, LIMIT),
   );
-  if (holds && workspaces !== null) withheld.push("holds");
-  const deletions = await see("deletions", isOperator, () => deletionsOf(ctx.db, records, LIMIT));
+  if (holds && mayLackHolds) gaps.push({ part: "holds", reason: mayLackHolds });
+  const deletions = await see("deletions", isOperator, () =>
+    deletionsOf(ctx.db, [message, ...others, ...row], LIMIT),
+  );
   const isKnown =
     trail !== null ||
     [events, entries].some((found) => found && found.length > 0) ||
@@ -80,7 +97,7 @@ export async function gatherEvidence(
     deletions,
     events,
     history: entries && tableName ? { table: tableName, entries } : null,
-    withheld,
+    gaps,
   });
 }
 
@@ -104,15 +121,15 @@ async function findMessageEvents(
   trail: TrailRow | null,
   { workspaceIds, resourceType }: { workspaceIds: readonly string[] | null; resourceType: string },
 ): Promise<EventRow[]> {
-  // No index begins with a resource's id, so no month is searched in which the message was not there yet.
+  const filter = { workspaceIds, resourceType, resourceId: messageId, includeDeleted: true };
+  // No index begins with a resource's id: without a workspace, no month is searched in which the message was not there yet.
   const began = trail && Math.min(Date.parse(trail.timestamp), Date.parse(trail.createdAt));
-  const from = began === null ? {} : { from: new Date(began - BEFORE_TRAIL_MS) };
-  const filter = { workspaceIds, resourceType, resourceId: messageId, ...from, includeDeleted: true };
-  return tellingFaults(ctx, () => findEvents(ctx, filter, LIMIT, null));
+  const from = began === null || workspaceIds !== null ? {} : { from: new Date(began - BEFORE_TRAIL_MS) };
+  return tellingFaults(ctx, () => findEvents(ctx, { ...filter, ...from }, LIMIT, null));
 }
 
 async function messageTable(ctx: ReadContext, name: string | undefined): Promise<TrackedTable | null> {
-  if (name !== undefined) return historyTable(ctx, name, "query.table");
-  const [table, ...others] = await findTables(ctx.db, null, DEFAULT_TABLE);
-  return table && others.length === 0 ? table : null;
+  const table = await findTrackedTable(ctx, name ?? DEFAULT_TABLE, "query.table");
+  if (table === null && name !== undefined) throw notFound("tracked table", "query.table");
+  return table;
 }

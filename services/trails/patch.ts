@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { updateTrail } from "../../db/queries/trails.ts";
+import { STEPS, updateTrail } from "../../db/queries/trails.ts";
 import { requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { holdAmount } from "./amounts.ts";
@@ -20,7 +20,7 @@ export type TrailPatch = z.infer<typeof trailPatch>;
 /**
  * Changes the named fields of a trail; null clears one, tokens and cost are replaced as a whole. Without a status,
  * tokens and cost together, or an amount above 0, complete a placeholder. Throws as findOneTrail, and `conflict` (409)
- * for a step back to placeholder, or for a digest that would change.
+ * where the status would step back (placeholder, failed, complete), or a digest change.
  */
 export async function patchTrail(
   ctx: Context,
@@ -42,14 +42,11 @@ export async function patchTrail(
     return toTrail(changed);
   }
   const stands = await findOneTrail(ctx, messageId, found.projectId);
-  if (input.status === "placeholder" && stands.status !== "placeholder") {
-    throw new ServiceError(
-      "conflict",
-      `This trail is ${stands.status}; it cannot become a placeholder again.`,
-      {
-        errors: [{ path: "body.status", code: "step_back", message: "must not be placeholder any more" }],
-      },
-    );
+  if (input.status && STEPS.indexOf(input.status) < STEPS.indexOf(stands.status)) {
+    const message = `This trail is ${stands.status}; its status cannot step back to ${input.status}.`;
+    throw new ServiceError("conflict", message, {
+      errors: [{ path: "body.status", code: "step_back", message: `must not be ${input.status} any more` }],
+    });
   }
   return toTrail(stands);
 }

@@ -37,7 +37,7 @@ export const newTrail = z
     status: trailStatus
       .optional()
       .describe(
-        "If left out: complete when tokens or cost hold an amount above 0, else placeholder. A placeholder's zeros are not amounts: they are kept as null.",
+        "If left out: complete when tokens or cost hold an amount above 0, else placeholder. Of a placeholder, tokens of 0 are kept as null, and so is a cost of 0: they are not amounts.",
       ),
     latencyMs: count.nullish(),
     digests: z
@@ -55,14 +55,19 @@ export const newTrail = z
 export type NewTrail = z.infer<typeof newTrail>;
 
 /**
- * A trail with the status that it says or that follows from its amounts. An open one's zeros are not known amounts: as a cost
- * they would say, once it is complete, that the message was free.
+ * A trail with the status that it says or that follows from its amounts. A placeholder's zeros are not known amounts: as a
+ * cost they would say, once it is complete, that the message was free.
  */
 export function withStatus<T extends NewTrail>(trail: T): T & { status: TrailStatus } {
-  const isOpen = trail.status === undefined || trail.status === "placeholder";
-  const isEmpty = isOpen && !holdAmount(trail.tokens, trail.cost);
-  const status = trail.status ?? (isEmpty ? "placeholder" : "complete");
-  return { ...trail, status, ...(isEmpty ? { tokens: null, cost: null } : {}) };
+  const { tokens, cost } = trail;
+  const status = trail.status ?? (holdAmount(tokens, cost) ? "complete" : "placeholder");
+  if (status !== "placeholder") return { ...trail, status };
+  return {
+    ...trail,
+    status,
+    tokens: holdAmount(tokens) ? tokens : null,
+    cost: holdAmount(cost) ? cost : null,
+  };
 }
 
 const integer = z.int();
@@ -93,6 +98,7 @@ export const trail = z
     createdAt: z.string(),
     updatedAt: z.string(),
     completedAt: textOrNull.describe("When it took the status that it has; null for a placeholder."),
+    importedAt: textOrNull.describe("When an import brought it, from when its retention counts; else null."),
   })
   .meta({ id: "Trail" });
 export type Trail = z.infer<typeof trail>;
@@ -141,9 +147,10 @@ export function toValues(input: Partial<NewTrail>): TrailValues {
     reasoning: input.reasoning,
     context_layers: input.contextLayers,
     latency_ms: input.latencyMs,
-    prompt_digest: digests?.prompt,
-    context_digest: digests?.context,
-    policy_digest: digests?.policy,
+    // A digest stays: null is as good as left out.
+    prompt_digest: digests?.prompt ?? undefined,
+    context_digest: digests?.context ?? undefined,
+    policy_digest: digests?.policy ?? undefined,
     ...(tokens === undefined
       ? {}
       : {
@@ -190,5 +197,6 @@ export function toTrail(row: TrailRow): Trail {
     createdAt: isoTime(row.createdAt),
     updatedAt: isoTime(row.updatedAt),
     completedAt: isoTimeOrNull(row.completedAt),
+    importedAt: isoTimeOrNull(row.importedAt),
   };
 }

@@ -28,6 +28,7 @@ describe("PUT /trails/:messageId", () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       updatedAt: body.createdAt,
       completedAt: body.createdAt,
+      importedAt: null,
     });
     const [row] = await api.db.rows("app", "select total_cost from audit_trails where message_id = $1", [
       messageId,
@@ -184,13 +185,23 @@ describe("PATCH /trails/:messageId", () => {
     expect((await trail.patch(patch)).body).toMatchObject({ status });
   });
 
-  test("a step back to placeholder is refused and changes nothing", async () => {
+  test.each([
+    ["complete", "failed"],
+    ["complete", "placeholder"],
+    ["failed", "placeholder"],
+  ])("a step back from %s to %s is refused and changes nothing", async (from, to) => {
     const { put, patch, get, projectId } = newTrail(api);
-    const before = await put(complete(projectId));
-    const { status, body } = await patch({ status: "placeholder", model: "other" });
+    const before = await put(complete(projectId, { status: from }));
+    const { status, body } = await patch({ status: to, model: "other" });
     expect(status).toBe(409);
-    expect(body.errors).toEqual([expect.objectContaining({ path: "body.status" })]);
+    expect(body.errors).toEqual([expect.objectContaining({ path: "body.status", code: "step_back" })]);
     expect((await get()).body).toEqual(before.body);
+  });
+
+  test("a failed trail may still be completed", async () => {
+    const { put, patch, projectId } = newTrail(api);
+    await put(placeholder(projectId, { status: "failed" }));
+    expect((await patch({ status: "complete" })).body).toMatchObject({ status: "complete" });
   });
 
   test("a patch that changes nothing touches nothing; null clears", async () => {

@@ -136,7 +136,8 @@ describe("import trails", () => {
     const ctx = workerContext(api.runtime);
     await rollUpTrails(ctx, 1_000);
     await deleteDueTrails(ctx, 1_000);
-    expect((await get()).status).toBe(200);
+    const { status, body } = await get();
+    expect([status, body.importedAt]).toEqual([200, body.createdAt]);
     await api.db.rows(
       "superuser",
       "update audit.audit_trails set imported_at = now() - interval '8 days' where message_id = $1",

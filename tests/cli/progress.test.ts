@@ -31,7 +31,7 @@ function importAtTerminal(count: number, onOutput: (text: string, type: (keys: s
 describe.runIf(process.platform === "linux" && fs.existsSync("/usr/bin/script"))("at a terminal", () => {
   test("an import shows how far it is, and ends with its counts", async () => {
     const { code, text } = await importAtTerminal(6_000, () => undefined);
-    expect(text).toMatch(/━.* \d00 lines/);
+    expect(text).toMatch(/━.* \d+00 lines/);
     expect(text).toContain("6000 lines: 6000 trails stored");
     expect(code).toBe(0);
   });

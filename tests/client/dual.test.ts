@@ -60,7 +60,9 @@ test("buffered, neither a write nor a read waits for a service that is away", as
   expect(client.stats()).toMatchObject({ queued: 1, compared: 0 });
   answer();
   await client.flush();
-  await vi.waitFor(() => expect(client.stats()).toMatchObject({ compared: 1, differences: 0 }));
+  await vi.waitFor(() => expect(client.stats()).toMatchObject({ compared: 1, differences: 0 }), {
+    timeout: 10_000,
+  });
 });
 
 test("what the database answers as of a moment before a write is no difference", async () => {

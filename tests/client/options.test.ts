@@ -6,10 +6,14 @@ const service = { url: "http://127.0.0.1:9", apiKey: "key" };
 const log = () => undefined;
 
 test.each([
-  [{ backend: "postgres" }, 'backend must be memory, dual, database: "postgres" is none'],
-  [{ backend: "database", ...service, mode: "later" }, 'mode must be required, buffered: "later" is none'],
-  [{ backend: "database", url: "", apiKey: "key" }, "url and apiKey must be given for database"],
-  [{ backend: "dual", url: "http://127.0.0.1:9" }, "url and apiKey must be given for dual"],
+  [{ backend: "postgres" }, 'backend must be one of memory,dual,database: "postgres" is none'],
+  [
+    { backend: "database", ...service, mode: "later" },
+    'mode must be one of required,buffered: "later" is none',
+  ],
+  [{ backend: "database", url: "", apiKey: "key" }, "url (https:) and apiKey must be given"],
+  [{ backend: "dual", url: "http://127.0.0.1:9" }, "url (https:) and apiKey must be given"],
+  [{ ...service, backend: "dual", url: "audit.example.com" }, "url (https:) and apiKey must be given"],
   [{ queueMax: -1 }, "queueMax must be 0 to 2147483647"],
   [{ deadlineMs: Infinity }, "deadlineMs must be 0 to 2147483647"],
   [{ timeoutMs: Number.NaN }, "timeoutMs must be 0 to 2147483647"],

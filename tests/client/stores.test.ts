@@ -68,6 +68,29 @@ describe.each(BACKENDS)("%s", (_, options) => {
     expect(await client.getAuditTrail(messageId)).toMatchObject({ reasoning: ["Later."] });
   });
 
+  test("a complete trail cannot be made a failed one", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    await client.storeAuditTrail(trail(messageId, projectId));
+    const update = client.updateAuditTrail(messageId, { status: "failed" }).then(() => client.flush());
+    await (options.mode === "buffered" ? update : expect(update).rejects.toMatchObject({ code: "conflict" }));
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "complete" });
+  });
+
+  test("a placeholder's cost of 0 is not known, whoever says it and whatever its tokens are", async () => {
+    const { client } = stage.client(options);
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    const zero = { prompt: 0, completion: 0, total: 0 };
+    const asked = { prompt: 812, completion: 0 };
+    await client.storeAuditTrail(
+      trail(messageId, projectId, { status: "placeholder", tokens: asked, cost: zero }),
+    );
+    await client.updateAuditTrail(messageId, { cost: zero });
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "placeholder", tokens: asked });
+    await client.updateAuditTrail(messageId, { tokens: { prompt: 812, completion: 40 } });
+    expect(await client.getAuditTrail(messageId)).toMatchObject({ status: "complete", cost: null });
+  });
+
   test("an unpriced model is null, not free", async () => {
     const { client } = stage.client(options);
     const [messageId, projectId] = [newId("msg"), newId("proj")];
@@ -139,7 +162,7 @@ describe.each(BACKENDS)("%s", (_, options) => {
     });
     await client.storeAuditTrail(trail(messageId, projectId));
     expect(await read()).toMatchObject({ prompt: "sha256:one" });
-    await client.updateAuditTrail(messageId, { digests: { context: "sha256:two" } });
+    await client.updateAuditTrail(messageId, { digests: { prompt: null, context: "sha256:two" } });
     await client.storeAuditTrail(trail(messageId, projectId, { digests: { prompt: null } }));
     expect(await read()).toMatchObject({ prompt: "sha256:one", context: "sha256:two" });
     const again = [

@@ -129,12 +129,25 @@ describe("migrate", () => {
     const ahead = /```sql\n([^`]*audit_trails_past[^`]*)```/.exec(guide)?.[1] ?? "";
     await connected(target.url, async (client) => {
       for (const { text } of statements(ahead)) await client.query(text);
+      // An index that is built concurrently waits for every older transaction.
+      expect((await client.query("show lock_timeout")).rows).toEqual([{ lock_timeout: "0" }]);
       const built = await client.query("select $1::regclass::oid as oid", ["audit.audit_trails_past"]);
       expect((await migrate({ url: target.url })).applied).toContain("migrations/0010_costs.sql");
       const kept = await client.query("select $1::regclass::oid as oid", ["audit.audit_trails_past"]);
       expect(kept.rows).toEqual(built.rows);
     });
     expect(await schemaOf(target.url)).toBe(before);
+  });
+
+  test("drops and builds what building ahead left invalid", async () => {
+    const target = await database("migrated");
+    await target.owner("delete from audit.schema_versions where name = 'migrations/0010_costs.sql'");
+    const superuser = new URL(db.url("superuser"));
+    superuser.pathname = new URL(target.url).pathname;
+    const its = "where indexrelid = 'audit.audit_trails_past'::regclass";
+    await query(superuser.href, `update pg_index set indisvalid = false ${its}`);
+    await migrate({ url: target.url });
+    expect(await target.query(`select indisvalid from pg_index ${its}`)).toEqual([{ indisvalid: true }]);
   });
 
   test("takes back a right that no file grants", async () => {

@@ -55,7 +55,8 @@ export function begin({ host, proxy }: Service, random: () => number): Misfortun
     while (!over.signal.aborted) {
       await wait(UP_MS_MIN + random() * (UP_MS_MAX - UP_MS_MIN));
       if (over.signal.aborted) break;
-      const kind = pick(random, MISFORTUNES);
+      // However short a run is, it has a kill.
+      const kind = struck.size === 0 ? "kill" : pick(random, MISFORTUNES);
       struck.set(kind, (struck.get(kind) ?? 0) + 1);
       await strike(kind);
     }

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { newEvent } from "../../api/support.ts";
+import { withClient } from "../../db/helpers.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { daysAgo, complete, newTrail, placeholder } from "../trails/support.ts";
 import { rollUpAll, useMessages } from "./support.ts";
@@ -64,6 +66,57 @@ describe("GET /trails/:messageId/evidence", () => {
     const bare = await parts({ scopes: ["trails:read"] });
     expect(bare.incomplete.map(({ part }: { part: string }) => part)).toEqual(["events", "history", "holds"]);
     expect(bare).toMatchObject({ events: null, holds: null, history: null, deletions: [{}] });
+    for (const missing of ["events", "history"]) {
+      const others = ["events", "history"].filter((one) => one !== missing).map((one) => `${one}:read`);
+      const one = await parts({ scopes: ["trails:read", "holds:read", ...others] });
+      expect(one.incomplete).toEqual([
+        { part: missing, reason: "withheld" },
+        { part: "holds", reason: "withheld" },
+      ]);
+    }
+  });
+
+  test("has the events of long before its trail where the workspace is named, or the key is limited to it", async () => {
+    const { ws, messageId, evidence } = await message();
+    await api.db.asOwner(
+      "update audit_trails set timestamp = now() + interval '2 days', created_at = now() + interval '2 days' where message_id = $1",
+      [messageId],
+    );
+    const events = async (query: string, key?: string) => (await evidence(query, key)).body.events;
+    expect(await events("")).toEqual([]);
+    expect(await events(`?workspaceId=${ws}`)).toHaveLength(1);
+    expect(await events("", await api.mintKey({ workspaces: [ws] }))).toHaveLength(1);
+  });
+
+  test("goes without its events, and says so, where looking for them takes longer than a request may", async () => {
+    const { evidence } = await message();
+    const { status, body } = await withClient(api.db, "superuser", async (client) => {
+      await client.query("begin; lock table audit.audit_events in access exclusive mode");
+      const answer = evidence();
+      const cancel =
+        "select pg_cancel_backend(pid) from pg_locks where relation = 'audit.audit_events'::regclass and not granted";
+      while ((await client.query(cancel)).rowCount === 0) await sleep(10);
+      await client.query("rollback");
+      return answer;
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ trail: {}, events: null, history: { items: [{}, {}] }, holds: [{}] });
+    expect(body.incomplete).toEqual([
+      { part: "events", reason: "slow" },
+      { part: "holds", reason: "slow" },
+    ]);
+  });
+
+  test("wants to be told the table where several are called messages", async () => {
+    const { evidence } = await message();
+    await api.db.rows("admin", "create schema other; create table other.messages (id text primary key)");
+    await api.db.rows("admin", "select audit.track('other.messages')");
+    const { status, body } = await evidence();
+    expect([status, body.errors?.[0]]).toMatchObject([400, { path: "query.table", code: "ambiguous" }]);
+    expect((await evidence("?table=app.messages")).body.history).toMatchObject({ items: [{}, {}] });
+    expect((await evidence("", await api.mintKey({ scopes: ["trails:read"] }))).status).toBe(200);
+    await api.db.rows("admin", "select audit.untrack('other.messages'); drop schema other cascade");
+    await api.db.asOwner("delete from audit.untracked_tables where table_schema = 'other'");
   });
 
   test("takes the caller's own words for a message and its table", async () => {
@@ -90,7 +143,14 @@ describe("GET /trails/:messageId/evidence", () => {
     );
     expect((await api.call("POST", "/audit/log/batch", { body: { events } })).status).toBe(201);
     const { body } = await evidence();
-    expect([body.events.length, body.incomplete]).toEqual([200, [{ part: "events", reason: "more" }]]);
+    // A hold may be on a workspace, or a person, of an event beyond.
+    expect([body.events.length, body.incomplete]).toEqual([
+      200,
+      [
+        { part: "holds", reason: "more" },
+        { part: "events", reason: "more" },
+      ],
+    ]);
   });
 
   test("stays within what an answer holds, and says what had no room", async () => {

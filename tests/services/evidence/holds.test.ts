@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { newEvent } from "../../api/support.ts";
+import { withClient } from "../../db/helpers.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { holdsOn } from "../../support/holds.ts";
 import { useMessages } from "./support.ts";
@@ -24,6 +26,39 @@ describe("the holds of a message's evidence", () => {
       "whole workspace",
       "Case 12",
     ]);
+  });
+
+  test("are those on whoever made its events or changed its row, wherever that was", async () => {
+    const { ws, messageId, evidence } = await message();
+    const [rater, editor] = [newId("user"), newId("user")];
+    const body = newEvent(ws, { resourceType: "message", resourceId: messageId, createdByUserId: rater });
+    expect((await api.call("POST", "/audit/log", { body })).status).toBe(201);
+    await withClient(api.db, "admin", async (client) => {
+      await client.query("select set_config('app.user_id', $1, false)", [editor]);
+      await client.query("update app.messages set score = 6 where id = $1", [messageId]);
+    });
+    const keeping = [
+      { subjectUserId: rater },
+      { subjectUserId: rater, workspaceId: ws },
+      { subjectUserId: editor },
+      { subjectUserId: editor, resourceType: "app.messages" },
+    ];
+    const others = [
+      { subjectUserId: rater, workspaceId: newId("ws") },
+      { subjectUserId: rater, resourceType: "app.messages" },
+      { subjectUserId: editor, workspaceId: ws },
+      { subjectUserId: newId("user") },
+    ];
+    for (const hold of [...keeping, ...others]) {
+      const placed = await api.call("POST", "/holds", { body: { ...hold, reason: JSON.stringify(hold) } });
+      expect(placed.status).toBe(201);
+    }
+    const { holds: shown, incomplete } = (await evidence()).body;
+    expect(shown.map(({ reason }: { reason: string }) => reason).toReversed()).toEqual([
+      "Case 12",
+      ...keeping.map((hold) => JSON.stringify(hold)),
+    ]);
+    expect(incomplete).toEqual([]);
   });
 
   test("are all that keep its trail, project or row, wherever its events are looked for, and no others", async () => {

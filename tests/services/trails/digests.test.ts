@@ -50,12 +50,16 @@ describe("what a message was answered from", () => {
       context: sha256("[1]"),
     });
     expect((await patch({ digests: { policy: "v7" }, latencyMs: 1 })).status).toBe(200);
+    const cleared = await patch({ digests: { policy: null }, latencyMs: 2 });
+    expect(cleared.body).toMatchObject({
+      latencyMs: 2,
+      digests: { ...body.digests, context: sha256("[1]") },
+    });
   });
 
   test.each([
     ["another prompt", { inputs: { prompt: "other" } }, "prompt"],
     ["another digest", { digests: { policy: "v8" } }, "policy"],
-    ["no digest any more", { digests: { policy: null } }, "policy"],
   ])("is not changed by a PATCH with %s, and nothing else is", async (_, change, name) => {
     const { put, patch, get, projectId } = newTrail(api);
     const before = await put(complete(projectId, { inputs: { prompt: PROMPT }, digests: { policy: "v7" } }));

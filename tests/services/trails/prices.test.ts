@@ -1,4 +1,7 @@
+import { sql } from "drizzle-orm";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { rows } from "../../../db/queries/rows.ts";
+import { findUnpricedModels } from "../../../db/queries/trail-analytics.ts";
 import type { WorkerContext } from "../../../services/context.ts";
 import { workerContext } from "../../../services/runtime.ts";
 import { rollUpTrails } from "../../../services/trails/roll-up.ts";
@@ -93,6 +96,38 @@ describe("a model without a price", () => {
     await api.call("PUT", `/trails/${newId("msg")}`, { body });
     expect(await watch()).toEqual({ unpricedModels: 13 });
     expect(await open()).toEqual(["m-00", ...names.slice(4, 13)]);
+  });
+
+  test("is looked for among the newest totals, however many older ones there are", async () => {
+    const model = newId("model");
+    const { projectId } = await answered(model);
+    await watch();
+    await api.db.rows(
+      "superuser",
+      `insert into audit.audit_trail_rollup (project_id, bucket_start, model, message_count, complete_count, unpriced_count)
+       select $1, date_bin('15 minutes', now(), '2000-01-01 00:00:00+00') - n * interval '15 minutes', 'old', 1, 1, 1
+       from generate_series(400, 4400) n`,
+      [projectId],
+    );
+    await api.db.rows("superuser", "analyze audit.audit_trail_rollup");
+    const rowsRead = await ctx.db.transaction(async (tx) => {
+      // Counts of transactions before this one may be among them.
+      const read = async () => {
+        const [table] = await rows<{ read: number }>(
+          tx,
+          sql`
+          select (seq_tup_read + idx_tup_fetch)::int as read
+          from pg_stat_xact_user_tables where relid = 'audit.audit_trail_rollup'::regclass`,
+        );
+        return table?.read ?? 0;
+      };
+      const before = await read();
+      const found = await findUnpricedModels(tx, { hours: 24, first: [], limit: 10 });
+      expect(found).toMatchObject({ modelCount: 1, models: [{ model }] });
+      return (await read()) - before;
+    });
+    expect(rowsRead).toBeGreaterThan(0);
+    expect(rowsRead).toBeLessThanOrEqual(10);
   });
 
   test("raises none when its answers are older than a day, not complete, free, or of a deleted project", async () => {
