@@ -111,7 +111,7 @@ export function createSender(
 
   function failed(lane: Lane, batch: Entry[], error: AuditClientError, startedAt: number): void {
     const [first, another] = batch as [Entry, Entry?];
-    const { status, isTransient } = error;
+    const { status = 500, isTransient } = error;
     // A key that the service refuses is refused for all of them; anything on the way may refuse what one of them holds.
     const isFinal = !isTransient && (!another || /^(unauth|forb)/.test(error.code));
     for (const entry of batch) {
@@ -122,8 +122,8 @@ export function createSender(
     if (isFinal) return;
     counts.retries++;
     lane.batchMax = Math.ceil(batch.length / 2);
-    // A write can take the service down, or too long, as well as fail in it.
-    const isFault = isTransient && status !== 503 && status !== 429;
+    // A write can take the service down, or too long, as well as fail in it; a 503 is nobody's fault.
+    const isFault = status >= 500 && status !== 503;
     // One of several may be at fault, and is looked for without a pause.
     if (another && (isFault || !isTransient)) return;
     // If others were stored since the last time, the fault is its own.

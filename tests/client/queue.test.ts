@@ -128,6 +128,23 @@ describe("batches", () => {
     expect(dropped).toEqual([]);
   });
 
+  test("a trail with which the service is still busy is not given up for it", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 50 });
+    const [messageId, projectId] = [newId("msg"), newId("proj")];
+    let refusals = 0;
+    stage.server.fault = async (request, through) =>
+      request.url.includes(messageId) && refusals++ < 30
+        ? Response.json({ code: "request_running" }, { status: 409 })
+        : through(request);
+    await client.storeAuditTrail(trail(messageId, projectId));
+    for (let i = 0; client.stats().stored < i + 1; i++) {
+      await client.logAuditEvent(event(newId("ws")));
+      await client.flush();
+      expect(i).toBeLessThan(200);
+    }
+    expect(dropped).toEqual([]);
+  });
+
   test("a key that is refused is not tried once per event", async () => {
     const { client, dropped } = stage.client({ mode: "buffered", apiKey: "wrong" });
     const { open, bodies } = gate();
