@@ -12,25 +12,24 @@ interface NodeProcess {
 
 /** Each with whether it was flushed. */
 const endings = new Map<Ending, boolean>();
-let isListening = false;
+// Off Node there may be none, or one that tells nobody.
+const { process } = globalThis as { process?: NodeProcess };
+
+process?.on?.("beforeExit", () => {
+  for (const [one, isFlushed] of endings) {
+    // Node asks again after each wait; what one flush could not send, the next would wait for without end.
+    if (isFlushed) continue;
+    endings.set(one, true);
+    void one.flush();
+  }
+});
+process?.on?.("exit", () => {
+  for (const one of endings.keys()) one.abandon("exit");
+});
 
 /** Has a queue flushed when the process has nothing else to do, and ended when it exits; without effect off Node. */
 export function atExit(ending: Ending): void {
   endings.set(ending, false);
-  const { process } = globalThis as { process?: NodeProcess };
-  if (isListening || !process?.on) return;
-  isListening = true;
-  process.on("beforeExit", () => {
-    for (const [one, isFlushed] of endings) {
-      // Node asks again after each wait; what one flush could not send, the next would wait for without end.
-      if (isFlushed) continue;
-      endings.set(one, true);
-      void one.flush();
-    }
-  });
-  process.on("exit", () => {
-    for (const one of endings.keys()) one.abandon("exit");
-  });
 }
 
 export function notAtExit(ending: Ending): void {

@@ -22,10 +22,10 @@ export interface Entry extends Write {
   error?: AuditClientError;
   /** Attempts that were not refused: one of them may have stored it. */
   open: number;
-  /** How often the service failed with it alone while it stored others. */
+  /** How often the service failed with it alone while it stored others of its kind. */
   faults: number;
-  /** How many were stored when it last did. */
-  storedThen?: number;
+  /** When it last failed with it alone, in performance.now()'s milliseconds. */
+  failedAt: number;
   isDone: boolean;
   /** Resolves when it is stored (undefined) or given up. */
   done: Promise<AuditClientError | undefined>;
@@ -33,7 +33,14 @@ export interface Entry extends Write {
 }
 
 export function toEntry(write: Write): Entry {
-  const entry = { ...write, lane: write.path, open: 0, isDone: false, faults: 0 } as Entry;
+  const entry = {
+    ...write,
+    lane: write.path,
+    open: 0,
+    isDone: false,
+    faults: 0,
+    failedAt: Infinity,
+  } as Entry;
   entry.done = new Promise((settle) => {
     entry.settle = settle;
   });

@@ -79,23 +79,18 @@ export function createMemory(settings: Settings): MemoryStore {
   };
 }
 
-/** Keeps copies, so many and of so many characters of JSON; the oldest goes first. */
-function createShelf<T>({ memoryMax, memoryCharsMax }: Settings) {
+/** Keeps so many copies; the oldest goes first. */
+function createShelf<T>({ memoryMax }: Settings) {
   const kept = new Map<string, T>();
-  let chars = 0;
   return {
     get: (key: string) => kept.get(key),
     values: () => [...kept.values()],
     set: (key: string, value: T) => {
-      chars += charsOf(value) - charsOf(kept.get(key));
       kept.set(key, copy(value));
-      for (const [oldest, value] of kept) {
-        if (kept.size <= memoryMax && chars <= memoryCharsMax) return;
+      for (const oldest of kept.keys()) {
+        if (kept.size <= memoryMax) return;
         kept.delete(oldest);
-        chars -= charsOf(value);
       }
     },
   };
 }
-
-const charsOf = (value: unknown) => (JSON.stringify(value) as string | undefined)?.length ?? 0;

@@ -64,8 +64,6 @@ export interface AuditClientOptions {
   flushTimeoutMs?: number | undefined;
   /** Trails, and events, that the memory backend keeps; the oldest goes first. 10,000 if left out. */
   memoryMax?: number | undefined;
-  /** Characters of JSON that its trails, and its events, take at most; 64 Mi if left out. */
-  memoryCharsMax?: number | undefined;
   /** Of a serverless platform: keeps the function alive until what was buffered is sent, flushTimeoutMs at most. */
   waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
   /** Gets each write that is given up, also what is unsent when the process ends; there it must not be asynchronous. */
@@ -86,7 +84,6 @@ const DEFAULTS = {
   lingerMs: 20,
   flushTimeoutMs: 10_000,
   memoryMax: 10_000,
-  memoryCharsMax: 64 * 1024 * 1024,
 };
 
 /** A longer timer fires at once. */

@@ -15,7 +15,7 @@ export interface Queue extends Ending {
    */
   add(write: Write): Promise<void>;
   /** Waits for what is in a lane now, for timeoutMs at most; whether the lane, and what waits for room, is empty then. */
-  isSettled(lane: string): Promise<boolean>;
+  isSettled(path: string): Promise<boolean>;
   /** Sends what waits now, and resolves with how much of it is unsent after flushTimeoutMs. */
   flush(): Promise<number>;
   /** Flushes, gives up what is unsent then, and takes no more. */
@@ -117,13 +117,11 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
         if (kept) await beforeDeadline(entry, kept);
       }
     },
-    isSettled: async (lane) => {
-      const unsent = () => [
-        ...(sender.lanes.get(lane)?.entries ?? []),
-        ...[...outside.keys()].filter((one) => one.lane === lane),
-      ];
+    isSettled: async (path) => {
+      // By its path, and not its lane: an event that made the service fail has one of its own.
+      const unsent = () => all().filter((one) => one.path === path);
       await within(timeoutMs, unsent());
-      return unsent().length === 0 && !sender.lanes.has(lane);
+      return unsent().length === 0 && !sender.lanes.has(path);
     },
     flush: () => {
       const entries = all();

@@ -43,6 +43,9 @@ export function createSender(
   /** The last failure was a 429: the service is there, and its pause is to be kept. */
   let isLimited = false;
   let failedAt = 0;
+  /** When a write was last stored, and one of each kind. */
+  let storedAt = 0;
+  const storedAtOf = {} as Record<Write["kind"], number>;
   let pausedUntil = 0;
   let onItsWay = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -94,8 +97,8 @@ export function createSender(
     for (const entry of batch) entry.open++;
     try {
       await send(batch);
-      failures = 0;
-      lane.failures = 0;
+      failures = lane.failures = 0;
+      storedAtOf[(batch[0] as Entry).kind] = storedAt = performance.now();
       lane.batchMax = Math.min(BATCH_MAX, lane.batchMax * 2);
       for (const entry of batch) end(entry);
     } catch (error) {
@@ -122,29 +125,33 @@ export function createSender(
     if (isFinal) return;
     counts.retries++;
     lane.batchMax = Math.ceil(batch.length / 2);
-    // A write can take the service down, or too long, as well as fail in it; a 503 is nobody's fault.
-    const isFault = status >= 500 && status !== 503;
+    // A write can take the service down, or too long, as well as fail in it; the service's own 503 is nobody's fault.
+    const isFault = status >= 500 && error.code !== "unavailable";
     // One of several may be at fault, and is looked for without a pause.
     if (another && (isFault || !isTransient)) return;
-    // If others were stored since the last time, the fault is its own.
-    if (isFault && counts.stored > (first.storedThen ?? counts.stored)) first.faults++;
-    else serviceFailed(error, startedAt);
+    // If others were stored since the last time, the fault is its own; if none of its kind was, perhaps their route's.
+    if (!isFault || storedAt < first.failedAt) serviceFailed(error, startedAt);
+    else if (storedAtOf[first.kind] > first.failedAt) first.faults++;
     const paused = isFault ? suspect(first, lane) : lane;
-    paused.pausedUntil = performance.now() + pauseMs(++paused.failures, error, pauseMaxMs);
+    // A suspect goes after the others.
+    const from = Math.max(isFault ? pausedUntil : 0, performance.now());
+    paused.pausedUntil = from + pauseMs(++paused.failures, error, pauseMaxMs);
   }
 
   function serviceFailed(error: AuditClientError, startedAt: number): void {
     if (startedAt < failedAt || error.code === "request_running") return;
     failedAt = performance.now();
+    const wasLimited = isLimited;
     isLimited = error.status === 429;
-    failures++;
+    // The one in a row says nothing of the other.
+    failures = isLimited === wasLimited ? failures + 1 : 1;
     if (isLimited || isAway()) pausedUntil = failedAt + pauseMs(failures, error, pauseMaxMs);
     if (isAway()) away();
   }
 
   /** Keeps a write with which the service fails from hindering others, in a lane of its own, which it answers. */
   function suspect(entry: Entry, lane: Lane): Lane {
-    entry.storedThen = counts.stored;
+    entry.failedAt = performance.now();
     if (entry.faults === FAULTS_MAX) end(entry, entry.error);
     if (entry.lane !== EVENTS || !lane.entries.delete(entry)) return lane;
     entry.lane += ` ${entry.id}`;

@@ -60,6 +60,8 @@ export function toEvent(text: string) {
     occurredAt: line.occurredAt ?? line.createdAt,
     eventId: idOf(line.eventId ?? line.id ?? `import:${digest}`),
     resourceId: idOf(line.resourceId),
+    workspaceId: idOf(line.workspaceId),
+    createdByUserId: idOf(line.createdByUserId),
   });
 }
 

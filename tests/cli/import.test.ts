@@ -236,7 +236,7 @@ describe("import events", () => {
   test("ids that are numbers become text, as long as they are exact", async () => {
     const workspaceId = newId("ws");
     const file = write([
-      old(workspaceId, { id: 9_000_001, resourceId: 17 }),
+      old(workspaceId, { id: 9_000_001, resourceId: 17, createdByUserId: 7 }),
       old(workspaceId, { eventId: 0, resourceId: 18 }),
       old(workspaceId, { id: 2 ** 53 }),
     ]);
@@ -255,6 +255,7 @@ describe("import events", () => {
     expect(rejectsOf(file)).toMatchObject([
       { line: 3, reason: expect.stringContaining("would not be stored exactly") },
     ]);
+    expect(body.items.map((one: { createdByUserId: string }) => one.createdByUserId)).toContain("7");
   });
 
   test("an event that the log refuses is rejected with the reason, and does not keep the others away", async () => {

@@ -51,13 +51,3 @@ test("memory keeps so many trails and events, the newest, and starts no timer", 
   const kept = await client.getAuditEvents("ws");
   expect(kept.map((one) => one.resourceId)).toEqual(["r-5", "r-4", "r-3"]);
 });
-
-test("memory keeps so many characters, however large each trail is", async () => {
-  const client = createAuditClient({ memoryCharsMax: 11_000, log });
-  for (let i = 1; i <= 4; i++)
-    await client.storeAuditTrail(trail(`msg-${i}`, "proj", { reasoning: ["x".repeat(3_000)] }));
-  for (let i = 0; i < 100; i++) await client.updateAuditTrail("msg-4", { contextLayers: i });
-  expect(client.memoryTrails().map((one) => one.messageId)).toEqual(["msg-2", "msg-3", "msg-4"]);
-  await client.updateAuditTrail("msg-4", { reasoning: ["x".repeat(6_000)] });
-  expect(client.memoryTrails().map((one) => one.messageId)).toEqual(["msg-3", "msg-4"]);
-});

@@ -128,6 +128,38 @@ describe("batches", () => {
     expect(dropped).toEqual([]);
   });
 
+  test("while a route fails for all that it is sent, nothing of it is given up, and the other route goes on", async () => {
+    const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 20 });
+    const [workspaceId, projectId] = [newId("ws"), newId("proj")];
+    let refusals = 0;
+    stage.server.fault = async (request, through) =>
+      request.url.endsWith("/audit/log/batch") && refusals < 60
+        ? (refusals++, Response.json({ code: "internal" }, { status: 504 }))
+        : through(request);
+    for (let i = 0; i < 5; i++) void client.logAuditEvent(event(workspaceId));
+    for (let i = 0; refusals < 60; i++) {
+      await client.storeAuditTrail(trail(`msg-${i}`, projectId));
+      await client.flush();
+      expect(i).toBeLessThan(200);
+    }
+    while ((await client.flush()) > 0);
+    expect(dropped).toEqual([]);
+    expect(await stored(workspaceId)).toHaveLength(5);
+  });
+
+  test("a read waits for an event of its own that was not stored at once", async () => {
+    const { client } = stage.client({ mode: "buffered" });
+    const workspaceId = newId("ws");
+    let isFirst = true;
+    stage.server.fault = async (request, through) => {
+      if (!isFirst) return through(request);
+      isFirst = false;
+      return new Response("Bad gateway", { status: 502 });
+    };
+    const eventId = await client.logAuditEvent(event(workspaceId));
+    expect(await client.getAuditEvents(workspaceId)).toMatchObject([{ eventId }]);
+  });
+
   test("a trail with which the service is still busy is not given up for it", async () => {
     const { client, dropped } = stage.client({ mode: "buffered", flushTimeoutMs: 50 });
     const [messageId, projectId] = [newId("msg"), newId("proj")];
@@ -179,6 +211,16 @@ test("a limit that the service sets is kept, however many messages wait and howe
   for (let i = 0; i < 100; i++) void client.storeAuditTrail(trail(`msg-${i}`, "proj"));
   for (let i = 0; i < 20; i++) await client.flush();
   expect(requests).toBeLessThanOrEqual(8);
+});
+
+test("after requests to be slower one failure is not yet a service that is away", async () => {
+  const { client, dropped } = stage.client({ mode: "buffered", queueMax: 1 });
+  const workspaceId = newId("ws");
+  const answers = [limited(0), limited(0), limited(0), away()];
+  stage.server.fault = async (request, through) => answers.shift() ?? through(request);
+  await Promise.all([1, 2].map(() => client.logAuditEvent(event(workspaceId))));
+  expect(await client.flush()).toBe(0);
+  expect(dropped).toEqual([]);
 });
 
 describe("bounds", () => {
