@@ -58,7 +58,7 @@ export interface NewAuditTrail extends Omit<AuditTrail, "tokens" | "cost"> {
   inputs?: Inputs | undefined;
 }
 
-/** Fields to change; null clears one. Tokens and cost are replaced as a whole, and complete a placeholder. */
+/** Fields to change; null clears one, but no digest. Tokens and cost are replaced as a whole, and complete a placeholder. */
 export type AuditTrailUpdate = Partial<Omit<NewAuditTrail, "messageId" | "projectId" | "timestamp">>;
 
 export interface Placeholder {

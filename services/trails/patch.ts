@@ -18,9 +18,9 @@ export const trailPatch = newTrail
 export type TrailPatch = z.infer<typeof trailPatch>;
 
 /**
- * Changes the named fields of a trail; null clears one, tokens and cost are replaced as a whole. Without a status,
- * tokens and cost together, or an amount above 0, complete a placeholder. Throws as findOneTrail, and `conflict` (409)
- * where the status would step back (placeholder, failed, complete), or a digest change.
+ * Changes the named fields of a trail; null clears one, but no digest; tokens and cost are replaced as a whole. Without a
+ * status, tokens and cost together, or an amount above 0, complete a placeholder. Throws as findOneTrail, and `conflict`
+ * (409) where the status would step back (placeholder, failed, complete), or a digest change.
  */
 export async function patchTrail(
   ctx: Context,

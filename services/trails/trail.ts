@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
-import type { TrailRow, TrailStatus, TrailValues } from "../../db/queries/trails.ts";
+import { STEPS, type TrailRow, type TrailStatus, type TrailValues } from "../../db/queries/trails.ts";
 import { jsonDigest } from "../../lib/canonical-json.ts";
 import { invalidField } from "../errors.ts";
 import { callerId, text, time } from "../inputs.ts";
@@ -11,7 +11,7 @@ const REASONING_STEPS_MAX = 1_000;
 const DIGEST_LENGTH_MAX = 200;
 const TIMESTAMP_AHEAD_MAX_MS = 24 * 60 * 60 * 1_000;
 
-export const trailStatus = z.enum(["placeholder", "complete", "failed"]);
+export const trailStatus = z.enum(STEPS);
 
 const count = z.int().min(0).max(INTEGER_MAX);
 const digest = text(1, DIGEST_LENGTH_MAX).nullish();
