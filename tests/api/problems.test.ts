@@ -4,6 +4,7 @@ import { createApp } from "../../api/_http/create-app.ts";
 import type { RateLimitResult } from "../../lib/rate-limit.ts";
 import { hashSecret } from "../../services/keys/secret.ts";
 import { newId, useApi, type Answer } from "../support/api.ts";
+import { waitingFor } from "../support/waits.ts";
 import { expectProblem, newEvent, rowsHolding } from "./support.ts";
 
 const api = useApi();
@@ -129,11 +130,9 @@ describe("a statement that the database gives up", () => {
       let isAnswered = false;
       void pending.finally(() => (isAnswered = true));
       while (!isAnswered) {
-        await api.db.rows(
-          "superuser",
-          `select pg_cancel_backend(pid) from pg_stat_activity
-           where usename = 'audit_app' and datname = current_database() and wait_event_type = 'Lock'`,
-        );
+        await api.db.rows("superuser", "select pg_cancel_backend(pid) from unnest($1::int[]) pid", [
+          await waitingFor(api.db, { role: "audit_app" }),
+        ]);
         await sleep(50);
       }
       const answer = await pending;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestDatabase } from "./database.ts";
+import { waitingFor } from "./waits.ts";
 
 const POLL_MS = 10;
 const PLACE =
@@ -31,10 +32,5 @@ export const holdsOn = (db: TestDatabase) => ({
 });
 
 async function isWaitedFor(db: TestDatabase): Promise<boolean> {
-  const waiting = await db.rows(
-    "superuser",
-    `select from pg_locks l join pg_database d on d.oid = l.database
-     where d.datname = current_database() and l.relation = 'audit.legal_holds'::regclass and not l.granted`,
-  );
-  return waiting.length > 0;
+  return (await waitingFor(db, { relation: "audit.legal_holds" })).length > 0;
 }

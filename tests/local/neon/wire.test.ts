@@ -117,11 +117,12 @@ describe("what is not Neon's wire", () => {
     ["a length below zero", Buffer.from([255, 255, 255, 255, 0, 3, 0, 0])],
     ["a query instead of a password", Buffer.from([0, 0, 0, 9, 0, 3, 0, 0, 0, 81, 0, 0, 0, 5, 0])],
   ])("is refused: %s inside a WebSocket", async (_, bytes) => {
-    const before = await db.rows("superuser", "select from pg_stat_activity where usename = 'audit_app'");
+    const ours = "select from pg_stat_activity where datname = current_database() and usename = 'audit_app'";
+    const before = await db.rows("superuser", ours);
     const socket = new WebSocket(`ws://${neon.proxy}/v2`);
     socket.once("open", () => socket.send(bytes));
     await new Promise((resolve) => socket.once("close", resolve));
-    const after = await db.rows("superuser", "select from pg_stat_activity where usename = 'audit_app'");
+    const after = await db.rows("superuser", ours);
     expect(after.length).toBeLessThanOrEqual(before.length);
   });
 });

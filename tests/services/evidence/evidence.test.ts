@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { newEvent } from "../../api/support.ts";
 import { withClient } from "../../db/helpers.ts";
 import { newId, useApi } from "../../support/api.ts";
+import { waitingFor } from "../../support/waits.ts";
 import { daysAgo, complete, newTrail, placeholder } from "../trails/support.ts";
 import { rollUpAll, useMessages } from "./support.ts";
 
@@ -93,9 +93,9 @@ describe("GET /trails/:messageId/evidence", () => {
     const { status, body } = await withClient(api.db, "superuser", async (client) => {
       await client.query("begin; lock table audit.audit_events in access exclusive mode");
       const answer = evidence();
-      const cancel =
-        "select pg_cancel_backend(pid) from pg_locks where relation = 'audit.audit_events'::regclass and not granted";
-      while ((await client.query(cancel)).rowCount === 0) await sleep(10);
+      const waiting = () => waitingFor(api.db, { relation: "audit.audit_events" });
+      await expect.poll(waiting).not.toEqual([]);
+      await client.query("select pg_cancel_backend(pid) from unnest($1::int[]) pid", [await waiting()]);
       await client.query("rollback");
       return answer;
     });

@@ -5,6 +5,7 @@ import { purgeFile } from "../../../services/purges/carry-out.ts";
 import { proposePurge } from "../../../services/purges/propose.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { contextOf, makeCold, monthsAgo, storeEvents, useArchive } from "../../support/cold.ts";
+import { waitingFor } from "../../support/waits.ts";
 
 const api = useApi();
 const archive = useArchive();
@@ -108,12 +109,7 @@ test("a run that proposes while another does waits for it, and makes no second p
     const made = await proposePurge({ ...ctx, db }, null);
     const later = proposePurge(ctx, null);
     await vi.waitFor(async () => {
-      const waiting = await api.db.rows(
-        "superuser",
-        `select from pg_locks l join pg_database d on d.oid = l.database
-         where d.datname = current_database() and l.locktype = 'advisory' and not l.granted`,
-      );
-      expect(waiting).toHaveLength(1);
+      expect(await waitingFor(api.db, { locktype: "advisory" })).toHaveLength(1);
     }, 10_000);
     return [made, later] as const;
   });

@@ -2,6 +2,7 @@ import pg from "pg";
 import { expect, vi } from "vitest";
 import { mintKey, type Answer, type KeyOptions } from "../../support/api.ts";
 import type { RestoreStage } from "../../support/restores.ts";
+import { waitingFor } from "../../support/waits.ts";
 
 const WAIT_MS = 15_000;
 
@@ -75,13 +76,9 @@ export async function closeGate(stage: RestoreStage, number: number) {
     /** Until somebody waits for a lock of this kind. */
     reached: (locktype = "advisory") =>
       vi.waitFor(async () => {
-        const found = await rows(
-          stage,
-          "select l.pid from pg_locks l join pg_database d on d.datname = current_database() join pg_stat_activity a on a.pid = l.pid and a.datid = d.oid where not l.granted and l.locktype = $1 and a.usename = 'audit_worker'",
-          [locktype],
-        );
+        const found = await waitingFor(stage.db, { locktype, role: "audit_worker" });
         expect(found).not.toEqual([]);
-        return found.map(({ pid }) => Number(pid));
+        return found;
       }, WAIT_MS),
     open: () => client.end(),
   };

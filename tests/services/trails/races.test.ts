@@ -5,6 +5,7 @@ import { rollUpTrails } from "../../../services/trails/roll-up.ts";
 import { workerContext } from "../../../services/runtime.ts";
 import { newId, useApi } from "../../support/api.ts";
 import { holdsOn } from "../../support/holds.ts";
+import { waitingFor } from "../../support/waits.ts";
 import { complete, daysAgo, newTrail, placeholder } from "./support.ts";
 
 const BATCH = 1_000;
@@ -82,9 +83,7 @@ describe("writers that race for one message", () => {
           [messageId],
         );
         const waiting = put(placeholder(projectId, late));
-        const blocked =
-          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        await vi.waitFor(async () => expect(await api.db.rows("superuser", blocked)).toHaveLength(1), 10_000);
+        await vi.waitFor(async () => expect(await waitingFor(api.db)).toHaveLength(1), 10_000);
         await client.query("commit");
         expect((await waiting).body).toMatchObject({ status: "complete", tokens: { total } });
       } finally {
