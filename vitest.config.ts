@@ -6,7 +6,7 @@ export const stackTests = [
   "tests/faults/**/*.test.ts",
   "tests/client/{faults,migration}.test.ts",
   "tests/vercel/**/*.test.ts",
-  "tests/docs/{readme,runbook,migration}.test.ts",
+  "tests/docs/{readme,runbook,migration,pages}.test.ts",
 ];
 
 export default defineConfig({

@@ -41,7 +41,8 @@ export async function createAdminAndDatabase(
     await client.query(
       `${verb} role ${ADMIN} login createrole createdb nosuperuser password ${client.escapeLiteral(password)}`,
     );
-    // For operators' unqualified statements; public stays first, so that an application's migrations make no table in audit.
+    // For operators' unqualified statements (tests/db/seed.test.ts); no other admin has it, so our documents name the schema.
+    // public stays first, so that an application's migrations make no table in audit.
     await client.query(`alter role ${ADMIN} set search_path = "$user", public, audit`);
     const existing = await client.query("select from pg_database where datname = $1", [database]);
     if (existing.rowCount === 0) await client.query(`create database ${database} owner ${ADMIN}`);

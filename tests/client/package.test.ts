@@ -45,7 +45,7 @@ test("npm pack gives the client alone, with its types, and Node runs it without 
   const json = stdout.slice(stdout.indexOf("["));
   const [{ filename, files }] = JSON.parse(json) as [{ filename: string; files: { path: string }[] }];
   const names = files.map((file) => file.path);
-  expect(names.filter((name) => !name.startsWith("dist/"))).toEqual(["package.json"]);
+  expect(names.filter((name) => !name.startsWith("dist/"))).toEqual(["LICENSE", "README.md", "package.json"]);
   expect(names).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts", "dist/with-actor.js"]));
 
   await run("tar", ["-xzf", filename], { cwd: folder });
@@ -61,6 +61,14 @@ test("npm pack gives the client alone, with its types, and Node runs it without 
   fs.writeFileSync(path.join(folder, "app/app.mjs"), app);
   const result = await run(process.execPath, ["app.mjs"], { cwd: path.join(folder, "app") });
   expect(result.stdout).toBe("[Audit Trail] Using backend: memory\nfunction placeholder\n");
+});
+
+test("its README's lines run as they stand", async () => {
+  const app = path.join(folder, "app");
+  const readme = fs.readFileSync(path.join(app, "node_modules/afterimage-client/README.md"), "utf8");
+  fs.writeFileSync(path.join(app, "readme.mjs"), /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "");
+  const { stdout } = await run(process.execPath, ["readme.mjs"], { cwd: app });
+  expect(stdout).toContain("status: 'complete'");
 });
 
 test("an app's compiler finds the types behind every import", async () => {

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DevFile } from "../../local/dev-file.ts";
 import { databaseFolder } from "../support/folders.ts";
+import { psqlFolder } from "../support/psql.ts";
 
 const START_TIMEOUT_MS = 180_000;
 const RUN_TIMEOUT_MS = 180_000;
@@ -53,19 +54,11 @@ function script(): string {
     .replaceAll("npx afterimage", "node cli/afterimage.js");
 }
 
-/** The folder of Postgres' own client or, where that is not installed, of a stand-in. */
-async function psqlFolder(): Promise<string> {
-  const found = await promisify(execFile)("bash", ["-c", "command -v psql"]).catch(() => null);
-  if (found) return path.dirname(found.stdout.trim());
-  fs.symlinkSync(path.join(root, "tests/support/psql-stand-in.js"), path.join(folder, "psql"));
-  return folder;
-}
-
 describe("the runbook, against the example", () => {
   test("works block after block by copy and paste", { timeout: RUN_TIMEOUT_MS }, async () => {
     const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", "-c", script()], {
       cwd: root,
-      env: { ...process.env, PATH: `${await psqlFolder()}:${process.env.PATH}` },
+      env: { ...process.env, PATH: `${await psqlFolder(folder)}:${process.env.PATH}` },
     }).catch((error: { stdout: string; stderr: string }) => {
       throw new Error(`${error.stdout}\n${error.stderr}`);
     });
@@ -101,16 +94,5 @@ describe("the runbook", () => {
       (match) => match[1],
     );
     expect(rows.toSorted()).toEqual([...codes, "rows_stay"].toSorted());
-  });
-
-  test("leads every link within the page somewhere", () => {
-    const anchors = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
-        .replaceAll(" ", "-"),
-    );
-    const links = [...runbook.matchAll(/\]\(#([^)]+)\)/g)].map((match) => match[1] as string);
-    expect(links.filter((link) => !anchors.includes(link))).toEqual([]);
   });
 });
