@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { configSchema } from "./config-schema.ts";
+import { faultInWords } from "./input-faults.ts";
 
 export type Config = z.infer<typeof configSchema>;
 export type TableConfig = Config["tables"][string];
@@ -11,7 +12,7 @@ export type CheckConfig = NonNullable<TableConfig["check"]>;
  * what to write instead; column names cannot be checked here (`checkConfig` does).
  */
 export function defineConfig(config: z.input<typeof configSchema>): Config {
-  const parsed = configSchema.safeParse(config);
+  const parsed = configSchema.safeParse(config, { error: faultInWords });
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap((issue) => faultsOf(issue, []));
   throw new Error(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { faultInWords } from "./input-faults.ts";
 import { parseMailbox, parseRecipients } from "./mail-address.ts";
 import { parseSmtpUrl } from "./smtp-url.ts";
 import { parseArchiveKeys } from "./storage/archive-keys.ts";
@@ -32,7 +33,7 @@ export const envSchema = z
     DATABASE_URL: url,
     /** Postgres as audit_worker; without it the workflows use DATABASE_URL. */
     WORKER_DATABASE_URL: optionalUrl,
-    /** Postgres as the admin that owns the database; only `afterimage migrate` and `keys` use it. Not pooled. */
+    /** Postgres as the admin that owns the database, not pooled: for operators' commands (`afterimage --help`), not for the service. */
     MIGRATE_DATABASE_URL: optionalUrl,
     /** host:port of a stand-in for Neon's proxy; a database URL with that host and port is served by Neon's driver. */
     NEON_LOCAL_PROXY: z
@@ -131,7 +132,7 @@ export const envSecret = (
 /** The environment, checked once; throws an Error that names each wrong variable and no value. */
 export function readEnv(source: Record<string, string | undefined> = process.env): Env {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ""));
-  const parsed = envSchema.safeParse(given);
+  const parsed = envSchema.safeParse(given, { error: faultInWords });
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")} (${issue.message})`);
   throw new Error(`Set these environment variables: ${faults.join(", ")}. See docs/DEPLOY.md.`);

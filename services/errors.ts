@@ -66,7 +66,8 @@ export class StepFailure extends Error {
   }
 }
 
-function kindsOf(error: unknown): string[] {
+/** What an error and its causes are: a kind and a code each, never a value. */
+export function kindsOf(error: unknown): string[] {
   const kinds: string[] = [];
   for (let cause = error; cause instanceof Error && kinds.length < CAUSES_MAX; cause = cause.cause) {
     const { code } = cause as { code?: unknown };

@@ -8,7 +8,10 @@ const LIST_LIMIT_DEFAULT = 50;
 export const text = (min: number, max: number) =>
   z
     .string()
-    .refine((value) => isWithin(value, min, max), `must have ${min} to ${max} characters`)
+    .refine(
+      (value) => isWithin(value, min, max),
+      `must have ${min === 0 ? "at most" : `${min} to`} ${max} characters`,
+    )
     .meta({ minLength: min, maxLength: max });
 
 /** Text of 1 to `max` characters that shows something. */
@@ -16,7 +19,7 @@ export const filledText = (max: number) =>
   z
     .string()
     .regex(/\S/, "must not be empty")
-    .refine((value) => isWithin(value, 0, max), `must have ${max} characters at most`)
+    .refine((value) => isWithin(value, 0, max), `must have at most ${max} characters`)
     .meta({ maxLength: max });
 
 function isWithin(value: string, min: number, max: number): boolean {
@@ -31,7 +34,7 @@ export const callerId = filledText(ID_LENGTH_MAX);
 
 /** A time in ISO 8601 with a zone, between the years 1900 and 2999. */
 export const time = z.iso
-  .datetime({ offset: true, error: "must be a time with its zone, as 2026-01-31T12:00:00Z" })
+  .datetime({ offset: true, abort: true, error: "must be a time with its zone, as 2026-01-31T12:00:00Z" })
   .refine((text) => /^(19|2\d)\d{2}-/.test(text), "must be between the years 1900 and 2999")
   .transform((text) => new Date(text));
 
@@ -44,9 +47,15 @@ export const uuid = z.uuid("must be a UUID").toLowerCase();
 // Number("") is 0 and Number("0x10") is 16: only digits are a number here.
 const digits = (value: unknown) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : value);
 
+const LIMIT_WANTED = `must be a whole number from 1 to ${LIST_LIMIT_MAX}`;
 export const limit = z.preprocess(
   digits,
-  z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT),
+  z.coerce
+    .number(LIMIT_WANTED)
+    .int(LIMIT_WANTED)
+    .min(1, LIMIT_WANTED)
+    .max(LIST_LIMIT_MAX, LIMIT_WANTED)
+    .default(LIST_LIMIT_DEFAULT),
 );
 
 export const flag = z.enum(["true", "false"]).transform((text) => text === "true");

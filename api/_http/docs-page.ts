@@ -1,5 +1,6 @@
 import { html, raw } from "hono/html";
 import type { openApiDocument } from "./openapi.ts";
+import { problemCodes } from "./problems.ts";
 
 type Document = ReturnType<typeof openApiDocument>;
 
@@ -26,7 +27,7 @@ interface Operation {
   summary?: string;
   description?: string;
   parameters?: { name: string; in: string; required?: boolean; description?: string; schema?: Schema }[];
-  requestBody?: { content: Record<string, { schema: Schema }> };
+  requestBody?: { content: Record<string, { schema: Schema; example?: unknown }> };
   responses: Record<string, { description: string }>;
 }
 
@@ -39,7 +40,7 @@ nav { columns: 2; font-size: .9rem; } nav a { display: block; text-decoration: n
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); } section { margin: 2.2rem 0; }
 h3 { font: 600 1rem/1.4 ui-monospace, monospace; margin-bottom: .2rem; overflow-wrap: anywhere; }
 h3 b { display: inline-block; min-width: 4.2rem; text-transform: uppercase; color: #0a7d55; }
-table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: .9rem; } td { border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; vertical-align: top; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: .9rem; } pre { overflow-x: auto; } td { border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; vertical-align: top; }
 code { font-size: .88em; } td:first-child { width: 32%; overflow-wrap: anywhere; } td:nth-child(2):not([colspan]) { width: 24%; } .quiet { opacity: .7; }
 @media (max-width: 40rem) { nav { columns: 1; } }`;
 
@@ -67,13 +68,14 @@ export function docsPage(document: Document) {
         <h1>Afterimage API</h1>
         <p>
           Every request carries <code>Authorization: Bearer afi_…</code>. Errors are RFC 9457 problem
-          documents: rely on <code>code</code>, read <code>detail</code>. Lists answer <code>items</code> and
-          <code>nextCursor</code>; give the cursor back with the same filters. Writes take an
-          <code>Idempotency-Key</code>. After a 429 or 503 wait as <code>Retry-After</code> says. For
-          programs: <a href="openapi.json">openapi.json</a>.
+          documents: rely on <code>code</code> (<a href="#errors">all of them</a>), read <code>detail</code>.
+          Lists answer <code>items</code> and <code>nextCursor</code>; give the cursor back with the same
+          filters. Writes take an <code>Idempotency-Key</code>. After a 429 or 503 wait as
+          <code>Retry-After</code> says. For programs: <a href="openapi.json">openapi.json</a>.
         </p>
         <nav>
           ${operations.map(({ path, method }) => html`<a href="#${anchor(method, path)}"><code>${method.toUpperCase()} ${path}</code></a>`)}
+          <a href="#errors">Errors</a>
         </nav>
         ${tags.map(
           (tag) =>
@@ -82,6 +84,17 @@ export function docsPage(document: Document) {
                 .filter((one) => (one.operation.tags?.[0] ?? "Other") === tag)
                 .map((one) => section(one.path, one.method, one.operation, schemas))}`,
         )}
+        <h2 id="errors">Errors</h2>
+        <table>
+          ${problemCodes.map(
+            ({ code, status, title }) =>
+              html`<tr>
+                <td><code>${code}</code></td>
+                <td>${status}</td>
+                <td>${title}.</td>
+              </tr>`,
+          )}
+        </table>
       </body>
     </html>`;
 }
@@ -106,8 +119,13 @@ function section(path: string, method: string, operation: Operation, schemas: Re
             </tr>`,
         )}
     </table>
+    ${content?.example === undefined ? "" : example(content.example)}
   </section>`;
 }
+
+const example = (body: unknown) =>
+  html`<p class="quiet">For example:</p>
+    <pre><code>${JSON.stringify(body, null, 2)}</code></pre>`;
 
 function field(name: string, schema: Schema | undefined, isRequired: boolean, description?: string) {
   return html`<tr>

@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { invalidField, ServiceError, type FieldError } from "../../services/errors.ts";
+import { checkInput } from "../../lib/input-faults.ts";
+import { invalidField, ServiceError } from "../../services/errors.ts";
 import type { IdempotentRequest } from "../../services/requests/run-idempotent.ts";
 import type { AppContext } from "./app.ts";
 import { readJsonBody, refuseBody } from "./body.ts";
 
 const SMALL_BODY_BYTES = 64 * 1024;
-/** A caller with a thousand wrong fields learns of the first ones. */
-const ERRORS_MAX = 100;
 const PATH_LENGTH_MAX = 200;
 /** Made once: a schema compiles its parser when it is first used. */
 const NO_QUERY = z.strictObject({});
@@ -44,41 +43,12 @@ export async function readInput<P extends z.ZodType, Q extends z.ZodType, B exte
 
 function parse(schema: z.ZodType | undefined, value: unknown, place: string): unknown {
   if (!schema) return {};
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const errors = result.error.issues
-    .slice(0, ERRORS_MAX)
-    .flatMap((issue) => fieldErrors(issue, place))
-    .slice(0, ERRORS_MAX);
+  const { data, faults } = checkInput(schema, value);
+  if (!faults) return data;
+  const errors = faults.map((one) => ({ ...one, path: fieldPath(place, one.path) }));
   const [first] = errors;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
   throw new ServiceError("invalid_request", `${first?.path}: ${first?.message}${more}`, { errors });
-}
-
-function fieldErrors(issue: z.core.$ZodIssue, place: string): FieldError[] {
-  if (issue.code === "invalid_union") {
-    const within = fieldPath(place, issue.path);
-    const meant = meantAlternative(issue.errors);
-    if (meant) return meant.flatMap((one) => fieldErrors(one, within));
-  }
-  if (issue.code !== "unrecognized_keys") {
-    return [{ path: fieldPath(place, issue.path), code: issue.code ?? "invalid", message: issue.message }];
-  }
-  return issue.keys.map((key) => ({
-    path: fieldPath(place, [...issue.path, key]),
-    code: issue.code,
-    message: "There is no such field.",
-  }));
-}
-
-/** Of what may stand in one place: the faults of the one alternative that knows more of the given fields than any other. */
-function meantAlternative(alternatives: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
-  const strangers = (issues: z.core.$ZodIssue[]) =>
-    issues.flatMap((one) => (one.code === "unrecognized_keys" && one.path.length === 0 ? one.keys : []))
-      .length;
-  const fewest = Math.min(...alternatives.map(strangers));
-  const nearest = alternatives.filter((one) => strangers(one) === fewest);
-  return nearest.length === 1 ? nearest[0] : undefined;
 }
 
 function fieldPath(place: string, path: PropertyKey[]): string {

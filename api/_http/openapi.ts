@@ -1,6 +1,8 @@
 import { z } from "zod";
+import packageJson from "../../package.json" with { type: "json" };
 import type { App } from "./app.ts";
 import { IDEMPOTENCY_KEY } from "./input.ts";
+import { problemCodes } from "./problems.ts";
 import type { Endpoint } from "./spec.ts";
 
 const problemSchema = z
@@ -9,7 +11,9 @@ const problemSchema = z
     title: z.string(),
     status: z.int(),
     detail: z.string().describe("What is wrong and what to do next."),
-    code: z.string(),
+    code: z
+      .enum(problemCodes.map((one) => one.code))
+      .describe(problemCodes.map((one) => `\`${one.code}\` (${one.status}): ${one.title}.`).join("\n")),
     requestId: z.string(),
     errors: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })),
   })
@@ -23,6 +27,11 @@ const problem = (description: string) => ({
 
 const contentOf = (schema: z.ZodType, contentType: string | string[] = "application/json") =>
   Object.fromEntries([contentType].flat().map((type) => [type, { schema }]));
+
+const bodyOf = (schema: z.ZodType, example: unknown) => ({
+  required: true,
+  content: { "application/json": { schema, ...(example === undefined ? {} : { example }) } },
+});
 
 /** Adds an endpoint to the OpenAPI document, from the schemas that check its requests. */
 export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
@@ -49,6 +58,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
   app.openAPIRegistry.registerPath({
     method: spec.method,
     path: spec.path,
+    operationId: spec.operationId,
     tags: [spec.tag],
     summary: spec.summary,
     description: [spec.description, `Scope: \`${spec.scope}\`.`].filter(Boolean).join("\n\n"),
@@ -57,9 +67,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
       ...(spec.params instanceof z.ZodObject ? { params: spec.params } : {}),
       ...(spec.query instanceof z.ZodObject ? { query: spec.query } : {}),
       ...(spec.method === "get" ? {} : { headers: writeHeaders }),
-      ...(spec.body
-        ? { body: { required: true, content: { "application/json": { schema: spec.body } } } }
-        : {}),
+      ...(spec.body ? { body: bodyOf(spec.body, spec.example) } : {}),
     },
     responses: {
       ...Object.fromEntries(
@@ -72,7 +80,9 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
         ]),
       ),
       "4XX": problem("The request is refused: `code` says why, `detail` what to do, `errors` which fields."),
-      "5XX": problem("The service or its database failed: `Retry-After` says when to ask again."),
+      "5XX": problem(
+        "The service or its database failed. A 503 passes: ask again, after the seconds of `Retry-After` where it has one. A 500 does not: report its `requestId`.",
+      ),
     },
   });
 }
@@ -84,7 +94,7 @@ export function openApiDocument(app: App) {
     openapi: "3.1.0",
     info: {
       title: "Afterimage",
-      version: "0.1.0",
+      version: packageJson.version,
       description:
         "Audit trails you can restore from: workspace events, AI message trails, and the jobs that keep them.",
     },

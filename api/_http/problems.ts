@@ -20,6 +20,13 @@ const problems = {
   unavailable: [503, "Not available right now"],
 } as const satisfies Record<ErrorCode, readonly [number, string]>;
 
+/** Every code with its status and its title, as the documentation lists them. */
+export const problemCodes = Object.entries(problems).map(([code, [status, title]]) => ({
+  code: code as ErrorCode,
+  status,
+  title,
+}));
+
 export interface Problem {
   type: string;
   title: string;

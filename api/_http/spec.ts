@@ -20,6 +20,8 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   /** As OpenAPI writes it: `/audit/events/{id}`. */
   path: string;
   tag: string;
+  /** What generated clients call it; it stays as it is. */
+  operationId: string;
   summary: string;
   description?: string;
   scope: Scope;
@@ -27,6 +29,8 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   params?: P;
   query?: Q;
   body?: B;
+  /** A body that is accepted, for the document. */
+  example?: z.input<B>;
   maxBodyBytes?: number;
   /** A larger body of up to this many bytes is read, so that its refusal can name the largest field. */
   explainedBodyBytes?: number;

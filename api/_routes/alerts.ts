@@ -17,6 +17,7 @@ export function alertRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/alerts",
+    operationId: "listAlerts",
     summary: "Alerts, newest first, and whether their messages arrived",
     description: NOT_FOR_TENANTS,
     query: alertFilter,
@@ -26,6 +27,7 @@ export function alertRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/alerts/{id}",
+    operationId: "getAlert",
     summary: "An alert and its messages",
     description: NOT_FOR_TENANTS,
     params,
@@ -38,6 +40,7 @@ export function alertRoutes(app: App, runtime: Runtime): void {
     scope: "alerts:manage",
     limit: "admin",
     path: "/alerts/{id}/acknowledge",
+    operationId: "acknowledgeAlert",
     summary: "Say that somebody looks after an alert",
     description: `It is no longer told again; a resolved one is a 409. ${NOT_FOR_TENANTS}`,
     params,

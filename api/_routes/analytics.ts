@@ -9,18 +9,25 @@ import { endpoint } from "../_http/endpoint.ts";
 
 const tag = "Projects";
 const params = z.object({ projectId: pathId });
-const PATHS = {
-  "/projects/{projectId}/analytics": "What a project's messages cost, by day and by model",
-  "/projects/{projectId}/assessment/analytics": "The same, where the chat application's own route was",
-};
+const ROUTES = [
+  {
+    operationId: "getAnalytics",
+    path: "/projects/{projectId}/analytics",
+    summary: "What a project's messages cost, by day and by model",
+  },
+  {
+    operationId: "getAssessmentAnalytics",
+    path: "/projects/{projectId}/assessment/analytics",
+    summary: "The same, under a path that older callers use",
+  },
+];
 
 export function analyticsRoutes(app: App, runtime: Runtime): void {
-  for (const [path, summary] of Object.entries(PATHS)) {
+  for (const route of ROUTES) {
     endpoint(app, runtime, {
       tag,
       method: "get",
-      path,
-      summary,
+      ...route,
       description: "As of now, in any time zone; trails that were cleaned up since are counted, too.",
       scope: "trails:read",
       limit: "read",
@@ -37,6 +44,7 @@ export function analyticsRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "get",
     path: "/projects/{projectId}/analytics/export",
+    operationId: "exportAnalytics",
     summary: "What a project's messages cost as CSV, a line for each day and model",
     scope: "trails:read",
     limit: "export",

@@ -15,6 +15,15 @@ import { endpoint } from "../_http/endpoint.ts";
 
 const tag = "Events";
 const stored = z.object({ id: z.string(), createdAt: z.string() });
+const eventExample = {
+  actionType: "UPDATE_WORKSPACE",
+  resourceType: "workspace",
+  resourceId: "ws-42",
+  workspaceId: "ws-42",
+  createdByUserId: "user-7",
+  oldValues: { name: "Harbour" },
+  newValues: { name: "Harbour Lights" },
+};
 const EXPORT_TYPES = { csv: "text/csv; charset=utf-8", ndjson: "application/x-ndjson" };
 
 export function eventRoutes(app: App, runtime: Runtime): void {
@@ -23,10 +32,12 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "post",
     path: "/audit/log",
+    operationId: "appendEvent",
     summary: "Append one event",
     scope: "events:write",
     limit: "ingest",
     body: newEvent,
+    example: eventExample,
     maxBodyBytes: EVENT_BYTES_MAX,
     idempotency: "own",
     answers: {
@@ -44,10 +55,12 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "post",
     path: "/audit/log/batch",
+    operationId: "appendEvents",
     summary: "Append up to 1,000 events, all or none",
     scope: "events:write",
     limit: "ingest",
     body: newEvents,
+    example: { events: [eventExample] },
     maxBodyBytes: BATCH_BYTES_MAX,
     idempotency: "own",
     answers: {
@@ -65,6 +78,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "get",
     path: "/audit/events",
+    operationId: "listEvents",
     summary: "Find events, newest first",
     scope: "events:read",
     limit: "read",
@@ -78,6 +92,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "get",
     path: "/audit/events/export",
+    operationId: "exportEvents",
     summary: "Stream matching events as CSV or NDJSON",
     scope: "events:export",
     limit: "export",
@@ -97,6 +112,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "get",
     path: "/audit/events/{id}",
+    operationId: "getEvent",
     summary: "One event",
     scope: "events:read",
     limit: "read",
@@ -112,6 +128,7 @@ export function eventRoutes(app: App, runtime: Runtime): void {
     tag,
     method: "post",
     path: "/audit/events/{id}/unarchive",
+    operationId: "unarchiveEvent",
     summary: "Bring an archived event back into hot storage for some days",
     description: "From the archive or a cold file. An event that is hot already is kept there as long.",
     scope: "retention:manage",

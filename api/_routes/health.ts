@@ -13,6 +13,7 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     method: "get",
     path: "/health",
     tags: ["Health"],
+    operationId: "getHealth",
     summary: "Whether the process answers",
     responses: { 200: { description: "It does." } },
   });
@@ -20,8 +21,11 @@ export function healthRoutes(app: App, runtime: Runtime): void {
     method: "get",
     path: "/ready",
     tags: ["Health"],
+    operationId: "getReadiness",
     summary:
       "Database, schema, guards, partitions, row history, cold files, roles, schedules, requests, alerts, channels and configuration, each with what to do",
+    description:
+      "Anybody may ask, so what is the application's own, such as its tables, is counted; `npx afterimage doctor` names it.",
     responses: { 200: { description: "ok, or warn" }, 503: { description: "fail" } },
   });
   app.get("/health", (c) => {

@@ -27,6 +27,7 @@ export function historyRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/history/{table}/{recordId}",
+    operationId: "listRecordHistory",
     summary: "What happened to a row, newest first",
     params,
     query: historyQuery,
@@ -36,6 +37,7 @@ export function historyRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/history/{table}/{recordId}/at",
+    operationId: "getRecordAt",
     summary: "A row as it was at a time",
     params,
     query: pointInTime,

@@ -8,7 +8,9 @@ import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
-const params = z.object({ id: z.string().regex(/^[a-z-]{1,50}$/) });
+const params = z.object({
+  id: z.string().regex(/^[a-z-]{1,50}$/, "must be the id of a job, as GET /api/jobs lists them"),
+});
 const runParams = params.extend({ runId: uuid });
 const read = { tag: "Jobs", method: "get", scope: "jobs:read", limit: "read" } as const;
 const manage = { tag: "Jobs", method: "post", scope: "jobs:manage", limit: "admin" } as const;
@@ -17,6 +19,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/jobs",
+    operationId: "listJobs",
     summary: "The schedules, their last runs, and which are late",
     answers: {
       200: { description: "All schedules.", schema: page(job.extend({ lastRun: jobRun.nullable() })) },
@@ -26,6 +29,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/jobs/{id}",
+    operationId: "getJob",
     summary: "A schedule and its last 20 runs",
     params,
     answers: { 200: { description: "The schedule.", schema: job.extend({ runs: z.array(jobRun) }) } },
@@ -34,6 +38,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/jobs/{id}/runs/{runId}",
+    operationId: "getJobRun",
     summary: "One run",
     params: runParams,
     answers: { 200: { description: "The run.", schema: jobRun } },
@@ -45,6 +50,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...manage,
     path: "/jobs/{id}/run",
+    operationId: "runJob",
     summary: "Run a job now",
     params,
     answers: { 202: { description: "Requested; Location says where to follow it.", schema: jobRun } },
@@ -56,6 +62,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...manage,
     path: "/jobs/{id}/pause",
+    operationId: "pauseJob",
     summary: "Let a job rest",
     params,
     answers: { 200: { description: "The paused schedule.", schema: job } },
@@ -64,6 +71,7 @@ export function jobRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...manage,
     path: "/jobs/{id}/resume",
+    operationId: "resumeJob",
     summary: "Let a paused job run by the clock again",
     params,
     answers: { 200: { description: "The schedule.", schema: job } },

@@ -16,6 +16,7 @@ export function metricsRoutes(app: App, runtime: Runtime): void {
       tag: "Metrics",
       method: "get",
       path: "/metrics",
+      operationId: "getMetrics",
       summary: "Numbers for operators, as Prometheus reads them",
       description:
         "Of the database, the same whichever instance answers, and of the process that answers, with the label `instance`. For keys that are not limited to workspaces or projects.",

@@ -16,6 +16,7 @@ export function reportRoutes(app: App, runtime: Runtime): void {
     tag: "Reports",
     method: "get",
     path: "/reports/weekly/{week}",
+    operationId: "getWeeklyReport",
     summary: "What happened in a week, as it was counted on the Monday after",
     description: "For keys that are not limited to workspaces or projects: it is about all of them.",
     scope: "reports:read",

@@ -47,8 +47,13 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores/preview",
+    operationId: "previewRestore",
     summary: "What a restore would do, and what is in its way",
     body: planRequest,
+    example: {
+      target: { table: "public.venues", recordId: "42" },
+      reason: "The opening hours were overwritten by an import.",
+    },
     answers: { 201: { description: "The plan; its rows are at /restores/{id}/items.", schema: restore } },
     handle: async (ctx, { body }) => {
       const plan = await previewRestore(planning(ctx), body);
@@ -58,6 +63,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores",
+    operationId: "startRestore",
     summary: "Start a previewed plan, or plan a target anew and start that",
     body: startRequest,
     answers: { 202: { description: "Started; Location says where to follow it.", schema: restore } },
@@ -66,6 +72,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/restores",
+    operationId: "listRestores",
     summary: "Restores and rollbacks, newest first",
     query: restoreQuery,
     answers: { 200: { description: "A page of restores.", schema: page(restore) } },
@@ -74,6 +81,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/restores/{id}",
+    operationId: "getRestore",
     summary: "A restore with its steps and its report",
     params,
     answers: { 200: { description: "The restore.", schema: restoreDetail } },
@@ -82,6 +90,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...read,
     path: "/restores/{id}/items",
+    operationId: "listRestoreItems",
     summary: "The rows of a restore: each column now and restored, and what became of it",
     params,
     query: itemQuery,
@@ -95,6 +104,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
     endpoint(app, runtime, {
       ...decide,
       path: `/restores/{id}/${verb}`,
+      operationId: `${verb}Restore`,
       summary: verb === "approve" ? "Approve a restore that somebody else asked for" : "Reject a restore",
       params,
       body: decisionRequest,
@@ -108,6 +118,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores/{id}/cancel",
+    operationId: "cancelRestore",
     summary: "End a restore between two chunks, or at once when nobody works on it",
     params,
     answers: { 202: { description: "Asked for; what is applied stays.", schema: restore } },
@@ -116,6 +127,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores/{id}/resume",
+    operationId: "resumeRestore",
     summary: "Let a restore go on that stopped",
     params,
     answers: { 202: { description: "It goes on where it stopped.", schema: restore } },
@@ -124,6 +136,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores/{id}/rollback",
+    operationId: "rollBackRestore",
     summary: "Put everything back as it was before a restore",
     params,
     body: rollbackRequest,
@@ -135,6 +148,7 @@ export function restoreRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {
     ...run,
     path: "/restores/{id}/side-effects",
+    operationId: "repeatRestoreSideEffects",
     summary: "Flush the caches and enqueue the jobs of a restore once more",
     params,
     answers: {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { largestField } from "../../api/_http/largest-field.ts";
+import { checkInput } from "../../lib/input-faults.ts";
 import { JsonError, parseStorableJson } from "../../lib/json.ts";
 import { pastEvent } from "../../services/events/import.ts";
 import { pastTrail, type PastTrail } from "../../services/trails/import.ts";
@@ -102,8 +103,9 @@ function checkSize(trail: Fields): void {
 }
 
 function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map(({ path, message }) => `${path.join(".") || "line"}: ${message}`);
-  throw new LineError(faults.join("; "));
+  const { data, faults } = checkInput(schema, value);
+  if (!faults) return data;
+  throw new LineError(
+    faults.map(({ path, message }) => `${path.map(String).join(".") || "line"}: ${message}`).join("; "),
+  );
 }

@@ -2,7 +2,7 @@ import type { Db } from "../../db/client.ts";
 import { captureProblems, failingTables, switchedOffTables } from "../../db/queries/capture.ts";
 import { advice, tablesToVerify, verifySample } from "../history/verify.ts";
 import { ERRORS_PAST_S, named } from "../history/watch-capture.ts";
-import { ok, type Verdict } from "./verdict.ts";
+import { count, NAMED_BY_DOCTOR, ok, type Verdict } from "./verdict.ts";
 
 /** Whose records are looked at: enough to see that something is wrong, few enough to be asked every two seconds. */
 const SAMPLE_ENTRIES = 200;
@@ -15,31 +15,44 @@ export async function checkCapture(db: Db): Promise<Verdict> {
   if (missing.length > 0) {
     return {
       status: "fail",
-      detail: `Changes go unrecorded, because triggers are off or missing: ${named(missing.map(relationOf))}.`,
-      action: `Someone switched them off; find out who. ${missing[0]?.action}`,
+      detail: `Changes go unrecorded, because triggers are off or missing: ${count(missing.length, "table")}.`,
+      action: `Someone switched them off; find out who. ${NAMED_BY_DOCTOR}`,
+      forOperator: {
+        detail: `Changes go unrecorded, because triggers are off or missing: ${named(missing.map(relationOf))}.`,
+        action: `Someone switched them off; find out who. ${missing[0]?.action}`,
+      },
     };
   }
   const off = await switchedOffTables(db);
   if (off.length > 0) {
     return {
       status: "warn",
-      detail: `Capture is switched off since ${off[0]?.since}; changes go unrecorded: ${named(off)}.`,
+      detail: `Capture is switched off since ${off[0]?.since}; changes go unrecorded: ${count(off.length, "table")}.`,
       action: "When the reason is past: npx afterimage capture on",
+      forOperator: {
+        detail: `Capture is switched off since ${off[0]?.since}; changes go unrecorded: ${named(off)}.`,
+      },
     };
   }
   const failing = await failingTables(db, ERRORS_PAST_S);
   if (failing.length > 0) {
+    const unrecorded = `Within ${ERRORS_PAST_S / SECONDS_PER_MINUTE} minutes changes could not be recorded`;
     return {
       status: "warn",
-      detail: `Within ${ERRORS_PAST_S / SECONDS_PER_MINUTE} minutes changes could not be recorded: ${named(failing)}.`,
+      detail: `${unrecorded}: ${count(failing.length, "table")}.`,
       action: "Postgres' log has why. Mend it, then: npx afterimage track <table>",
+      forOperator: { detail: `${unrecorded}: ${named(failing)}.` },
     };
   }
   if (problems.length === 0) return ok("every tracked table is recorded, or none is tracked");
   return {
     status: "warn",
-    detail: problems.map((one) => `${one.relation}: ${one.problem}`).join(", "),
-    action: problems[0]?.action as string,
+    detail: `${count(problems.length, "problem")} with tracked tables: ${[...new Set(problems.map((one) => one.problem))].join(", ")}.`,
+    action: NAMED_BY_DOCTOR,
+    forOperator: {
+      detail: problems.map((one) => `${one.relation}: ${one.problem}`).join(", "),
+      action: problems[0]?.action as string,
+    },
   };
 }
 
@@ -52,18 +65,23 @@ export async function checkHistory(worker: Db): Promise<Verdict> {
   const open = breaks.filter((one) => one.explainedBy === null);
   const worst = open.find((one) => one.kind !== "order") ?? open[0];
   if (worst) {
+    const broken = `The history of ${open.length} of ${records} records breaks`;
     return {
       status: worst.kind === "order" ? "warn" : "fail",
-      detail: `The history of ${open.length} of ${records} records breaks, as of ${worst.table} before entry ${worst.entryId} (${worst.kind}).`,
+      detail: `${broken} (${worst.kind}).`,
       action: `${advice(worst)} All of them: npx afterimage history verify`,
+      forOperator: {
+        detail: `${broken}, as of ${worst.table} before entry ${worst.entryId} (${worst.kind}).`,
+      },
     };
   }
   if (unreadable.length > 0) {
     return {
       status: "warn",
-      detail: `The workflows' role cannot read: ${unreadable.join(", ")}.`,
+      detail: `The workflows' role cannot read ${count(unreadable.length, "tracked table")}.`,
       action:
         "As the owner of each: npx afterimage track <table>; and set WORKER_DATABASE_URL to audit_worker.",
+      forOperator: { detail: `The workflows' role cannot read: ${unreadable.join(", ")}.` },
     };
   }
   return ok(`${records} records of the newest entries can be rebuilt at every point`);

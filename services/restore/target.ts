@@ -16,7 +16,12 @@ const columnName = text(1, NAME_LENGTH_MAX);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 // No name is the name of no column, as any other that the table does not have: OpenAPI cannot say more of a field's name.
 const where = z
-  .record(text(0, NAME_LENGTH_MAX), z.union([scalar, z.array(scalar).min(1).max(VALUES_MAX)]))
+  .record(
+    text(0, NAME_LENGTH_MAX),
+    z.union([scalar, z.array(scalar).min(1).max(VALUES_MAX)], {
+      error: `must be text, a number, true, false or null, or a list of 1 to ${VALUES_MAX} of them`,
+    }),
+  )
   .describe(
     "Columns and the values that they may have, compared as the column's type; all must hold for the row as it was.",
   );
@@ -27,14 +32,19 @@ const recordTarget = z.strictObject({
   to: z
     .union([
       z.strictObject({
-        entryId: z.string().regex(ENTRY_DIGITS).describe("As this entry of its history found it."),
+        entryId: z
+          .string()
+          .regex(ENTRY_DIGITS, "must be the number of an entry, in digits")
+          .describe("As this entry of its history found it."),
       }),
       z.strictObject({ time: time.describe("As it was then; recordId is its key of then.") }),
     ])
     .optional()
     .describe("Without it: as its last change found it."),
 });
-const transactionTarget = z.strictObject({ transactionId: z.string().regex(TRANSACTION_DIGITS) });
+const transactionTarget = z.strictObject({
+  transactionId: z.string().regex(TRANSACTION_DIGITS, "must be the number of a transaction, in digits"),
+});
 const actorTarget = z.strictObject({
   actor: callerId,
   from: time,
@@ -100,7 +110,13 @@ const DIGEST = /^[0-9a-f]{64}$/;
 
 /** A plan that somebody previewed, or a target to plan anew. */
 export const startRequest = z.union(
-  [z.strictObject({ planId: uuid, digest: z.string().regex(DIGEST) }), planRequest],
+  [
+    z.strictObject({
+      planId: uuid,
+      digest: z.string().regex(DIGEST, "must be the digest that the preview answered"),
+    }),
+    planRequest,
+  ],
   { error: "must be { planId, digest } or { target, options?, reason, incident? }" },
 );
 export type StartRequest = z.output<typeof startRequest>;

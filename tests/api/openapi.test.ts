@@ -1,10 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import packageJson from "../../package.json" with { type: "json" };
+import { problemCodes } from "../../api/_http/problems.ts";
 import { useApi } from "../support/api.ts";
 
 const api = useApi();
 
 interface Schema {
   $ref?: string;
+  description?: string;
   type?: string | string[];
   properties?: Record<string, Schema>;
   required?: string[];
@@ -20,6 +23,7 @@ interface Parameter {
   schema: Schema;
 }
 interface Operation {
+  operationId: string;
   summary: string;
   description: string;
   tags: string[];
@@ -67,7 +71,7 @@ describe("the OpenAPI document", () => {
     expect(document.openapi).toMatch(/^3\.1\.\d+$/);
     expect(document.info).toMatchObject({
       title: "Afterimage",
-      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      version: packageJson.version,
     });
     expect(document.servers).toHaveLength(1);
     expect(document.components.securitySchemes).toEqual({ apiKey: { type: "http", scheme: "bearer" } });
@@ -115,6 +119,23 @@ describe("the OpenAPI document", () => {
         expect([name, status, answer.description]).toEqual([name, status, expect.stringMatching(/\w/)]);
       }
     }
+  });
+
+  test("gives each operation a name of its own that a generated client can call it by", () => {
+    const names = all.map((one) => one.operation.operationId);
+    expect(new Set(names).size).toBe(all.length);
+    for (const name of names) expect(name).toMatch(/^[a-z]+([A-Z][a-z]+)+$/);
+    expect(document.paths["/api/audit/log"]?.post?.operationId).toBe("appendEvent");
+    expect(document.paths["/api/restores/{id}/reject"]?.post?.operationId).toBe("rejectRestore");
+  });
+
+  // That every refusal has one of these codes is the compiler's to say (ErrorCode).
+  test("lists the codes of all problems, each with its status", async () => {
+    const { code } = (document.components.schemas.Problem as Schema).properties ?? {};
+    for (const one of problemCodes) expect(code?.description).toContain(`\`${one.code}\` (${one.status})`);
+    expect(code?.enum).toEqual(problemCodes.map((one) => one.code));
+    const { body: page } = await api.call("GET", "/docs", { key: null });
+    for (const one of problemCodes) expect(page).toContain(`<code>${one.code}</code>`);
   });
 
   test("declares every parameter in a path, and with a type each in a query", () => {

@@ -162,3 +162,27 @@ describe("a statement that the database gives up", () => {
     expect((await api.call("POST", "/audit/log", { body: newEvent(ws) })).status).toBe(201);
   });
 });
+
+test.each<[method: string, path: string, body: unknown, detail: string]>([
+  ["POST", "/audit/log", {}, "body.actionType: is required (and 4 more)"],
+  ["POST", "/audit/log", newEvent("w", { tags: "canary" }), "body.tags: must be a list"],
+  [
+    "POST",
+    "/audit/log",
+    newEvent("w", { occurredAt: "canary" }),
+    "body.occurredAt: must be a time with its zone",
+  ],
+  ["POST", "/audit/log", newEvent("w", { surprise: "canary" }), "body.surprise: is not a known field"],
+  ["POST", "/audit/log/batch", { events: [] }, "body.events: must hold at least one event"],
+  ["POST", "/keys", { name: "k", scopes: ["canary"] }, "body.scopes[0]: must be events:write, events:read,"],
+  ["PUT", "/projects/p/retention", { trailRetentionDays: 0 }, "body.trailRetentionDays: must be at least 1"],
+  ["GET", "/audit/events?limit=0", undefined, "query.limit: must be a whole number from 1 to 1000"],
+  ["GET", "/audit/events?limit=canary", undefined, "query.limit: must be a whole number from 1 to 1000"],
+  ["GET", "/alerts?status=canary", undefined, "query.status: must be open, acknowledged or resolved"],
+  ["GET", "/jobs/CANARY", undefined, "path.id: must be the id of a job"],
+])("%s %s with %j says in words what to send, and quotes nothing", async (method, path, body, detail) => {
+  const answer = await api.call(method, path, { body });
+  expectProblem(answer, 400, "invalid_request");
+  expect(answer.body.detail).toContain(detail);
+  expect(JSON.stringify(answer.body)).not.toMatch(/canary|expected|received|invalid input/i);
+});

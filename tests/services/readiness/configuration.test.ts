@@ -46,10 +46,14 @@ test("what the history does not hold is a warning, named to the operator and cou
     expect(named).toContain(what);
 });
 
-test("a secret that is not set is a warning that names its variable", async () => {
+test("a secret that is not set is a warning that says where to set it", async () => {
   const jobs = [{ url: "https://example.com", secretEnv: "TEST_SYNC_SECRET", data: {} }];
   const tables: Tables = { "public.venues": { jobs } };
-  expect(await check(tables)).toMatchObject({ status: "warn", detail: "not set: TEST_SYNC_SECRET." });
+  expect(await check(tables)).toMatchObject({
+    status: "warn",
+    detail: "variables that are not set: 1.",
+    action: "Set in the deployment every variable that afterimage.config.ts names.",
+  });
   vi.stubEnv("TEST_SYNC_SECRET", "s");
   expect(await check(tables)).toMatchObject({ status: "ok" });
   vi.unstubAllEnvs();
