@@ -1,5 +1,5 @@
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { parseOptions, refuse, wholeNumber } from "../local/options.ts";
 import { analytics } from "./analytics.ts";
 import { archive } from "./archive.ts";
 import { batchIngest } from "./batch-ingest.ts";
@@ -37,6 +37,7 @@ const MEASURES: readonly Measure[] = [
 const DOCUMENT = path.resolve(import.meta.dirname, "../docs/PERFORMANCE.md");
 const ROUNDS = 7;
 const QUICK_ROUNDS = 3;
+const ROUNDS_MAX = 1_000;
 
 const HELP = `npm run bench -- [names …] [options]
 
@@ -59,9 +60,9 @@ Postgres, the API and the client that makes the load share this machine: let not
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
 function readOptions() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
+  const { values, positionals } = parseOptions(
+    HELP,
+    {
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
       "supa-audit": { type: "string" },
@@ -69,20 +70,19 @@ function readOptions() {
       data: { type: "string", default: ".afterimage/bench" },
       write: { type: "boolean", default: false },
       profile: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
     },
-  });
+    { allowPositionals: true },
+  );
   const names = positionals.length === 0 ? MEASURES.map(({ name }) => name) : positionals;
   const unknown = names.filter((name) => !MEASURES.some((measure) => measure.name === name));
-  if (unknown.length > 0) throw new Error(`There is no measure ${unknown.join(", ")}; see --help.`);
-  const rounds = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : ROUNDS));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds must be a whole number, 1 or more");
+  if (unknown.length > 0) refuse(`There is no measure ${unknown.join(", ")}.`);
+  const usual = values.quick ? QUICK_ROUNDS : ROUNDS;
+  const rounds = wholeNumber("--rounds", values.rounds ?? String(usual), 1, ROUNDS_MAX);
   return { ...values, rounds, measures: MEASURES.filter(({ name }) => names.includes(name)) };
 }
 
 async function main(): Promise<void> {
   const options = readOptions();
-  if (options.help) return void process.stdout.write(HELP);
   let isEnding = false;
   const opening = Stage.open({
     dataDir: path.resolve(options.data),

@@ -1,14 +1,11 @@
 import type { z } from "zod";
+import { checkInput } from "../lib/input-faults.ts";
 import { invalidField } from "../services/errors.ts";
 
 /** What was typed, as a schema wants it; throws a refusal that names the first wrong option. */
 export function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw invalidField(
-    issue?.path.join(".") || "value",
-    issue?.code ?? "invalid",
-    issue?.message ?? "is not valid",
-  );
+  const { data, faults } = checkInput(schema, value);
+  if (!faults) return data;
+  const [{ path, code, message }] = faults;
+  throw invalidField(path.map(String).join(".") || "value", code, message);
 }

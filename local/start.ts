@@ -1,6 +1,8 @@
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { parseOptions, wholeNumber } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
+
+const PORT_MAX = 65_535;
 
 const HELP = `npm start -- [options]
 
@@ -20,22 +22,13 @@ parts that would be started. AFTERIMAGE_CONFIG=<file> puts another configuration
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      port: { type: "string", default: "3000" },
-      data: { type: "string", default: ".afterimage" },
-      neon: { type: "boolean", default: false },
-      "no-inngest": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const { values } = parseOptions(HELP, {
+    port: { type: "string", default: "3000" },
+    data: { type: "string", default: ".afterimage" },
+    neon: { type: "boolean", default: false },
+    "no-inngest": { type: "boolean", default: false },
   });
-  if (values.help) {
-    say(HELP);
-    process.exit(0);
-  }
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new Error("--port must be a number from 0 to 65535");
+  const port = wholeNumber("--port", values.port, 0, PORT_MAX);
   return { port, dataDir: path.resolve(values.data), inngest: !values["no-inngest"], neon: values.neon };
 }
 

@@ -6,7 +6,7 @@ import { acknowledgeAlert } from "../../services/alerts/acknowledge.ts";
 import type { AlertInList } from "../../services/alerts/alert.ts";
 import { alertFilter, listAlerts } from "../../services/alerts/list.ts";
 import { requestTest } from "../../services/alerts/test-channels.ts";
-import { uuid } from "../../services/inputs.ts";
+import { byId } from "../by-id.ts";
 import { check } from "../check.ts";
 import { followTest } from "../follow-test.ts";
 import { withOperator } from "../operator.ts";
@@ -14,6 +14,7 @@ import { engineUrl } from "../settings.ts";
 
 const waiting = z.object({ wait: z.coerce.number().min(1).max(600) });
 const DOCS = "docs/ALERTS.md";
+const ALERTS = { what: "alert", listedBy: "npx afterimage alerts list" };
 const TIME_CHARACTERS = "2026-01-01T00:00".length;
 
 export function alertsCommand(): Command {
@@ -52,7 +53,7 @@ export function alertsCommand(): Command {
     .description("Say that you look after an alert, which ends its reminders.")
     .action((id: string) =>
       withOperator(async (ctx) => {
-        const { code, subject } = await acknowledgeAlert(ctx, check(uuid, id), DOCS);
+        const { code, subject } = await byId(ALERTS, id, (one) => acknowledgeAlert(ctx, one, DOCS));
         console.log(`Acknowledged ${code} (${subject}).`);
       }),
     );

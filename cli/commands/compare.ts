@@ -9,7 +9,7 @@ const SHOWN_MAX = 100;
 export function compareCommand(): Command {
   return new Command("compare")
     .description(
-      "Compare a file of message trails with what is stored, field by field, in the fields that the file names.\nChanges nothing. Ends with 1 when something differs, is missing or cannot be read, or when there is nothing in the file.",
+      "Compare a file of message trails with what is stored, field by field, in the fields that the file names. Changes nothing. Ends with 1 when something differs, is missing or cannot be read, or when there is nothing in the file.",
     )
     .argument("<file>", "one trail a line, as for import trails")
     .option("--project <id>", "the project of lines that name none")

@@ -23,7 +23,7 @@ export function historyCommand(): Command {
   command
     .command("verify")
     .description(
-      "Check that every record can be rebuilt at every point since its table is tracked, and is today as its history\nsays. Changes nothing. Ends with 1 where it is not so and nothing explains it. Uses WORKER_DATABASE_URL.",
+      "Check that every record can be rebuilt at every point since its table is tracked, and is today as its history says. Changes nothing. Ends with 1 where it is not so and nothing explains it. Uses WORKER_DATABASE_URL.",
     )
     .argument("[tables...]", "as schema.name (default: all that are tracked)")
     .option("--sample <n>", "only the records of the newest n entries")

@@ -13,12 +13,12 @@ import { databasePlace } from "../settings.ts";
 
 export function importCommand(): Command {
   const command = new Command("import").description(
-    "Store what another store held, from a file of one JSON object a line. The same command goes on where one before it\nended, and stores nothing twice. Ends with 1 when a line was rejected.",
+    "Store what another store held, from a file of one JSON object a line. The same command goes on where one before it ended, and stores nothing twice. Ends with 1 when a line was rejected.",
   );
   command
     .command("trails <file>")
     .description(
-      "Import message trails. What the application has stored stays, unless it is a placeholder, or failed and\ncomplete in the file; what an import brought before is brought up to date.",
+      "Import message trails. What the application has stored stays, unless it is a placeholder, or failed and complete in the file; what an import brought before is brought up to date.",
     )
     .option("--project <id>", "the project of lines that name none")
     .action((file: string, { project }: { project?: string }) =>

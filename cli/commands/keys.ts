@@ -5,11 +5,13 @@ import { keyFilter, listKeys } from "../../services/keys/list.ts";
 import { revokeKey } from "../../services/keys/revoke.ts";
 import { rotateKey, rotation } from "../../services/keys/rotate.ts";
 import { scopes } from "../../services/keys/scopes.ts";
-import { uuid } from "../../services/inputs.ts";
+import { byId } from "../by-id.ts";
 import { check } from "../check.ts";
+import { namesIn } from "../names.ts";
 import { withOperator } from "../operator.ts";
 
 const SECONDS_PER_HOUR = 3_600;
+const KEYS = { what: "key", listedBy: "npx afterimage keys list" };
 
 export function keysCommand(): Command {
   const command = new Command("keys").description("Make, list, rotate and revoke API keys.");
@@ -27,9 +29,9 @@ export function keysCommand(): Command {
         const input = check(newKey, {
           name: options.name,
           userId: options.user,
-          scopes: list(options.scopes),
-          ...(options.workspaces ? { workspaces: list(options.workspaces) } : {}),
-          ...(options.projects ? { projects: list(options.projects) } : {}),
+          scopes: namesIn(options.scopes),
+          ...(options.workspaces ? { workspaces: namesIn(options.workspaces) } : {}),
+          ...(options.projects ? { projects: namesIn(options.projects) } : {}),
           ...(options.expires ? { expiresAt: options.expires } : {}),
         });
         show(await createKey(ctx, input));
@@ -57,7 +59,7 @@ export function keysCommand(): Command {
         const input = check(rotation, {
           overlapSeconds: Math.round(Number(overlapHours) * SECONDS_PER_HOUR),
         });
-        show(await rotateKey(ctx, check(uuid, id), input));
+        show(await byId(KEYS, id, (key) => rotateKey(ctx, key, input)));
       }),
     );
   command
@@ -65,18 +67,12 @@ export function keysCommand(): Command {
     .description("End a key, effective within 30 seconds.")
     .action((id: string) =>
       withOperator(async (ctx) => {
-        const key = await revokeKey(ctx, check(uuid, id));
+        const key = await byId(KEYS, id, (one) => revokeKey(ctx, one));
         console.log(`Revoked ${key.prefix}… (${key.name}) at ${key.revokedAt}.`);
       }),
     );
   return command;
 }
-
-const list = (text = "") =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
 
 function show({ key, secret }: { key: Key; secret: string }): void {
   console.log(`Key ${key.id} of ${key.userId}: ${key.scopes.join(", ")}`);

@@ -29,17 +29,19 @@ const options = z.object({
 type Options = z.output<typeof options>;
 
 const LOCKS = `
-What it locks: each index is rebuilt by REINDEX INDEX CONCURRENTLY. Reads and writes go on. While one is rebuilt its
-table takes no other change of its structure (months are not attached, detached or moved, VACUUM passes it by), and it
-waits for every transaction of the whole database that is older than itself: end long ones first. It needs room for a
-second copy of the index. Broken off, it leaves an invalid index behind, which the next call drops.`;
+What it locks: each index is rebuilt by REINDEX INDEX CONCURRENTLY.
+Reads and writes go on. While one is rebuilt its table takes no other change of
+its structure (months are not attached, detached or moved, VACUUM passes it by),
+and it waits for every transaction of the whole database that is older than
+itself: end long ones first. It needs room for a second copy of the index.
+Broken off, it leaves an invalid index behind, which the next call drops.`;
 
 export function maintenanceCommand(): Command {
   const command = new Command("maintenance").description("What is done by hand, now and then.");
   command
     .command("reindex")
     .description(
-      "Rebuild the indexes of the schema audit that are invalid, or of which too much is estimated to be empty. Uses\nMIGRATE_DATABASE_URL, not pooled, and DATABASE_URL, to note it.",
+      "Rebuild the indexes of the schema audit that are invalid, or of which too much is estimated to be empty. MIGRATE_DATABASE_URL must not be a pooled one.",
     )
     .option("--bloat <percent>", "rebuild what is at least so empty", "40")
     .option("--min-mb <n>", "leave smaller ones alone, unless they are invalid", "10")

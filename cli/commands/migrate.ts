@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { makeHome, migrate } from "../../db/migrate.ts";
 import { logServiceEvent } from "../../services/events/log-service-event.ts";
 import { withOperator } from "../operator.ts";
-import { databaseUrl } from "../settings.ts";
+import { databaseUrl, passwordOf } from "../settings.ts";
 
 interface Options {
   dryRun?: boolean;
@@ -15,7 +15,7 @@ const ROLES = { audit_app: "DATABASE_URL", audit_worker: "WORKER_DATABASE_URL" }
 export function migrateCommand(): Command {
   return new Command("migrate")
     .description(
-      "Bring the database up to this code, in one transaction. Passwords of audit_app and audit_worker are set\nto those in DATABASE_URL and WORKER_DATABASE_URL, where they name these roles.",
+      "Bring the database up to this code, in one transaction. Passwords of audit_app and audit_worker are set to those in DATABASE_URL and WORKER_DATABASE_URL, where they name these roles.",
     )
     .option("--dry-run", "execute everything, say what would change, and roll back")
     .option(
@@ -49,9 +49,8 @@ async function moveHome(url: string): Promise<void> {
 function rolePasswords(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(ROLES).flatMap(([role, variable]) => {
-      const text = process.env[variable];
-      const url = text ? new URL(text) : null;
-      return url?.username === role && url.password ? [[role, decodeURIComponent(url.password)]] : [];
+      const password = passwordOf(role, variable);
+      return password === undefined ? [] : [[role, password]];
     }),
   );
 }

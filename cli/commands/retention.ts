@@ -20,7 +20,7 @@ export function retentionCommand(): Command {
   command
     .command("preview")
     .description(
-      "Say what each rule of afterimage.config.ts would delete now. Deletes nothing. Ends with 1 when a rule does not\nfit the database. Uses WORKER_DATABASE_URL.",
+      "Say what each rule of afterimage.config.ts would delete now. Deletes nothing. Ends with 1 when a rule does not fit the database. Uses WORKER_DATABASE_URL.",
     )
     .option("--config <file>", "another file of the same form, to try rules before they are deployed")
     .option("--json", "as JSON")

@@ -6,34 +6,44 @@ import { logServiceEvent } from "../../services/events/log-service-event.ts";
 import { createInngest, createSender, type EventSender } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { alertCapture } from "../../services/history/watch-capture.ts";
+import { postgresError } from "../../services/postgres-errors.ts";
+import { lacksSchema } from "../explain.ts";
+import { namesIn } from "../names.ts";
 import { withOperator } from "../operator.ts";
 import { databaseUrl, engineUrl, isQuietHere } from "../settings.ts";
 
 type Flags = {
-  exclude: string;
-  redact: string;
-  ignore: string;
+  exclude?: string;
+  redact?: string;
+  ignore?: string;
   onError: TrackOptions["onError"];
   asEvents?: string;
 };
 
+/** No such table, no such schema, no name at all. */
+const LACKS_TABLE = new Set(["42P01", "3F000", "42602"]);
+
 const AS_EVENTS_HELP = `
 The file of --as-events; of insert, update and delete those that are wanted:
-  { "resourceType": "workspace", "workspaceColumn": "id", "resourceColumn": "id",
-    "insert": "CREATE_WORKSPACE", "update": "UPDATE_WORKSPACE", "delete": "DELETE_WORKSPACE" }
+  { "resourceType": "workspace",
+    "workspaceColumn": "id", "resourceColumn": "id",
+    "insert": "CREATE_WORKSPACE", "update": "UPDATE_WORKSPACE",
+    "delete": "DELETE_WORKSPACE" }
 and for a table of memberships:
-  { "resourceType": "membership", "workspaceColumn": "workspace_id", "resourceColumn": "user_id",
-    "insert": "ADD_MEMBER", "update": "CHANGE_MEMBER", "delete": "REMOVE_MEMBER" }`;
+  { "resourceType": "membership",
+    "workspaceColumn": "workspace_id", "resourceColumn": "user_id",
+    "insert": "ADD_MEMBER", "update": "CHANGE_MEMBER",
+    "delete": "REMOVE_MEMBER" }`;
 
 export function trackCommand(): Command {
   return new Command("track")
     .description(
-      "Record every change of tables from now on. Run it again after columns or partitions changed. Uses\nMIGRATE_DATABASE_URL, whose role must own the tables.",
+      "Record every change of tables from now on. Run it again after columns or partitions changed. The role of MIGRATE_DATABASE_URL must own the tables.",
     )
     .argument("<tables...>", "as schema.name")
-    .option("--exclude <columns>", "comma-separated columns that never reach the history", "")
-    .option("--redact <columns>", "columns whose changes are recorded without their values", "")
-    .option("--ignore <columns>", "columns whose changes alone are not recorded", "")
+    .option("--exclude <columns>", "comma-separated columns that never reach the history")
+    .option("--redact <columns>", "columns whose changes are recorded without their values")
+    .option("--ignore <columns>", "columns whose changes alone are not recorded")
     .addOption(
       new Option("--on-error <what>", "when a change cannot be recorded: refuse the write, or let it through")
         .choices(["block", "warn"])
@@ -43,9 +53,9 @@ export function trackCommand(): Command {
     .addHelpText("after", AS_EVENTS_HELP)
     .action(async (tables: string[], flags: Flags) => {
       const options = {
-        exclude: names(flags.exclude),
-        redact: names(flags.redact),
-        ignore: names(flags.ignore),
+        exclude: namesIn(flags.exclude),
+        redact: namesIn(flags.redact),
+        ignore: namesIn(flags.ignore),
         onError: flags.onError,
         asEvents: flags.asEvents === undefined ? null : readJson(flags.asEvents),
       };
@@ -107,9 +117,19 @@ async function eachTable(
   await asOwner(async (db) => {
     for (const table of tables) {
       await withOperator((ctx) => logServiceEvent(ctx, actionType, "table", table, { metadata }));
-      console.log(await act(db, table));
+      console.log(await act(db, table).catch((error: unknown) => refuse(table, error)));
     }
   });
+}
+
+/** Postgres names a table that is not there in its own spelling; what was typed helps more. */
+function refuse(table: string, error: unknown): never {
+  const refused = postgresError(error);
+  if (refused === null || !LACKS_TABLE.has(refused.code) || lacksSchema(refused)) throw error;
+  throw new Error(
+    `There is no table ${table} in the database of MIGRATE_DATABASE_URL. Name it as schema.name, with quotes where it has capitals ('public."Order"'), and check that the URL names the database of your application.`,
+    { cause: error },
+  );
 }
 
 async function asOwner(act: (db: Db) => Promise<void>): Promise<void> {
@@ -129,9 +149,3 @@ function readJson(file: string): unknown {
     throw new Error(`${file} is no JSON; see npx afterimage track --help.`);
   }
 }
-
-const names = (text: string) =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { parseOptions, refuse } from "../../local/options.ts";
 import { withLocalStack } from "../demo/with-local-stack.ts";
 import { startChatApp } from "./app.ts";
 import type { ChatRequest } from "./handler.ts";
@@ -6,12 +6,23 @@ import type { ChatRequest } from "./handler.ts";
 const PROJECT = "chat-example";
 const QUESTIONS = ["Why is the sky blue?", "How long does an audit trail last?", "What did that cost?"];
 
-const { values } = parseArgs({
-  options: {
-    data: { type: "string", default: ".afterimage" },
-    backend: { type: "string", default: process.env.AUDIT_TRAIL_BACKEND ?? "database" },
-  },
+const BACKENDS = ["memory", "dual", "database"];
+
+const HELP = `npm run demo:chat -- [options]
+
+A chat application that streams its answers and stores their trails, and three people who ask it: on the stack that
+npm start runs here, or on one that is started for it.
+
+  --backend <b>   where trails are kept: ${BACKENDS.join(", ")} (AUDIT_TRAIL_BACKEND, or else database)
+  --data <dir>    the stack's folder (.afterimage)
+  --help          this text
+`;
+
+const { values } = parseOptions(HELP, {
+  data: { type: "string", default: ".afterimage" },
+  backend: { type: "string", default: process.env.AUDIT_TRAIL_BACKEND ?? "database" },
 });
+if (!BACKENDS.includes(values.backend)) refuse(`--backend must be one of ${BACKENDS.join(", ")}.`);
 
 // A chat application, and three people who ask it.
 await withLocalStack(values.data, async ({ url, apiKey }) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { progressBar } from "../../cli/progress.ts";
+import { parseOptions } from "../../local/options.ts";
 import { connectApi, type Api } from "./api.ts";
 import { chatDay, type ChatMessage } from "./chat-day.ts";
 import { webhookEvents } from "./webhooks.ts";
@@ -15,7 +15,16 @@ const JOB_POLLS_MAX = 100;
 
 const say = (line = "") => console.log(line);
 
-const { values } = parseArgs({ options: { data: { type: "string", default: ".afterimage" } } });
+const HELP = `npm run demo -- [options]
+
+Stores GitHub's published webhook payloads as workspace events, and a day of chat messages as trails, and runs a
+workflow: on the stack that npm start runs here, or on one that is started for it.
+
+  --data <dir>    the stack's folder (.afterimage)
+  --help          this text
+`;
+
+const { values } = parseOptions(HELP, { data: { type: "string", default: ".afterimage" } });
 
 await withLocalStack(values.data, async ({ url, apiKey }) => {
   const api = connectApi(url, apiKey);

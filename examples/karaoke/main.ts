@@ -1,7 +1,7 @@
-import { parseArgs } from "node:util";
 import { connect } from "../../db/client.ts";
 import { createLogger } from "../../lib/logger.ts";
 import type { DevFile } from "../../local/dev-file.ts";
+import { parseOptions } from "../../local/options.ts";
 import { createKey } from "../../services/keys/create.ts";
 import { operatorContext } from "../../services/operator.ts";
 import { tellAsOfATime } from "./as-of-a-time.ts";
@@ -12,13 +12,19 @@ import { Operator } from "./operator.ts";
 import { withKaraoke, type Stage } from "./with-karaoke.ts";
 import { tellWrongRestore } from "./wrong-restore.ts";
 
-// npm run demo:restore -- [--data DIR] [--keep]: breaks things and brings them back, or says what is not as told and ends
-// with 1. With --keep it breaks one more thing at the end and stays up, for docs/RUNBOOK.md to be tried on.
-const { values } = parseArgs({
-  options: {
-    data: { type: "string", default: ".afterimage/karaoke" },
-    keep: { type: "boolean", default: false },
-  },
+const HELP = `npm run demo:restore -- [options]
+
+Starts an example application with Afterimage beside it, breaks things and brings them back. Ends with 1 when something
+is not as told.
+
+  --keep          breaks one more thing at the end and stays up, for docs/RUNBOOK.md to be tried on
+  --data <dir>    where both keep their data (.afterimage/karaoke)
+  --help          this text
+`;
+
+const { values } = parseOptions(HELP, {
+  data: { type: "string", default: ".afterimage/karaoke" },
+  keep: { type: "boolean", default: false },
 });
 
 console.log("A karaoke chain's back office, with Afterimage beside its tables. Starting both …");

@@ -1,15 +1,26 @@
-import { parseArgs } from "node:util";
+import { parseOptions, wholeNumber } from "../../local/options.ts";
 import { attack } from "./engine.ts";
 import { openLocalTarget } from "./local-target.ts";
 import { printReport } from "./report.ts";
 
-// `npm run attack -- --runs 10000 --seed 1`: hostile requests to every documented route of a service of its own.
-const RUNS_DEFAULT = 10_000;
 const RUNS_MAX = 1_000_000;
+const SEED_MAX = 2 ** 31 - 1;
 
-const { values } = parseArgs({ options: { runs: { type: "string" }, seed: { type: "string" } } });
-const runs = numberOf("runs", values.runs, RUNS_DEFAULT, 1, RUNS_MAX);
-const seed = numberOf("seed", values.seed, Date.now() % 2 ** 31, 0, 2 ** 31 - 1);
+const HELP = `npm run attack -- [options]
+
+Sends hostile requests to every documented route of a service of its own. Ends with 1 when one finds something.
+
+  --runs <n>      how many (10000)
+  --seed <s>      what they are derived from, to repeat them
+  --help          this text
+`;
+
+const { values } = parseOptions(HELP, {
+  runs: { type: "string", default: "10000" },
+  seed: { type: "string", default: String(Date.now() % SEED_MAX) },
+});
+const runs = wholeNumber("--runs", values.runs, 1, RUNS_MAX);
+const seed = wholeNumber("--seed", values.seed, 0, SEED_MAX);
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt.abort());
@@ -33,17 +44,3 @@ try {
 }
 // What was interrupted may still be at work on requests that it will not send.
 process.exit();
-
-function numberOf(
-  name: string,
-  text: string | undefined,
-  otherwise: number,
-  min: number,
-  max: number,
-): number {
-  if (text === undefined) return otherwise;
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  console.error(`--${name} must be a whole number from ${min} to ${max}.`);
-  process.exit(2);
-}

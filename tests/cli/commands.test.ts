@@ -5,16 +5,26 @@ import { useDatabase } from "../support/database.ts";
 const db = useDatabase();
 const afterimage = useCli(db);
 
-test("every command explains itself", async () => {
-  for (const args of [
-    ["--help"],
-    ...["migrate", "keys", "alerts", "doctor"].map((name) => [name, "--help"]),
-  ]) {
-    const { code, stdout } = await afterimage(args);
-    expect({ args, code }).toEqual({ args, code: 0 });
+test("every command explains itself, in lines that fit a terminal of 80 columns", async () => {
+  const subcommands = [
+    ["maintenance", "reindex"],
+    ["history", "verify"],
+    ["retention", "preview"],
+  ];
+  const whole = await afterimage(["--help"]);
+  const commands = [...whole.stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = ""]) => [name]);
+  expect(commands.length).toBeGreaterThan(10);
+  const others = await Promise.all(
+    [...commands, ...subcommands].map((args) => afterimage([...args, "--help"])),
+  );
+  for (const { code, stdout } of [whole, ...others]) {
+    expect(code).toBe(0);
     expect(stdout).toContain("Usage: afterimage");
+    expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
   }
 });
+
+const NOBODYS = "00000000-0000-7000-8000-000000000000";
 
 describe("afterimage keys", () => {
   test("a key is made, listed, rotated and revoked, and its secret is shown once", async () => {
@@ -56,8 +66,9 @@ describe("afterimage keys", () => {
     [["keys", "create", "--name", "x", "--user", "bob", "--scopes", "everything"], /scopes/],
     [["keys", "create", "--name", "x", "--user", "bob", "--expires", "yesterday"], /expiresAt/],
     [["keys", "create", "--user", "bob"], /--name/],
-    [["keys", "revoke", "not-an-id"], /must be a UUID/],
-    [["keys", "revoke", "00000000-0000-7000-8000-000000000000"], /no key with this id/],
+    [["keys", "revoke", "not-an-id"], /id: must be a UUID, as npx afterimage keys list shows it$/m],
+    [["keys", "revoke", NOBODYS], /no key with this id: look with npx afterimage keys list$/m],
+    [["keys", "rotate", NOBODYS], /no key with this id: look with/],
     [["keys", "list", "--limit", "0"], /limit/],
     [["nonsense"], /unknown command/],
   ])("%j is refused with a reason and changes nothing", async (args, reason) => {
@@ -71,12 +82,19 @@ describe("afterimage keys", () => {
 });
 
 describe("afterimage doctor", () => {
-  test("says in words that all is well", async () => {
+  test("says in words that all is well, and what only the deployment knows", async () => {
     const { code, stdout } = await afterimage(["doctor"]);
-    expect({ code, bad: stdout.split("\n").filter((line) => !line.startsWith("ok")) }).toEqual({
+    expect({ code, rest: stdout.split("\n").filter((line) => !line.startsWith("ok")) }).toEqual({
       code: 0,
-      bad: [""],
+      rest: [
+        "skip  cold files: only the deployment knows whether their storage answers",
+        "skip  channels: only the deployment knows which are set",
+        "skip  configuration: only the deployment knows whether the variables that it names are set",
+        "      → Ask GET /api/ready of the deployment.",
+        "",
+      ],
     });
+    expect(stdout).not.toContain("none is disabled");
   });
 
   test("names a guard that was switched off, says what to do, and ends with 1", async () => {
@@ -94,7 +112,21 @@ describe("afterimage doctor", () => {
     const away = { DATABASE_URL: "postgresql://audit_app@127.0.0.1:9/none", WORKER_DATABASE_URL: "" };
     const { code, stdout } = await afterimage(["doctor"], away);
     expect(code).toBe(1);
+    expect(stdout).toMatch(/FAIL  DATABASE_URL: Nothing answers at the database's address/);
     expect(stdout).toMatch(/FAIL  database: .*\n\s+→ Check DATABASE_URL/);
+  });
+
+  test("says which password is wrong", async () => {
+    const WORKER_DATABASE_URL = Object.assign(new URL(db.url("worker")), { password: "wrong" }).href;
+    const { code, stdout } = await afterimage(["doctor", "--json"], { WORKER_DATABASE_URL });
+    const answer = JSON.parse(stdout) as { status: string; checks: unknown[]; skipped: object };
+    expect({ code, status: answer.status }).toEqual({ code: 1, status: "fail" });
+    expect(answer.checks[0]).toEqual({
+      name: "WORKER_DATABASE_URL",
+      status: "fail",
+      detail: expect.stringMatching(/28P01.*audit_worker.*Check user and password/),
+    });
+    expect(Object.keys(answer.skipped)).toContain("cold files");
   });
 });
 
@@ -120,6 +152,18 @@ describe("afterimage migrate", () => {
       stderr: expect.stringContaining("Set MIGRATE_DATABASE_URL"),
     });
   });
+
+  test.each(["MIGRATE_DATABASE_URL", "DATABASE_URL"])(
+    "says of %s that it is no URL of Postgres, and does not repeat it",
+    async (name) => {
+      for (const url of ["canary", "postgresql://canary:can#ary@localhost/x", "https://canary@localhost/x"]) {
+        const { code, stdout, stderr } = await afterimage(["migrate"], { [name]: url });
+        expect(code).toBe(1);
+        expect(stderr).toContain(`${name} is no Postgres URL: postgresql://user:password@host:5432/database`);
+        expect(stdout + stderr).not.toContain("canary");
+      }
+    },
+  );
 });
 
 describe("afterimage migrate", () => {

@@ -22,6 +22,13 @@ beforeAll(async () => {
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
+test("a configuration that is not there is named as it was given", async () => {
+  expect(await preview("--config", "nope.ts")).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^afterimage: --config names nope\.ts, and there is no such file .*\n$/),
+  });
+});
+
 test("the shipped configuration has no rules", async () => {
   expect(await preview()).toMatchObject({ code: 0, stdout: expect.stringContaining("There are no rules") });
 });

@@ -75,7 +75,9 @@ test("a change is a workspace event where a file says so", async () => {
 }, 30_000);
 
 test.each([
-  [["track", "app.none"], /relation "app.none" does not exist/],
+  [["track", "app.none"], /There is no table app\.none in the database of MIGRATE_DATABASE_URL/],
+  [["track", "no_schema.one"], /There is no table no_schema\.one in the database/],
+  [["untrack", "not a name"], /There is no table not a name in the database.*schema\.name/],
   [["track", "app.one", "--exclude", "nope"], /Column nope does not exist in app.one/],
   [["track", "app.one", "--on-error", "panic"], /Allowed choices are block, warn/],
   [["capture", "maybe"], /Say on or off/],
@@ -83,4 +85,11 @@ test.each([
   const { code, stderr } = await afterimage(...args);
   expect(code).toBe(1);
   expect(stderr).toMatch(message);
+});
+
+test("a database that was never migrated is not taken for one that lacks the table", async () => {
+  const admin = new URL(db.url("admin"));
+  admin.pathname = "/postgres";
+  const { stderr } = await cli(["track", "app.one"], { MIGRATE_DATABASE_URL: admin.href });
+  expect(stderr).toMatch(/^afterimage: Postgres refused .* run: npx afterimage migrate\n$/);
 });

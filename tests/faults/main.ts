@@ -1,42 +1,45 @@
-import { parseArgs } from "node:util";
+import { parseOptions, wholeNumber } from "../../local/options.ts";
 import { faultClients } from "./client-suite.ts";
 import { killEngine } from "./inngest-kill.ts";
 import { faultLives } from "./life-suite.ts";
 import { faultRestores } from "./restore-suite.ts";
 
-const USAGE = `npm run faults -- [--seed S]
-  --runs N    N restores and rollbacks, each with a fault (1000 unless said otherwise)
-  --only K    of these, run K alone
-  --lives N   the life of events (archive, cold files, purge) N times with one fault each, instead; --only K as above
-  --client N  N applications that write through the client while the service is killed, cut and slowed, instead; --only K as above
-  --kills N   the workflow engine and its function host under N times kill -9, instead
+const NUMBER_MAX = 2 ** 31 - 1;
+const SEEDS = 1_000_000;
+
+const HELP = `npm run faults -- [options]
+
+Breaks what is under way, and looks whether it comes out as it does undisturbed. Ends with 1 when it does not.
+
+  --runs <n>      n restores and rollbacks, each with a fault (1000)
+  --lives <n>     instead the life of events (archive, cold files, purge) n times, with a fault each
+  --client <n>    instead n applications that write through the client while the service is killed, cut and slowed
+  --kills <n>     instead the workflow engine and its function host under n times kill -9
+  --only <k>      of these, but for kills, number k alone
+  --seed <s>      what the faults are derived from, to repeat them
+  --help          this text
 `;
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "1000" },
-    only: { type: "string" },
-    lives: { type: "string" },
-    client: { type: "string" },
-    kills: { type: "string" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    help: { type: "boolean", default: false },
-  },
+const { values } = parseOptions(HELP, {
+  runs: { type: "string", default: "1000" },
+  only: { type: "string" },
+  lives: { type: "string" },
+  client: { type: "string" },
+  kills: { type: "string" },
+  seed: { type: "string", default: String(Date.now() % SEEDS) },
 });
-const seed = Number(values.seed);
-const count = Number(values.kills ?? values.lives ?? values.client ?? values.runs);
-const only = values.only === undefined ? undefined : Number(values.only);
-if (values.help || ![seed, count, only ?? 1].every((one) => Number.isInteger(one) && one >= 0)) {
-  process.stderr.write(USAGE);
-  process.exit(values.help ? 0 : 2);
-}
+const numberOf = (name: keyof typeof values, text: string) => wholeNumber(`--${name}`, text, 0, NUMBER_MAX);
+const seed = numberOf("seed", values.seed);
+const kind = (["kills", "lives", "client"] as const).find((name) => values[name] !== undefined) ?? "runs";
+const count = numberOf(kind, values[kind] ?? values.runs);
+const only = values.only === undefined ? undefined : numberOf("only", values.only);
 
 const run = { runs: count, seed, only };
-const passed = await (values.kills !== undefined
-  ? killEngine({ kills: count, seed })
-  : values.lives !== undefined
-    ? faultLives(run)
-    : values.client !== undefined
-      ? faultClients(run)
-      : faultRestores(run));
+const suites = {
+  kills: () => killEngine({ kills: count, seed }),
+  lives: () => faultLives(run),
+  client: () => faultClients(run),
+  runs: () => faultRestores(run),
+};
+const passed = await suites[kind]();
 process.exitCode = passed ? 0 : 1;
