@@ -28,16 +28,19 @@ const dollars = (prompt: number) => ({
 
 describe("GET /projects/:projectId/analytics", () => {
   test("has the keys of the chat application's own route, on its path as well", async () => {
-    const { projectId, ask } = await projectOf(dollars(0.1), dollars(0.2), {
-      ...dollars(0.3),
-      model: "dear",
-    });
+    // Of one day, also where midnight comes between them.
+    const timestamp = daysAgo(0.1);
+    const { projectId, ask } = await projectOf(
+      { ...dollars(0.1), timestamp },
+      { ...dollars(0.2), timestamp },
+      { ...dollars(0.3), timestamp, model: "dear" },
+    );
     const { status, body } = await ask();
     expect(status).toBe(200);
     const sums = { totalCost: 0.6, totalTokens: 45, averageCost: 0.2, messageCount: 3 };
     expect(body.analytics).toEqual({
       ...sums,
-      costByDay: [{ day: new Date().toISOString().slice(0, 10), ...sums, unpricedCount: 0 }],
+      costByDay: [{ day: timestamp.slice(0, 10), ...sums, unpricedCount: 0 }],
       costByModel: [
         expect.objectContaining({ model: "claude-3-7-sonnet-20250219", totalCost: 0.3, messageCount: 2 }),
         expect.objectContaining({ model: "dear", totalCost: 0.3, averageCost: 0.3, messageCount: 1 }),

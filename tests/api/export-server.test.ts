@@ -90,6 +90,9 @@ test("a client that hangs up ends its export: nothing more is read for it", asyn
   response.destroy();
   await wait(200);
   expect(await brokenOff(() => wait(1_500))).toBe(0);
-  const { total, idle, waiting } = api.runtime.app.connections();
-  expect([total - idle, waiting]).toEqual([0, 0]);
+  const inUse = () => {
+    const { total, idle, waiting } = api.runtime.app.connections();
+    return [total - idle, waiting];
+  };
+  await expect.poll(inUse, { timeout: 10_000 }).toEqual([0, 0]);
 });

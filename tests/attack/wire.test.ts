@@ -32,8 +32,11 @@ afterAll(() => new Promise((resolve) => server.close(resolve)));
 afterEach(async () => {
   const health = await fetch(`http://127.0.0.1:${port}/api/health`);
   expect(health.status).toBe(200);
-  await expect.poll(() => api.runtime.app.connections()).toMatchObject({ waiting: 0 });
-  await expect.poll(() => api.runtime.app.connections().total - api.runtime.app.connections().idle).toBe(0);
+  const inUse = () => {
+    const { total, idle, waiting } = api.runtime.app.connections();
+    return { used: total - idle, waiting };
+  };
+  await expect.poll(inUse, { timeout: 10_000 }).toEqual({ used: 0, waiting: 0 });
 });
 
 const send = (pieces: Pieces["pieces"], more: Partial<Pieces> = {}) => exchange(port, { pieces, ...more });

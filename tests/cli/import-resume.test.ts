@@ -181,11 +181,12 @@ test.each([
 );
 
 test("an import that was broken off in one database begins anew in another, and leaves nothing out", async () => {
-  const { file, prefix, ids } = fileOf(trails, 3_000);
+  // Long enough not to come to its end before it is killed.
+  const { file, prefix, ids } = fileOf(trails, 12_000);
   await importAndKill("trails", file, BATCH_LINES, 0);
   expect(linesDone(file)).toBeGreaterThanOrEqual(BATCH_LINES);
   const { stdout } = await afterimage(["import", "trails", file], { DATABASE_URL: other.url("app") });
-  expect(stdout).toContain(`3000 lines: ${ids.length} trails stored, 0 stored before`);
+  expect(stdout).toContain(`12000 lines: ${ids.length} trails stored, 0 stored before`);
   expect(sorted(await other.rows("superuser", trails.idsIn, [`${prefix}-%`]))).toEqual(ids.toSorted());
 });
 

@@ -2,6 +2,7 @@ import os from "node:os";
 import { beforeAll, expect, test } from "vitest";
 import { useCli } from "../support/cli.ts";
 import { useDatabase } from "../support/database.ts";
+import { autovacuumEnded } from "../support/waits.ts";
 import { partitionOfNow } from "../db/helpers.ts";
 
 const db = useDatabase();
@@ -16,6 +17,7 @@ beforeAll(async () => {
     "insert into audit.job_runs (job_id, trigger, status) select 'trail-cleanup', 'manual', 'completed' from generate_series(1, 60000)",
   );
   await db.asOwner("delete from audit.job_runs where id not in (select id from audit.job_runs limit 100)");
+  await autovacuumEnded(db);
   await db.asOwner("vacuum analyze audit.job_runs");
 }, 60_000);
 

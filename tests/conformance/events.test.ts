@@ -1,7 +1,7 @@
 import { cron } from "inngest";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { Journal, until, useStage } from "./stage.ts";
+import { Journal, TICK, until, useStage } from "./stage.ts";
 
 const stage = useStage();
 const journal = new Journal();
@@ -116,13 +116,10 @@ describe.concurrent("a function that", () => {
     expect(journal.of("spare me")).toEqual(["begin", "end"]);
   });
 
-  const ticker = stage.actor(
-    { id: "ticker", retries: 0, triggers: cron("TZ=UTC * * * * *") },
-    async ({ event }) => {
-      journal.note("ticker", event.name);
-      return event.name;
-    },
-  );
+  const ticker = stage.actor({ id: "ticker", retries: 0, triggers: cron(TICK) }, async ({ event }) => {
+    journal.note("ticker", event.name);
+    return event.name;
+  });
   const nightly = stage.actor(
     { id: "nightly", retries: 0, triggers: cron("TZ=UTC 0 2 * * *") },
     async ({ event, step }) => step.run("note", () => journal.note("nightly", event.name)),

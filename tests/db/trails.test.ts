@@ -111,9 +111,11 @@ describe("roll_up_trails()", () => {
   });
 
   test("leaves the open quarter of an hour alone, and closes it at its end", async () => {
-    await trail("now", { at: "clock_timestamp()" });
+    // That of in a minute, so that it does not end amid the test.
+    const open = "date_bin('15 minutes', clock_timestamp() + interval '1 minute', '2000-01-01 00:00:00+00')";
+    await trail("now", { at: open });
     await trail("edge", {
-      at: "date_bin('15 minutes', clock_timestamp(), '2000-01-01 00:00:00+00') - interval '1 microsecond'",
+      at: `date_bin('15 minutes', clock_timestamp(), '2000-01-01 00:00:00+00') - interval '1 microsecond'`,
     });
     expect(await rollUp()).toBe(1);
     expect(await left()).toEqual(["edge", "now"]);

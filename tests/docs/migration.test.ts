@@ -88,7 +88,7 @@ test("its commands move two instances, and lose nothing that they wrote until th
   }
   await (await dual.chat("placeholder", "new")).end("New.");
   await (await dual.chat("update", "between-0")).end("Too early.");
-  await expect.poll(() => files("updates-")).toHaveLength(1);
+  await expect.poll(() => files("updates-"), { timeout: 10_000 }).toHaveLength(1);
   const ends = old.map((app) => app.terminate());
   for (const stream of open) await stream.end("The last word.");
   expect(await Promise.all(ends)).toEqual(old.map(() => ({ code: 0, logged: [] })));

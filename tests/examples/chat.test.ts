@@ -65,9 +65,9 @@ describe("the handler", () => {
     const reader = (response.body as ReadableStream).getReader();
     await reader.read();
     await reader.read();
-    await vi.waitFor(() => expect(isThinking).toBe(true));
+    await vi.waitFor(() => expect(isThinking).toBe(true), { timeout: 10_000 });
     await reader.cancel();
-    await vi.waitFor(() => expect(isStopped).toBe(true));
+    await vi.waitFor(() => expect(isStopped).toBe(true), { timeout: 10_000 });
     expect(await trailOf(client, response)).toMatchObject({ status: "failed" });
     expect(dropped).toEqual([]);
   });
@@ -95,9 +95,9 @@ describe("the handler", () => {
     await completing;
     await reader.cancel();
     left();
-    await vi.waitFor(async () =>
-      expect(await trailOf(client, response)).toMatchObject({ status: "complete", tokens: { total: 12 } }),
-    );
+    await expect
+      .poll(() => trailOf(client, response), { timeout: 10_000 })
+      .toMatchObject({ status: "complete", tokens: { total: 12 } });
   });
 
   test("a model that fails leaves a failed trail, and its own error for the reader", async () => {
@@ -157,7 +157,7 @@ describe("the app", () => {
       return ((await found.json()) as { status: string }).status;
     };
     expect(await status(whole)).toBe("complete");
-    await vi.waitFor(async () => expect(await status(broken)).toBe("failed"));
+    await vi.waitFor(async () => expect(await status(broken)).toBe("failed"), { timeout: 10_000 });
   });
 
   test("ends after the answers that are under way", async () => {

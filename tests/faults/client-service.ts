@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { freePort } from "../../local/ports.ts";
+import { quietPort } from "../support/ports.ts";
 import { startUnrulyProxy, type UnrulyProxy } from "./client-proxy.ts";
 import { bundleScripts } from "./stage-parts.ts";
 import { Victim } from "./victim.ts";
@@ -28,7 +28,7 @@ export const bundleService = (folder: string) =>
 
 /** `env` names the database as the service's environment does. */
 export async function startService(folder: string, env: Record<string, string>): Promise<Service> {
-  const port = await freePort();
+  const port = await quietPort();
   const host = new Victim(path.join(folder, "client-host.mjs"), [`--port=${port}`, `--share=${DOOR_SHARE}`], {
     DATABASE_POOL_SIZE: POOL_SIZE,
     LOG_LEVEL: "silent",

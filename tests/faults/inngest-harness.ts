@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { freePort } from "../../local/ports.ts";
+import { quietPort } from "../support/ports.ts";
 import { judge, type Verdict } from "./inngest-judge.ts";
 import { randomFrom } from "./random.ts";
 import { Victim } from "./victim.ts";
@@ -61,7 +61,7 @@ interface KillStage {
 }
 
 async function openStage(databaseUrl: string): Promise<KillStage> {
-  const [executorPort, hostPort] = [await freePort(), await freePort()];
+  const [executorPort, hostPort] = [await quietPort(), await quietPort()];
   const url = `http://127.0.0.1:${executorPort}`;
   const appUrl = `http://127.0.0.1:${hostPort}/api/inngest`;
   const executor = new Victim("local/inngest/main.ts", [

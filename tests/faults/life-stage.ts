@@ -8,12 +8,12 @@ import { readEnv } from "../../lib/env.ts";
 import { createInngest } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { ADMIN, createAdminAndDatabase, rolePasswords, type RolePasswords } from "../../local/database.ts";
-import { freePort } from "../../local/ports.ts";
 import { startPostgres, type PostgresServer } from "../../local/postgres/index.ts";
 import { createKey } from "../../services/keys/create.ts";
 import { scopes } from "../../services/keys/scopes.ts";
 import { operatorContext } from "../../services/operator.ts";
 import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import { quietPort } from "../support/ports.ts";
 import { openPauses, type Pauses } from "./life-pauses.ts";
 import { SUITE } from "./life-points.ts";
 import { asker, bundle, registered, type Ask } from "./stage-parts.ts";
@@ -87,7 +87,7 @@ async function openLane(n: number, { folder, postgres, passwords }: Place): Prom
   const sql = asker(`${superuserUrl}?application_name=${SUITE}`, 3);
   await sql.ask(fs.readFileSync(path.join(folder, "schema.sql"), "utf8"));
   const pauses = await openPauses(superuserUrl);
-  const [hostPort, enginePort] = [await freePort(), await freePort()];
+  const [hostPort, enginePort] = [await quietPort(), await quietPort()];
   const engineUrl = `http://127.0.0.1:${enginePort}`;
   const env = {
     DATABASE_URL: postgres.url(database, "audit_app", passwords.audit_app),

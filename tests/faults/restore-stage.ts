@@ -8,10 +8,10 @@ import { createInngest } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRedis, type Redis } from "../../lib/redis.ts";
 import { ADMIN, createAdminAndDatabase, rolePasswords } from "../../local/database.ts";
-import { freePort } from "../../local/ports.ts";
 import { startPostgres, type PostgresServer } from "../../local/postgres/index.ts";
 import { startRedis, type LocalRedis } from "../../local/redis/index.ts";
 import { createRuntime, type Runtime } from "../../services/runtime.ts";
+import { quietPort } from "../support/ports.ts";
 import { startProxy, type Proxy } from "../support/proxy.ts";
 import { laneConfig } from "./restore-config.ts";
 import { tablesOf } from "./restore-data.ts";
@@ -68,7 +68,7 @@ export async function openStage(lanes: number): Promise<Stage> {
   for (let lane = 0; lane < lanes; lane++) await app.ask(tablesOf(lane));
   const pauses = await openPauses(postgres.url(DATABASE), lanes);
 
-  const [hostPort, enginePort] = [await freePort(), await freePort()];
+  const [hostPort, enginePort] = [await quietPort(), await quietPort()];
   const engineUrl = `http://127.0.0.1:${enginePort}`;
   const redisProxy = await startProxy(Number(new URL(redisServer.url).port));
   const env = {

@@ -47,7 +47,7 @@ describe("mail", () => {
     await mailer.send(message);
     const ids = mailbox.received.map(({ mail }) => mail.messageId);
     expect(ids).toEqual([`<${message.id}@example.com>`, `<${message.id}@example.com>`]);
-    await expect.poll(() => mailbox.open()).toBe(0);
+    await expect.poll(() => mailbox.open(), { timeout: 10_000 }).toBe(0);
   });
 
   test("that nobody takes fails with the reply's code and none of its words", async () => {

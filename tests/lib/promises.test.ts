@@ -5,13 +5,14 @@ import { shareFor, within } from "../../lib/promises.ts";
 describe("shareFor", () => {
   test("runs a task once for all who ask while it runs and shortly after, then anew", async () => {
     let runs = 0;
-    const ask = shareFor(50, async () => {
+    // Long enough to ask again within it on a busy machine.
+    const ask = shareFor(1_000, async () => {
       await sleep(20);
       return ++runs;
     });
     expect(await Promise.all([ask(), ask(), ask()])).toEqual([1, 1, 1]);
     expect(await ask()).toBe(1);
-    await expect.poll(ask).toBe(2);
+    await expect.poll(ask, { timeout: 10_000 }).toBe(2);
   });
 
   test("shares a failure, and tries again after", async () => {
@@ -21,7 +22,7 @@ describe("shareFor", () => {
       return runs;
     });
     await expect(Promise.all([ask(), ask()])).rejects.toThrow("first");
-    await expect.poll(() => ask().catch(() => 0)).toBe(2);
+    await expect.poll(() => ask().catch(() => 0), { timeout: 10_000 }).toBe(2);
   });
 });
 

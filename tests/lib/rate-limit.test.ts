@@ -11,6 +11,7 @@ import {
 } from "../../lib/rate-limit.ts";
 import { createRedis } from "../../lib/redis.ts";
 import { startRedis, type LocalRedis } from "../../local/redis/index.ts";
+import { quietPort } from "../support/ports.ts";
 
 // An hour, so that no test meets the end of a window.
 const HOUR_SECONDS = 3_600;
@@ -106,7 +107,7 @@ describe("without limits", () => {
   });
 
   test("Redis away lets requests pass, said once, and limits again when it is back, said once", async () => {
-    const front = await startFront();
+    const front = await startFront(await quietPort());
     const { check, lines } = limiter(front, { ...patient, retryAfterMs: 50 });
     const key = newKey();
     expect(await check("read", key)).toMatchObject({ allowed: true });

@@ -74,9 +74,9 @@ describe("the mail catcher", () => {
     const socket = net.connect(Number(new URL(mail.url).port), "127.0.0.1");
     let heard = "";
     socket.setEncoding("latin1").on("data", (text: string) => (heard += text));
-    await expect.poll(() => heard).toContain("220");
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain("220");
     socket.write("EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
-    await expect.poll(() => heard).toContain("354");
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain("354");
     socket.end("Subject: half\r\n\r\nhalf");
     await new Promise((resolve) => socket.once("close", resolve));
     await send("whole");

@@ -1,4 +1,5 @@
 import net from "node:net";
+import { quietPort } from "./ports.ts";
 
 export interface Proxy {
   /** The same URL, but through the proxy. */
@@ -30,7 +31,8 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
       });
     }
   });
-  const listen = (port: number) =>
+  const port = await quietPort();
+  const listen = () =>
     new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, "127.0.0.1", () => {
@@ -38,8 +40,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
         resolve();
       });
     });
-  await listen(0);
-  const { port } = server.address() as net.AddressInfo;
+  await listen();
   const cut = async () => {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of sockets) socket.destroy();
@@ -55,7 +56,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     stall: () => void (isStalled = true),
     restore: async () => {
       isStalled = false;
-      if (!server.listening) await listen(port);
+      if (!server.listening) await listen();
     },
     close: async () => {
       if (server.listening) await cut();

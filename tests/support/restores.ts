@@ -6,7 +6,8 @@ import { caller, mintKey, type Answer, type Call } from "./api.ts";
 import { useDatabase, type TestDatabase } from "./database.ts";
 import { useWorkflows, type TestWorkflows } from "./workflows.ts";
 
-const POLLS_MAX = 600;
+/** Longer than a test may take. */
+const POLLS_MAX = 4_800;
 const POLL_MS = 25;
 const UNDER_WAY = ["running", "awaiting_approval", "rolling_back"];
 

@@ -1,9 +1,9 @@
 import fs from "node:fs";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import S3rver from "s3rver";
 import { afterAll, beforeAll } from "vitest";
+import { quietPort } from "./ports.ts";
 
 export interface TestBucket {
   /** As ARCHIVE_URL. */
@@ -15,14 +15,6 @@ export interface TestBucket {
 
 const BUCKET = "afterimage-test";
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A server that speaks S3 and checks signatures, with one empty bucket; it may be stopped and started again. */
 export function useBucket(): TestBucket {
@@ -43,11 +35,12 @@ export function useBucket(): TestBucket {
   };
   beforeAll(async () => {
     Object.assign(process.env, CREDENTIALS);
-    port = await freePort();
+    port = await quietPort();
     await bucket.start();
   });
   afterAll(async () => {
     await bucket.stop();
+    for (const name of Object.keys(CREDENTIALS)) delete process.env[name];
     fs.rmSync(directory, { recursive: true, force: true });
   });
   return bucket;

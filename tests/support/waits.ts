@@ -1,3 +1,4 @@
+import { expect, vi } from "vitest";
 import type { TestDatabase } from "./database.ts";
 
 interface Wait {
@@ -23,4 +24,14 @@ export async function waitingFor(
     [relation, locktype, role],
   );
   return waiting.map(({ pid }) => pid);
+}
+
+/** Waits until no autovacuum is at work in a test's own database. VACUUM keeps what one that analyzes can still see. */
+export async function autovacuumEnded(db: TestDatabase): Promise<void> {
+  const workers = () =>
+    db.rows(
+      "superuser",
+      "select from pg_stat_activity where datname = current_database() and backend_type = 'autovacuum worker'",
+    );
+  await vi.waitFor(async () => expect(await workers()).toEqual([]), 20_000);
 }

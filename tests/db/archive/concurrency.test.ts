@@ -71,12 +71,9 @@ test("readers see each event once in every statement, and writers pass, while mo
     await client.query("select insert_audit_event('TEST', 't', 'r', $1, 'u')", [busy]);
     written++;
   });
-  for (let round = 0; round < 12; round++) {
-    // The tables are busy at some tries; the next one passes.
+  // The tables are busy at some tries; the next one passes.
+  while ((await db.rows("worker", "select from archive_plan() limit 1")).length > 0)
     await archiveAll(db, 50).catch((error: unknown) => expect(error).toMatchObject({ code: "55P03" }));
-    const [left] = await db.rows("worker", "select from archive_plan() limit 1");
-    if (!left) break;
-  }
   const rounds = await Promise.all([...readers, snapshot, writer].map((one) => one.stop()));
   expect(wrong).toEqual([]);
   expect(Math.min(...rounds)).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import type { Role, TestDatabase } from "../../support/database.ts";
+import { autovacuumEnded } from "../../support/waits.ts";
 import { month, one, withClient } from "../helpers.ts";
 
 export interface OldEvents {
@@ -101,8 +102,10 @@ export async function archiveRows(
 }
 
 /** What autovacuum does within minutes. */
-export const vacuum = (db: TestDatabase) =>
-  db.rows("superuser", "vacuum audit.audit_events, audit.audit_events_archive");
+export async function vacuum(db: TestDatabase): Promise<void> {
+  await autovacuumEnded(db);
+  await db.rows("superuser", "vacuum audit.audit_events, audit.audit_events_archive");
+}
 
 /** Carries out what is planned, as the workflow does in two nights: what rows have left goes in the second. */
 export async function archiveAll(db: TestDatabase, limit = 5_000): Promise<void> {

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { startInngest } from "../../../local/inngest/index.ts";
 import { startPostgres } from "../../../local/postgres/index.ts";
 import { closeHost, Journal, openHost, Stage, until, urlOf } from "../../conformance/stage.ts";
+import { quietPort } from "../../support/ports.ts";
 
 /** A server of this test's own: restarting the suite's would end the other tests. */
 test(
@@ -13,7 +14,8 @@ test(
   async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "inngest-restart-"));
     fs.chmodSync(folder, 0o755);
-    let postgres = await startPostgres({ dataDir: folder, settings: { fsync: "off" } });
+    const settings = { dataDir: folder, port: await quietPort(), settings: { fsync: "off" } };
+    let postgres = await startPostgres(settings);
     const executor = await startInngest({ databaseUrl: postgres.url(), log() {} });
     const stage = new Stage();
     const journal = new Journal();
@@ -30,11 +32,10 @@ test(
     try {
       await fetch(urlOf(host), { method: "PUT" });
       const runId = await stage.runOf(await actor.send());
-      const { port } = postgres;
       const end = await until(() => finish);
       await postgres.stop();
       end();
-      postgres = await startPostgres({ dataDir: folder, port, settings: { fsync: "off" } });
+      postgres = await startPostgres(settings);
       expect((await stage.ended(runId)).output).toBe("through");
       expect(journal.of("through")).toEqual(["during", "after"]);
     } finally {

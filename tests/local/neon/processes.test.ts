@@ -39,11 +39,11 @@ test("a killed Postgres ends every socket, and clients work again when it is bac
     client.on("error", () => undefined);
     return client.query("select pg_sleep(60)").catch((error: unknown) => error);
   });
-  await expect.poll(() => neon.connections().open).toBe(CLIENTS);
+  await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(CLIENTS);
   process.kill(postgres.pid, "SIGKILL");
   for (const end of await Promise.all(ends)) expect(end).toBeInstanceOf(Error);
   for (const client of clients) client.release(true);
-  await expect.poll(() => neon.connections().open).toBe(0);
+  await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(0);
   const works = () =>
     pool.query("select 1 as one").then(
       ({ rows }) => rows[0]?.one,
@@ -57,7 +57,7 @@ test("stopping it ends its clients", async () => {
   const other = await startNeon({ postgresPort: postgres.port });
   const pool = openPool(other.proxy);
   const running = pool.query("select pg_sleep(60)").catch((error: unknown) => error);
-  await expect.poll(() => other.connections().open).toBe(1);
+  await expect.poll(() => other.connections().open, { timeout: 10_000 }).toBe(1);
   await other.stop();
   expect(await running).toMatchObject({ message: expect.stringMatching(/^Connection terminated/) });
   await pool.end();

@@ -25,7 +25,13 @@ function throughNeon(name: string, more: { password?: string } = {}): string {
 }
 
 const atServer = async (name: string) =>
-  (await db.rows("superuser", "select from pg_stat_activity where application_name = $1", [name])).length;
+  (
+    await db.rows(
+      "superuser",
+      "select from pg_stat_activity where datname = current_database() and application_name = $1",
+      [name],
+    )
+  ).length;
 
 describe("Neon's wire", () => {
   test("logs in at a server that asks for SCRAM, and passes a refusal on", async () => {
@@ -58,11 +64,12 @@ describe("Neon's wire", () => {
       clients.map(async (client) => (await client.query("select pg_backend_pid() as pid")).rows[0]?.pid),
     );
     expect(new Set(pids).size).toBe(CLIENTS);
-    expect(neon.connections().open).toBe(CLIENTS);
+    // Those of the tests before may still be closing.
+    await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(CLIENTS);
     for (const client of clients) client.release();
     await pool.end();
-    await expect.poll(() => atServer("many")).toBe(0);
-    await expect.poll(() => neon.connections().open).toBe(0);
+    await expect.poll(() => atServer("many"), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(0);
   });
 
   test("carries large values both ways, and listens", async () => {
@@ -134,26 +141,27 @@ describe("peers that end", () => {
     await new Promise((resolve) => client.once("message", resolve));
     expect(await atServer("killed")).toBe(1);
     client.kill("SIGKILL");
-    await expect.poll(() => atServer("killed"), { timeout: 5_000 }).toBe(0);
-    await expect.poll(() => neon.connections().open).toBe(0);
+    await expect.poll(() => atServer("killed"), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(0);
   });
 
   test("a client that goes before it has logged in leaves nothing", async () => {
     const sockets = Array.from({ length: 10 }, () => new WebSocket(`ws://${neon.proxy}/v2`));
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("open", resolve))));
-    expect(neon.connections().open).toBe(10);
+    await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(10);
     for (const socket of sockets) socket.terminate();
-    await expect.poll(() => neon.connections().open).toBe(0);
+    await expect.poll(() => neon.connections().open, { timeout: 10_000 }).toBe(0);
   });
 
   test("a session that the server ends is told why, and the next one works", async () => {
     const pool = neonPool({ connectionString: throughNeon("ended"), max: 1 }, neon.proxy);
     pool.on("error", () => undefined);
     const running = pool.query("select pg_sleep(20)").catch((error: unknown) => error);
-    await expect.poll(() => atServer("ended")).toBe(1);
+    await expect.poll(() => atServer("ended"), { timeout: 10_000 }).toBe(1);
     await db.rows(
       "superuser",
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ended'",
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name = 'ended'`,
     );
     expect(await running).toMatchObject({ code: "57P01" });
     expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);

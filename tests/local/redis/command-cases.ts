@@ -1,5 +1,8 @@
 import { errorOf, type Case } from "./support.ts";
 
+/** What is left of a life of which a busy machine has taken some. */
+const isAlmost = (life: number, left: number) => left > life * 0.9 && left <= life;
+
 export const commandCases: Case[] = [
   { name: "PING answers", run: (redis) => redis.ping(), answer: "PONG" },
   {
@@ -43,11 +46,14 @@ export const commandCases: Case[] = [
         await redis.pexpire("px", 400_000),
         await redis.expire("no", 1),
       ];
-      const pttl = await redis.pttl("px");
-      const left = [await redis.ttl("ex"), await redis.ttl("plain"), await redis.ttl("no")];
-      return [set, left, pttl > 390_000 && pttl <= 400_000];
+      const left = [
+        isAlmost(100, await redis.ttl("ex")),
+        isAlmost(300, await redis.ttl("plain")),
+        isAlmost(400_000, await redis.pttl("px")),
+      ];
+      return [set, left, await redis.ttl("no")];
     },
-    answer: [[1, 1, 0], [100, 300, -2], true],
+    answer: [[1, 1, 0], [true, true, true], -2],
   },
   {
     name: "a key is gone when its time has come",
@@ -81,9 +87,10 @@ export const commandCases: Case[] = [
       await redis.set("text", "abc");
       const first = await redis.incr("n");
       await redis.expire("n", 50);
-      return [first, await redis.incrby("n", 41), await redis.ttl("n"), await errorOf(redis.incr("text"))];
+      const second = await redis.incrby("n", 41);
+      return [first, second, isAlmost(50, await redis.ttl("n")), await errorOf(redis.incr("text"))];
     },
-    answer: [1, 42, 50, "ERR"],
+    answer: [1, 42, true, "ERR"],
   },
   {
     name: "hashes store, count, add and remove fields, and an empty one is gone",

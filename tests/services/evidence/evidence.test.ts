@@ -94,7 +94,7 @@ describe("GET /trails/:messageId/evidence", () => {
       await client.query("begin; lock table audit.audit_events in access exclusive mode");
       const answer = evidence();
       const waiting = () => waitingFor(api.db, { relation: "audit.audit_events" });
-      await expect.poll(waiting).not.toEqual([]);
+      await expect.poll(waiting, { timeout: 10_000 }).not.toEqual([]);
       await client.query("select pg_cancel_backend(pid) from unnest($1::int[]) pid", [await waiting()]);
       await client.query("rollback");
       return answer;
