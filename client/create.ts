@@ -25,6 +25,7 @@ import type {
 const MS_PER_DAY = 86_400_000;
 const DAYS_BACK = 30;
 const EVENTS_LIMIT = 100;
+const USER_AGENT_MAX = 1_000;
 
 /**
  * Stores message trails and workspace events, in memory or at the service. What a write does while the service is away
@@ -69,9 +70,10 @@ export function createAuditClient(options: AuditClientOptions = {}): AuditClient
       await work();
       if (!database) counts.stored++;
     } catch (cause) {
-      const { message } = cause as Error;
       const error =
-        cause instanceof AuditClientError ? cause : new AuditClientError("invalid", message, { cause });
+        cause instanceof AuditClientError
+          ? cause
+          : new AuditClientError("invalid", (cause as Error).message, { cause });
       // The queue reports what it was given itself.
       if (!database || error !== cause) settings.onDropped({ kind, id, body, error, mayBeStored: false });
       throw error;
@@ -101,7 +103,9 @@ export function createAuditClient(options: AuditClientOptions = {}): AuditClient
     logAuditEvent: handled(async (event) => {
       // A time of the call would make a second event of one that is sent again under the caller's own id.
       const { eventId = newId(), occurredAt = event.eventId ? undefined : new Date() } = event;
-      await write("event", eventId, event, () => store.log({ ...event, eventId, occurredAt }));
+      // Whoever asks chooses this header's length, and must not keep the event from being stored.
+      const userAgent = event.userAgent?.slice(0, USER_AGENT_MAX);
+      await write("event", eventId, event, () => store.log({ ...event, eventId, occurredAt, userAgent }));
       return eventId;
     }),
     getAuditEvents: handled(
@@ -112,8 +116,8 @@ export function createAuditClient(options: AuditClientOptions = {}): AuditClient
     ),
     memoryTrails: () => memory.all().map(fromWire),
     flush: async () => {
-      const [unsent] = await Promise.all([database?.queue.flush(), dual?.compared()]);
-      return unsent ?? 0;
+      const [unsent = 0] = await Promise.all([database?.queue.flush(), dual?.compared()]);
+      return unsent;
     },
     close: async () => database?.queue.close(),
     stats: () => ({ ...counts, queued: database?.queue.size() ?? 0 }),

@@ -1,7 +1,7 @@
-import { copy } from "./copy.ts";
 import type { AuditClientError } from "./errors.ts";
 import { createSend, type Request } from "./http.ts";
 import { newId } from "./id.ts";
+import { copy, toJson } from "./json.ts";
 import { EVENTS, type Write } from "./lane.ts";
 import type { Counts, Settings } from "./options.ts";
 import { createQueue, type Queue } from "./queue.ts";
@@ -26,7 +26,7 @@ export function createDatabase(settings: Settings, counts: Counts): DatabaseStor
 
   /** An event is stored once by its eventId, for ever; a trail's writes carry a key each. */
   const writeTrail = (kind: Write["kind"], method: string, id: string, trail: Partial<WireTrail>) => {
-    const body = JSON.stringify({ messageId: id, ...trail });
+    const body = toJson({ messageId: id, ...trail });
     return queue.add({ kind, id, method, path: pathOf(id), body, idempotencyKey: newId() });
   };
 
@@ -66,7 +66,7 @@ export function createDatabase(settings: Settings, counts: Counts): DatabaseStor
         id: event.eventId,
         method: "POST",
         path: EVENTS,
-        body: JSON.stringify(event),
+        body: toJson(event),
       }),
     events: async ({ limit, ...criteria }) => {
       await queue.isSettled(EVENTS);

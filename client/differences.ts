@@ -31,7 +31,6 @@ export function differences(one: StoredTrail, other: StoredTrail): FieldDifferen
 }
 
 function isSame(a: unknown, b: unknown): boolean {
-  if (typeof a === "number" && typeof b === "number")
-    return Math.abs(a - b) <= COST_PRECISION * Math.max(Math.abs(a), Math.abs(b));
+  if (typeof a === "number" && typeof b === "number") return Math.abs(a - b) <= COST_PRECISION * Math.abs(a);
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -7,21 +7,24 @@ export class AuditClientError extends Error {
   /** Undefined when there was no answer. */
   declare readonly status: number | undefined;
   declare readonly retryAfterMs: number;
+  /** Enumerable, as an Error's own is not: a logger that writes errors as JSON writes it, too. */
+  override message = "";
 
   constructor(
     code: string,
     message: string,
-    more: { status?: number; retryAfterMs?: number; cause?: unknown } = {},
+    more?: { status?: number | undefined; retryAfterMs?: number; cause?: unknown },
   ) {
     super(message, more);
-    this.code = code;
-    this.status = more.status;
-    this.retryAfterMs = more.retryAfterMs ?? 0;
+    Object.assign(this, { retryAfterMs: 0, ...more, code, message });
   }
 
   /** Whether the same request may succeed later. */
   get isTransient(): boolean {
     const { code, status = 500 } = this;
-    return code === "request_running" || status >= 500 || [408, 425, 429].includes(status);
+    return code === "request_running" || status >= 500 || status === 429;
   }
 }
+
+export const noAnswer = (code: "timeout" | "unreachable", cause?: unknown): AuditClientError =>
+  new AuditClientError(code, "The audit service did not answer.", { cause });

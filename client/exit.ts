@@ -10,8 +10,8 @@ interface NodeProcess {
   on?(name: "beforeExit" | "exit", listener: () => void): void;
 }
 
-/** Each with whether it was flushed. */
-const endings = new Map<Ending, boolean>();
+/** What is flushed when the process has nothing else to do, and ended when it exits (Node only); with whether it was flushed. */
+export const endings = new Map<Ending, boolean>();
 // Off Node there may be none, or one that tells nobody.
 const { process } = globalThis as { process?: NodeProcess };
 
@@ -26,12 +26,3 @@ process?.on?.("beforeExit", () => {
 process?.on?.("exit", () => {
   for (const one of endings.keys()) one.abandon("exit");
 });
-
-/** Has a queue flushed when the process has nothing else to do, and ended when it exits; without effect off Node. */
-export function atExit(ending: Ending): void {
-  endings.set(ending, false);
-}
-
-export function notAtExit(ending: Ending): void {
-  endings.delete(ending);
-}

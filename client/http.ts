@@ -1,4 +1,4 @@
-import { AuditClientError } from "./errors.ts";
+import { AuditClientError, noAnswer } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 const MS_PER_S = 1_000;
@@ -15,12 +15,19 @@ export interface Request {
 /** `leftMs`: how long it may take, if that is less than timeoutMs. */
 export type Send = (request: Request, leftMs?: number) => Promise<unknown>;
 
+interface Answer {
+  code?: string;
+  detail?: string;
+  ids?: unknown;
+  items?: unknown;
+  messageId?: unknown;
+}
+
 /** Sends a request once and gives its JSON answer; throws an AuditClientError for anything but success. */
 export const createSend =
   ({ url, apiKey, timeoutMs, fetch }: Settings): Send =>
   async ({ method, path, body, idempotencyKey }, leftMs = timeoutMs) => {
-    const limitMs = Math.ceil(Math.max(1, Math.min(timeoutMs, leftMs)));
-    const signal = AbortSignal.timeout(limitMs);
+    const signal = AbortSignal.timeout(Math.max(1, Math.min(timeoutMs, leftMs) | 0));
     const headers = {
       authorization: `Bearer ${apiKey}`,
       "content-type": "application/json",
@@ -30,25 +37,29 @@ export const createSend =
     let response: Response;
     let text: string;
     try {
-      response = await fetch(`${url}/api${path}`, { method, headers, signal, ...(body && { body }) });
+      const init: RequestInit = { method, headers, signal, redirect: "manual", ...(body && { body }) };
+      // Frameworks that keep answers (Next.js) keep none then; older Workers lack the field, and throw for it.
+      if ("cache" in Request.prototype) init.cache = "no-store";
+      response = await fetch(`${url}/api${path}`, init);
       text = await response.text();
     } catch (cause) {
-      throw signal.aborted
-        ? new AuditClientError("timeout", `The audit service did not answer within ${limitMs} ms.`, { cause })
-        : new AuditClientError("unreachable", "The audit service is unreachable.", { cause });
+      throw noAnswer(signal.aborted ? "timeout" : "unreachable", cause);
     }
     return read(response, text);
   };
 
 function read({ status, ok, headers }: Response, text: string): unknown {
-  let answer: { code?: string; detail?: string } | undefined;
+  let answer: Answer = {};
   try {
-    answer = JSON.parse(text) as typeof answer;
+    answer = (JSON.parse(text) as Answer | null) ?? answer;
   } catch {
-    // A page of something in between: no answer of the service, whatever its status says.
+    // A page of something in between.
   }
-  if (ok && answer) return answer;
-  const message = `The audit service answered ${status}. ${answer?.detail ?? ""}`.trim();
-  const retryAfterMs = Number(headers.get("retry-after")) * MS_PER_S || 0;
-  throw new AuditClientError(answer?.code ?? "bad_answer", message, ok ? {} : { status, retryAfterMs });
+  if (ok && (answer.ids ?? answer.items ?? answer.messageId)) return answer;
+  const { code, detail = "" } = answer;
+  throw new AuditClientError(code ?? "bad_answer", `The audit service answered ${status}. ${detail}`.trim(), {
+    // Somebody else's success, redirect or "not here" is no word of the service; a refusal may be of what the request holds.
+    status: code || /^4(?!0[45])/.test(`${status}`) ? status : undefined,
+    retryAfterMs: Number(headers.get("retry-after")) * MS_PER_S || 0,
+  });
 }

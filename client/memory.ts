@@ -1,4 +1,4 @@
-import { copy } from "./copy.ts";
+import { copy } from "./json.ts";
 import { AuditClientError } from "./errors.ts";
 import { mergePatch, mergePut } from "./merge.ts";
 import type { Settings } from "./options.ts";
@@ -26,10 +26,10 @@ export interface MemoryStore extends Store {
 }
 
 /** Trails and events in this process; there are no timers. */
-export function createMemory(settings: Settings): MemoryStore {
+export function createMemory({ memoryMax }: Settings): MemoryStore {
   /** By message: one for each project, several only where they have the same message id. */
-  const trails = createShelf<StoredTrail[]>(settings);
-  const events = createShelf<AuditEvent>(settings);
+  const trails = new Map<string, StoredTrail[]>();
+  const events = new Map<string, AuditEvent>();
 
   const peek: MemoryStore["peek"] = (messageId, projectId) => {
     const [found, another] = (trails.get(messageId) ?? []).filter(
@@ -41,12 +41,12 @@ export function createMemory(settings: Settings): MemoryStore {
 
   const keep = (old: StoredTrail | undefined, trail: StoredTrail) => {
     const others = (trails.get(trail.messageId) ?? []).filter((one) => one !== old);
-    trails.set(trail.messageId, [...others, trail]);
+    keepIn(trails, trail.messageId, [...others, trail], memoryMax);
   };
 
   return {
     peek,
-    all: () => copy(trails.values().flat()),
+    all: () => copy([...trails.values()].flat()),
     put: async (trail) => {
       const { messageId, projectId } = trail;
       const old = peek(messageId, projectId);
@@ -54,24 +54,21 @@ export function createMemory(settings: Settings): MemoryStore {
     },
     patch: async (messageId, projectId, update) => {
       const old = peek(messageId, projectId);
-      if (!old) throw new AuditClientError("not_found", "There is no such trail.");
+      if (!old) throw new AuditClientError("not_found", "No such trail.");
       keep(old, mergePatch(old, update));
     },
     get: async (messageId, projectId) => copy(peek(messageId, projectId) ?? null),
     log: async (event) => {
       const key = JSON.stringify([event.workspaceId, event.eventId]);
       const stored = { ...NO_EVENT, id: event.eventId, createdAt: new Date().toISOString(), ...copy(event) };
-      if (!events.get(key)) events.set(key, stored as unknown as AuditEvent);
+      if (!events.get(key)) keepIn(events, key, stored as unknown as AuditEvent, memoryMax);
     },
-    events: async ({ workspaceId, resourceType, resourceId, from, limit }) =>
-      events
-        .values()
+    events: async ({ from, limit, ...criteria }) =>
+      [...events.values()]
         .filter(
           (one) =>
-            one.workspaceId === workspaceId &&
-            one.resourceType === (resourceType ?? one.resourceType) &&
-            one.resourceId === (resourceId ?? one.resourceId) &&
-            one.createdAt >= from,
+            one.createdAt >= from &&
+            Object.entries(copy(criteria)).every(([name, value]) => one[name as keyof AuditEvent] === value),
         )
         .toReversed()
         .slice(0, limit)
@@ -79,18 +76,11 @@ export function createMemory(settings: Settings): MemoryStore {
   };
 }
 
-/** Keeps so many copies; the oldest goes first. */
-function createShelf<T>({ memoryMax }: Settings) {
-  const kept = new Map<string, T>();
-  return {
-    get: (key: string) => kept.get(key),
-    values: () => [...kept.values()],
-    set: (key: string, value: T) => {
-      kept.set(key, copy(value));
-      for (const oldest of kept.keys()) {
-        if (kept.size <= memoryMax) return;
-        kept.delete(oldest);
-      }
-    },
-  };
+/** Keeps a copy; the oldest goes first. */
+function keepIn<T>(kept: Map<string, T>, key: string, value: T, max: number): void {
+  kept.set(key, copy(value));
+  for (const oldest of kept.keys()) {
+    if (kept.size <= max) return;
+    kept.delete(oldest);
+  }
 }

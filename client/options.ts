@@ -34,6 +34,7 @@ export interface Counts {
   differences: number;
 }
 
+/** Numbers are whole ones from 1, times in milliseconds. */
 export interface AuditClientOptions {
   /** memory if left out. It may come straight from a variable: anything else is refused. */
   backend?: Backend | (string & {}) | undefined;
@@ -54,9 +55,9 @@ export interface AuditClientOptions {
   deadlineMs?: number | undefined;
   /** Requests with writes that are on their way at once, 8 if left out. */
   requestsMax?: number | undefined;
-  /** Writes that wait at most, 10,000 if left out. */
+  /** Writes that the queue holds at most, 10,000 if left out; as many again wait for room, with their callers. */
   queueMax?: number | undefined;
-  /** Characters of JSON that wait at most, 16 Mi if left out. */
+  /** Characters of JSON that the queue holds at most, 16 Mi if left out. */
   queueCharsMax?: number | undefined;
   /** How long a buffered write may wait for others to be sent with it, 20 if left out. */
   lingerMs?: number | undefined;
@@ -64,7 +65,7 @@ export interface AuditClientOptions {
   flushTimeoutMs?: number | undefined;
   /** Trails, and events, that the memory backend keeps; the oldest goes first. 10,000 if left out. */
   memoryMax?: number | undefined;
-  /** Of a serverless platform: keeps the function alive until what was buffered is sent, flushTimeoutMs at most. */
+  /** Of a serverless platform, bound: keeps the function alive until what was buffered is sent, flushTimeoutMs at most. */
   waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
   /** Gets each write that is given up, also what is unsent when the process ends; there it must not be asynchronous. */
   onDropped?: ((write: DroppedWrite) => void) | undefined;
@@ -95,7 +96,6 @@ export type Settings = typeof DEFAULTS &
 
 /** The options with what was left out; throws a TypeError that says what is wrong with them. */
 export function settingsOf(options: AuditClientOptions): Settings {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings = {
     ...DEFAULTS,
     backend: "memory",
@@ -108,21 +108,23 @@ export function settingsOf(options: AuditClientOptions): Settings {
     fetch: (...args: Parameters<typeof fetch>) => fetch(...args),
     onDropped: () => undefined,
     onDifference: () => undefined,
-    ...given,
-  } as Settings;
+  } as Settings & Record<string, unknown>;
+  for (const [name, value] of Object.entries(options)) if (value !== undefined) settings[name] = value;
   oneOf("backend", settings.backend, ["memory", "dual", "database"]);
   oneOf("mode", settings.mode, ["required", "buffered"]);
   for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
-    if (!(settings[name] >= 0 && settings[name] <= NUMBER_MAX)) refuse(name, `0 to ${NUMBER_MAX}`);
+    const value = settings[name];
+    // Of another type, with a fraction or too large for a timer, it is not what is left of it as an integer of 32 bits.
+    if ((value | 0) !== value || value < 1) refuse(name, `1 to ${NUMBER_MAX}`);
   }
-  if (settings.backend !== "memory" && !(/^http/.test(settings.url) && settings.apiKey))
+  if (settings.backend !== "memory" && !(/^http/.test(settings.url) && /^[!-~]+$/.test(settings.apiKey)))
     refuse("url (https:) and apiKey", "given");
   settings.url = settings.url.replace(/(\/api)?\/*$/, "");
   return settings;
 }
 
 function oneOf(name: string, value: string, values: string[]): void {
-  if (!values.includes(value)) refuse(name, `one of ${values}: "${value}" is none`);
+  if (!values.includes(value)) refuse(name, `one of ${values}`);
 }
 
 function refuse(name: string, must: string): never {

@@ -1,5 +1,5 @@
-import { AuditClientError } from "./errors.ts";
-import { atExit, notAtExit, type Ending } from "./exit.ts";
+import { AuditClientError, noAnswer } from "./errors.ts";
+import { endings, type Ending } from "./exit.ts";
 import { toEntry, type Entry, type Write } from "./lane.ts";
 import type { Counts, Settings } from "./options.ts";
 import { atMost, inTime } from "./retry.ts";
@@ -38,7 +38,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
   const hasRoom = ({ body }: Entry) => inside < queueMax && chars + body.length <= queueCharsMax;
 
   function admit(entry: Entry): void {
-    if (inside++ === 0) atExit(queue);
+    if (inside++ === 0) endings.set(queue, false);
     delete entry.error;
     chars += entry.body.length;
     sender.add(entry);
@@ -71,7 +71,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
     if (error) onDropped({ kind, id, body: JSON.parse(body) as unknown, error, mayBeStored: open > 0 });
     else counts.stored++;
     entry.settle(error);
-    if (inside === 0) notAtExit(queue);
+    if (inside === 0) endings.delete(queue);
     for (const [next, tell] of outside) {
       if (!hasRoom(next)) return;
       outside.delete(next);
@@ -82,13 +82,7 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
 
   /** What a caller waits for; after deadlineMs the write is given up. The timer keeps the process alive for it. */
   const beforeDeadline = <T>(entry: Entry, awaited: Promise<T>) =>
-    inTime(deadlineMs, awaited, () => {
-      const late = new AuditClientError(
-        "timeout",
-        `The audit service did not answer within ${deadlineMs} ms.`,
-      );
-      end(entry, entry.error ?? late);
-    });
+    inTime(deadlineMs, awaited, () => end(entry, entry.error ?? noAnswer("timeout")));
 
   /** Resolves with how many of them are neither stored nor given up after this time, at once when all are. */
   async function within(ms: number, entries: Entry[]): Promise<number> {
@@ -143,4 +137,4 @@ export function createQueue(settings: Settings, counts: Counts, send: SendBatch)
   return queue;
 }
 
-const ended = (code: string) => new AuditClientError(code, "The client has ended.");
+const ended = (code: string) => new AuditClientError(code, "The client is closed.");

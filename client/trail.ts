@@ -47,8 +47,8 @@ export function toWire({ messageId, projectId, timestamp, ...rest }: NewAuditTra
 
 /** The fields of a trail that may change, without those that are undefined; a clock's fractions are rounded. */
 export function pick(update: AuditTrailUpdate): Partial<WireTrail> {
-  const given = UPDATABLE.filter((name) => update[name] !== undefined).map((name) => [name, update[name]]);
-  const picked = Object.fromEntries(given) as Partial<WireTrail>;
+  const picked: Partial<WireTrail> & Record<string, unknown> = {};
+  for (const name of UPDATABLE) if (update[name] !== undefined) (picked[name] as unknown) = update[name];
   if (picked.latencyMs) picked.latencyMs = Math.round(picked.latencyMs);
   return picked;
 }

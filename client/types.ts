@@ -75,9 +75,12 @@ export interface AuditEventPayload {
   resourceId: string;
   workspaceId: string;
   createdByUserId: string;
+  /** With at least one field; so are the new ones. */
   oldValues?: object | null | undefined;
   newValues?: object | null | undefined;
+  /** One IPv4 or IPv6 address, without a port. */
   ipAddress?: string | undefined;
+  /** Cut at 1,000 characters. */
   userAgent?: string | undefined;
   requestId?: string | undefined;
   tags?: string[] | undefined;

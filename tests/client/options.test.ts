@@ -6,17 +6,17 @@ const service = { url: "http://127.0.0.1:9", apiKey: "key" };
 const log = () => undefined;
 
 test.each([
-  [{ backend: "postgres" }, 'backend must be one of memory,dual,database: "postgres" is none'],
-  [
-    { backend: "database", ...service, mode: "later" },
-    'mode must be one of required,buffered: "later" is none',
-  ],
+  [{ backend: "postgres" }, "backend must be one of memory,dual,database"],
+  [{ backend: "database", ...service, mode: "later" }, "mode must be one of required,buffered"],
   [{ backend: "database", url: "", apiKey: "key" }, "url (https:) and apiKey must be given"],
   [{ backend: "dual", url: "http://127.0.0.1:9" }, "url (https:) and apiKey must be given"],
   [{ ...service, backend: "dual", url: "audit.example.com" }, "url (https:) and apiKey must be given"],
-  [{ queueMax: -1 }, "queueMax must be 0 to 2147483647"],
-  [{ deadlineMs: Infinity }, "deadlineMs must be 0 to 2147483647"],
-  [{ timeoutMs: Number.NaN }, "timeoutMs must be 0 to 2147483647"],
+  // fetch() would throw it back in an error, for a log to keep.
+  [{ ...service, backend: "dual", apiKey: "afi_key\n" }, "url (https:) and apiKey must be given"],
+  [{ queueMax: 0 }, "queueMax must be 1 to 2147483647"],
+  [{ deadlineMs: Infinity }, "deadlineMs must be 1 to 2147483647"],
+  [{ timeoutMs: Number.NaN }, "timeoutMs must be 1 to 2147483647"],
+  [{ timeoutMs: "5000" as unknown as number }, "timeoutMs must be 1 to 2147483647"],
 ])("options that cannot work are refused: %o", (options, message) => {
   expect(() => createAuditClient({ log, ...options })).toThrow(message);
 });

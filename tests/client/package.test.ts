@@ -102,11 +102,20 @@ test("an app's compiler finds the types behind every import", async () => {
 });
 
 test("it runs where there is nothing but the web's own functions", async () => {
-  const web = { AbortSignal, URLSearchParams, crypto, performance, setTimeout, clearTimeout, console };
+  const web = {
+    AbortSignal,
+    Request,
+    URLSearchParams,
+    crypto,
+    performance,
+    setTimeout,
+    clearTimeout,
+    console,
+  };
   const requests: string[] = [];
   const fetch = async (url: string, { method }: { method: string }) => {
     requests.push(`${method} ${url}`);
-    return Response.json({ id: "1" }, { status: 201 });
+    return Response.json({ ids: ["1"] }, { status: 201 });
   };
   const context = vm.createContext({ ...web, fetch });
   vm.runInContext(await bundled("iife"), context);
@@ -128,6 +137,39 @@ test("it runs where there is nothing but the web's own functions", async () => {
   await client.logAuditEvent(event);
   await client.close();
   expect(requests).toEqual(["POST https://audit.example/api/audit/log/batch"]);
+});
+
+test.each([
+  ["nothing is kept by a framework that keeps answers", Request, "no-store"],
+  ["a runtime whose requests know nothing of it is not asked to", { prototype: {} }, undefined],
+])("%s", async (_, ItsRequest, cache) => {
+  const inits: RequestInit[] = [];
+  const fetch = async (_: string, init: RequestInit) => (
+    inits.push(init),
+    Response.json({ items: [], nextCursor: null })
+  );
+  const web = {
+    AbortSignal,
+    Request: ItsRequest,
+    URLSearchParams,
+    crypto,
+    performance,
+    setTimeout,
+    clearTimeout,
+    console,
+  };
+  const context = vm.createContext({ ...web, fetch });
+  vm.runInContext(await bundled("iife"), context);
+  const make = (context.afterimage as { createAuditClient: typeof createAuditClient }).createAuditClient;
+  const client = make({
+    url: "https://audit.example",
+    apiKey: "k",
+    backend: "database",
+    log: () => undefined,
+  });
+  await client.getAuditEvents("ws");
+  expect(inits).toMatchObject([{ redirect: "manual" }]);
+  expect(inits[0]?.cache).toBe(cache);
 });
 
 test("it is small", async () => {

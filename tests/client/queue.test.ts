@@ -204,6 +204,52 @@ test("a refusal by something on the way, for what one event holds, takes no othe
   expect(await stored(workspaceId)).toHaveLength(29);
 });
 
+test.each([
+  ["a success", () => Response.json({ ok: true })],
+  ["a redirect", () => new Response(null, { status: 302, headers: { location: "/api/health" } })],
+  ["a page for what is not there", () => new Response("default backend - 404", { status: 404 })],
+])("%s of something on the way is no answer, and the write is sent again", async (_, answer) => {
+  const { client, dropped } = stage.client({ mode: "buffered" });
+  const [workspaceId, messageId, projectId] = [newId("ws"), newId("msg"), newId("proj")];
+  const met = new Set<string>();
+  stage.server.fault = async (request, through) => {
+    const { pathname } = new URL(request.url);
+    if (met.has(pathname)) return through(request);
+    met.add(pathname);
+    return answer();
+  };
+  await client.storeAuditTrail(trail(messageId, projectId));
+  await client.logAuditEvent(event(workspaceId));
+  expect(await client.flush()).toBe(0);
+  expect(met).toEqual(new Set([`/api/trails/${messageId}`, "/api/audit/log/batch"]));
+  expect(dropped).toEqual([]);
+  expect(client.stats()).toMatchObject({ stored: 2, retries: 2 });
+  expect(await stored(workspaceId)).toHaveLength(1);
+  expect(await client.getAuditTrail(messageId)).toMatchObject({ messageId });
+});
+
+test("a success of something on the way is not what was asked for either", async () => {
+  const { client } = stage.client({ deadlineMs: 100 });
+  stage.server.fault = async () => Response.json({ ok: true });
+  await expect(client.getAuditTrail("msg")).rejects.toMatchObject({ code: "bad_answer" });
+  await expect(client.getAuditEvents("ws")).rejects.toMatchObject({ code: "bad_answer" });
+});
+
+test("an error as JSON has its message", async () => {
+  const { client, dropped } = stage.client();
+  await expect(client.logAuditEvent(event("ws", { actionType: "" }))).rejects.toThrow("actionType");
+  expect(JSON.parse(JSON.stringify(dropped))).toMatchObject([
+    {
+      error: {
+        name: "AuditClientError",
+        code: "invalid_request",
+        status: 400,
+        message: expect.stringContaining("actionType"),
+      },
+    },
+  ]);
+});
+
 test("a limit that the service sets is kept, however many messages wait and however often one flushes", async () => {
   const { client } = stage.client({ mode: "buffered", flushTimeoutMs: 10 });
   let requests = 0;
@@ -381,8 +427,11 @@ describe("failures", () => {
     stage.server.fault = () => new Promise(() => undefined);
     await expect(client.getAuditTrail("msg")).rejects.toMatchObject({ code: "timeout" });
     stage.server.fault = async () => new Response("Not Found", { status: 404 });
-    const { client: elsewhere } = stage.client();
-    await expect(elsewhere.getAuditTrail("msg")).rejects.toMatchObject({ status: 404, code: "bad_answer" });
+    const { client: elsewhere } = stage.client({ deadlineMs: 100 });
+    await expect(elsewhere.getAuditTrail("msg")).rejects.toMatchObject({
+      code: "bad_answer",
+      message: "The audit service answered 404.",
+    });
     const { client: nowhere } = stage.client({ deadlineMs: 100, url: "http://127.0.0.1:1" });
     await expect(nowhere.getAuditTrail("msg")).rejects.toMatchObject({ code: "unreachable" });
   });
@@ -411,12 +460,12 @@ describe("failures", () => {
   });
 });
 
-test("a write asks for a short answer, and any answer will do", async () => {
+test("a write asks for a short answer, and a whole one will do", async () => {
   const { client } = stage.client();
   const [messageId, projectId] = [newId("msg"), newId("proj")];
   const asked: unknown[] = [];
   const answers = [
-    { id: "the whole trail", reasoning: ["…"] },
+    { messageId, reasoning: ["…"] },
     { messageId, status: "complete" },
   ];
   stage.server.fault = async (request, through) => {

@@ -206,6 +206,32 @@ describe.each(BACKENDS)("%s", (_, options) => {
     expect(dropped).toEqual([]);
   });
 
+  test("text that was cut within a character, or holds a NUL, keeps nothing from being stored", async () => {
+    const { client, dropped, differences } = stage.client(options);
+    const [messageId, projectId, workspaceId] = [newId("msg"), newId("proj"), newId("ws")];
+    const cut = "A thought \u{1F600}".slice(0, -1);
+    await client.storeAuditTrail(trail(messageId, projectId, { reasoning: ["C:\\u0000 stays"] }));
+    await client.updateAuditTrail(messageId, { reasoning: [cut, "a\0b", "C:\\u0000 stays"] });
+    await client.logAuditEvent(event(workspaceId, { metadata: { [cut]: "\0" } }));
+    await client.flush();
+    const { reasoning } = (await client.getAuditTrail(messageId)) ?? {};
+    expect(reasoning).toEqual(["A thought \ufffd", "a\ufffdb", "C:\\u0000 stays"]);
+    const [stored] = await client.getAuditEvents(workspaceId);
+    expect(stored?.metadata).toEqual({ "A thought \ufffd": "\ufffd" });
+    await client.flush();
+    expect([dropped, differences]).toEqual([[], []]);
+  });
+
+  test("a browser that says too much of itself keeps nothing from being stored", async () => {
+    const { client, dropped } = stage.client(options);
+    const workspaceId = newId("ws");
+    await client.logAuditEvent(event(workspaceId, { userAgent: "x".repeat(5_000) }));
+    await client.flush();
+    const [stored] = await client.getAuditEvents(workspaceId);
+    expect(stored?.userAgent).toBe("x".repeat(1_000));
+    expect(dropped).toEqual([]);
+  });
+
   test("stored, dropped and queued are what was written", async () => {
     const { client, dropped } = stage.client(options);
     const [messageId, projectId] = [newId("msg"), newId("proj")];
