@@ -1,6 +1,5 @@
+import { causesOf } from "../lib/causes.ts";
 import { postgresError } from "../services/postgres-errors.ts";
-
-const CAUSES_MAX = 5;
 
 const AWAY =
   "Nothing answers at the database's address. Check that it runs, and host and port of its URL. Locally: npm start";
@@ -49,20 +48,13 @@ const LACKS_OURS = /^((relation|schema) "audit[".]|function audit\.).* does not 
  * the query builder's own errors quote, is never part of it.
  */
 export function explain(error: unknown): string {
-  const causes = causesOf(error);
+  const causes = [...causesOf(error)];
   for (const cause of causes) {
     const words = connectionFault(cause) ?? fileFault(cause) ?? refusal(cause) ?? ownWords(cause);
     if (words !== undefined) return words;
   }
   const said = causes.map(connectionMessage).find((words) => words !== undefined);
   return said ?? (error instanceof Error ? "A query failed for an unknown reason." : String(error));
-}
-
-function causesOf(error: unknown): Error[] {
-  const causes: Error[] = [];
-  for (let cause = error; cause instanceof Error && causes.length < CAUSES_MAX; cause = cause.cause)
-    causes.push(cause);
-  return causes;
 }
 
 function connectionFault(error: Error): string | undefined {

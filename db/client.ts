@@ -22,7 +22,7 @@ export interface Database {
   connections(): { total: number; idle: number; waiting: number };
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   /** Connections at most; 1 unless said. */
   poolSize?: number;
   /** How long a query may go unanswered. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { schedules } from "../lib/schedules.ts";
+import { DEADLOCK_DETECTED, INTERNAL_ERROR, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from "../lib/sqlstate.ts";
 import { pieces, type Piece } from "./pieces.ts";
 import { statements } from "./statements.ts";
 
@@ -10,10 +11,9 @@ const LOCK_ATTEMPTS = 8;
 const RETRY_MS = 2_000;
 const OTHER_MIGRATION_TIMEOUT = "120s";
 const ADVISORY_LOCK = 7_310_592;
-const LOCK_NOT_AVAILABLE = "55P03";
-const RETRYABLE = new Set([LOCK_NOT_AVAILABLE, "40P01", "XX000"]);
+const RETRYABLE = new Set([LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, INTERNAL_ERROR]);
 
-export interface MigrationResult {
+interface MigrationResult {
   /** Names of the pieces that were applied, in order; empty when the database was up to date. */
   applied: string[];
   dryRun: boolean;
@@ -69,7 +69,7 @@ export async function makeHome(url: string): Promise<void> {
 /** Two databases of one cluster share its roles: when both make one at once, the slower finds it there. */
 function isRetryable(error: unknown): boolean {
   const { code = "", schema } = error as { code?: string; schema?: string };
-  return RETRYABLE.has(code) || (code === "23505" && schema === "pg_catalog");
+  return RETRYABLE.has(code) || (code === UNIQUE_VIOLATION && schema === "pg_catalog");
 }
 
 function explained(error: unknown, attempts: number): unknown {

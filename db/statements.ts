@@ -1,4 +1,4 @@
-export interface Statement {
+interface Statement {
   text: string;
   /** Where it starts in its file, counted from 1. */
   line: number;

@@ -5,7 +5,7 @@ const EFFECTS: EffectStep[] = ["flush-caches", "reenqueue-jobs"];
 /** A page is up to 20 s of work. */
 const PAGES_MAX = 60;
 
-export type Effects = Partial<Record<EffectStep, { count: number; skipped?: string; remains: boolean }>>;
+type Effects = Partial<Record<EffectStep, { count: number; skipped?: string; remains: boolean }>>;
 
 /** Flushes, then enqueues, page by page; null when the run is no longer this workflow's. */
 export async function sideEffects(

@@ -16,8 +16,9 @@ const BATCH_KEYS = 20_000;
 const BATCHES_MAX = 100;
 
 /**
- * Every 15 minutes. The dead-man's switch of every schedule, the guards, the capture of row changes, alerts that are past, and what no workflow has
- * picked up; repeating is harmless.
+ * Every 15 minutes: the dead-man's switch of every schedule, and of all else that nobody would notice. It tells of stuck runs,
+ * silent restores, open guards, capture that is off and damaged cold files, sends what no workflow has picked up, reminds of
+ * open alerts, and ends what is past (approvals, purges, plans, alerts, kept answers). Repeating is harmless.
  */
 export const watchSchedules = (runtime: Runtime) =>
   scheduledJob(runtime, "watch-schedules", async (step, ctx) => {

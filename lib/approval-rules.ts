@@ -1,6 +1,6 @@
 import type { Config } from "./config.ts";
 
-export interface RestoreInOutline {
+interface RestoreInOutline {
   target: "record" | "transaction" | "actor" | "tables";
   /** `schema.name` of every table that it changes. */
   tables: readonly string[];

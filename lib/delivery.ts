@@ -39,7 +39,7 @@ export class DeliveryError extends Error {
   }
 }
 
-export interface DeliveryErrorOptions {
+interface DeliveryErrorOptions {
   permanent?: boolean;
   retryAfterSeconds?: number | undefined;
 }

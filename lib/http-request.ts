@@ -10,7 +10,7 @@ export interface Answer {
   retryAfter: string | undefined;
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   method: "GET" | "POST";
   headers: http.OutgoingHttpHeaders;
   body?: string;

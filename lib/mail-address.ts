@@ -5,7 +5,7 @@ const NAME_CHARACTERS_MAX = 100;
 const ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 const NAMED = /^(?<name>[^<>"\p{C}\p{Zl}\p{Zp}]+|"[^<>"\p{C}\p{Zl}\p{Zp}]+")\s*<(?<address>[^<>]+)>$/u;
 
-export interface Mailbox {
+interface Mailbox {
   name: string;
   address: string;
 }

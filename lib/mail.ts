@@ -4,7 +4,7 @@ import { parseSmtpUrl } from "./smtp-url.ts";
 
 const SUBJECT_CHARACTERS_MAX = 200;
 
-export interface MailTimeouts {
+interface MailTimeouts {
   /** Until the server has greeted, its name's look-up and TLS included. */
   connectionMs: number;
   /** Without a byte from the server. */
@@ -13,7 +13,7 @@ export interface MailTimeouts {
   totalMs: number;
 }
 
-export const MAIL_TIMEOUTS: MailTimeouts = { connectionMs: 10_000, silenceMs: 10_000, totalMs: 20_000 };
+const MAIL_TIMEOUTS: MailTimeouts = { connectionMs: 10_000, silenceMs: 10_000, totalMs: 20_000 };
 /** For the server to close its side, after which the connection is dropped. */
 const CLOSE_MS = 1_000;
 
@@ -26,7 +26,7 @@ export interface MailMessage {
   html?: string | undefined;
 }
 
-export interface Mailer {
+interface Mailer {
   /**
    * Hands the message to the SMTP server within 20 s, over a connection of its own. It counts as delivered when the
    * server accepted it for at least one recipient: sending again would reach that one twice. Throws a DeliveryError
@@ -35,7 +35,7 @@ export interface Mailer {
   send(message: MailMessage): Promise<void>;
 }
 
-export interface MailerOptions {
+interface MailerOptions {
   /** See `parseSmtpUrl`. */
   url: string;
   /** `someone@host` or `Name <someone@host>`. */

@@ -9,7 +9,7 @@ const MS_PER_S = 1_000;
 const DURATION_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Open connections of a pool and callers that wait for one. */
-export interface Connections {
+interface Connections {
   total: number;
   idle: number;
   waiting: number;
@@ -21,7 +21,7 @@ export interface IngestCounts {
   trails(count: number): void;
 }
 
-export interface RequestFigures {
+interface RequestFigures {
   /** Labels: a known method, a route's pattern and a status, never what a caller sent. */
   method: string;
   route: string;

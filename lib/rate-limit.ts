@@ -8,7 +8,7 @@ const TIMEOUT_MS = 250;
 const RETRY_AFTER_MS = 5_000;
 const REASON_LENGTH_MAX = 200;
 
-export interface RateLimit {
+interface RateLimit {
   requests: number;
   windowSeconds: number;
 }
@@ -41,7 +41,7 @@ export interface RateLimiter {
 }
 
 /** The two methods of pino that are used. */
-export interface RateLimitLog {
+interface RateLimitLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }

@@ -4,14 +4,14 @@ const TIMEOUT_MS = 1_000;
 const RETRIES = 1;
 const RETRY_PAUSE_MS = 50;
 
-export interface RedisSettings {
+interface RedisSettings {
   url?: string | undefined;
   token?: string | undefined;
 }
 
 export type { Redis };
 
-export interface RedisOptions {
+interface RedisOptions {
   /** How long a command may take, its second try and its pause included. */
   timeoutMs?: number;
   /** Whether replies stay text as they came; else what looks like JSON is parsed, keys included. */

@@ -1,4 +1,4 @@
-export interface SmtpServer {
+interface SmtpServer {
   host: string;
   /** Undefined: 587, or 465 where TLS comes first. */
   port: number | undefined;

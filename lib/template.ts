@@ -1,7 +1,7 @@
 /** What a template is made of: text as it stands, a column's value, or `*`, which stands for anything. */
 export type TemplatePart = { text: string } | { column: string } | { any: true };
 
-export const TEMPLATE_LENGTH_MAX = 1_000;
+const TEMPLATE_LENGTH_MAX = 1_000;
 
 const PART = /\{\{|\}\}|\{([^{}]*)\}|[{}]|\*+|[^{}*]+/g;
 

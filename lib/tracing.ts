@@ -3,7 +3,7 @@ import { safeError, type Logger } from "./logger.ts";
 
 export type Attributes = Record<string, string | number>;
 
-export interface SpanStart {
+interface SpanStart {
   name: string;
   kind: "server" | "client" | "internal";
   /** Our own ids, names and codes, never a value that a caller sent. */

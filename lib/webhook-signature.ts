@@ -7,7 +7,7 @@ const SECRET_BYTES_MAX = 64;
 /** The secret in use, the one before it, and room. */
 const SECRETS_MAX = 5;
 
-export interface SignedContent {
+interface SignedContent {
   id: string;
   /** Seconds since 1970: when this attempt is made. */
   timestamp: number;

@@ -3,7 +3,7 @@ import { isIP, type LookupFunction } from "node:net";
 import { DeliveryError } from "./delivery.ts";
 import { isPublicAddress } from "./public-address.ts";
 
-export const ADDRESS_REFUSED = "the address is private";
+const ADDRESS_REFUSED = "the address is private";
 
 /**
  * The URL that a webhook may be sent to: https, no user name or password, and where its host is a numeric address (the

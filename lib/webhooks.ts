@@ -7,10 +7,10 @@ import { publicLookup, webhookTarget } from "./webhook-target.ts";
 export { parseWebhookSecrets, signWebhook } from "./webhook-signature.ts";
 
 /** The whole of a request: look-up, connection, answer and its body. Standard Webhooks asks for 15 to 30 s. */
-export const WEBHOOK_TIMEOUT_MS = 15_000;
+const WEBHOOK_TIMEOUT_MS = 15_000;
 const RETRY_AFTER_S_MAX = 24 * 60 * 60;
 
-export interface Webhook {
+interface Webhook {
   url: string;
   /** Each signs, so that a receiver can change from one to the next. */
   secrets: readonly string[];
@@ -20,7 +20,7 @@ export interface Webhook {
   body: string;
 }
 
-export interface WebhookSender {
+interface WebhookSender {
   /**
    * One attempt, by Standard Webhooks 1.0.0 (https://www.standardwebhooks.com). A status of 200 to 299 is a delivery,
    * whatever becomes of the answer's body; everything else, redirects included, throws a DeliveryError. An id or a
@@ -29,7 +29,7 @@ export interface WebhookSender {
   send(webhook: Webhook): Promise<void>;
 }
 
-export interface WebhookSenderOptions {
+interface WebhookSenderOptions {
   /** Whether a webhook may go to a private address, and over http. */
   allowPrivate: boolean;
   timeoutMs?: number;

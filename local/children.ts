@@ -10,7 +10,7 @@ const RESTART_MS = 500;
 const RESTART_MS_MAX = 15_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-export interface ChildOptions {
+interface ChildOptions {
   name: string;
   /** The file to run, below local/. */
   file: string;

@@ -3,11 +3,11 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { migrate } from "../db/migrate.ts";
-import { startChild, type Child } from "./children.ts";
 import { ADMIN, createAdminAndDatabase, rolePasswords } from "./database.ts";
-import { readDevFile, removeDevFile, writeDevFile, type DevFile } from "./dev-file.ts";
+import { readDevFile, removeDevFile, type DevFile } from "./dev-file.ts";
 import { firstApiKey } from "./first-key.ts";
 import { lockFolder } from "./lock.ts";
+import { Parts } from "./parts.ts";
 import { startPostgres, type PostgresServer } from "./postgres/index.ts";
 import { freePort } from "./ports.ts";
 import { commandOf, endProcess } from "./processes.ts";
@@ -19,7 +19,7 @@ const POSTGRES_PORT = 5_432;
 const MAIL_FROM = "Afterimage <afterimage@localhost>";
 const MAIL_TO = "operator@localhost";
 
-export interface StackOptions {
+interface StackOptions {
   dataDir: string;
   /** Wanted port of the HTTP server; the next free one is taken when it is in use. */
   port: number;
@@ -94,53 +94,6 @@ function archiveEnvironment(dataDir: string): Record<string, string> {
   const folder = path.join(dataDir, "archive");
   fs.mkdirSync(folder, { recursive: true });
   return { ARCHIVE_URL: pathToFileURL(folder).href };
-}
-
-/** The running parts: stopped in the opposite order, their process ids kept in dev.json. */
-class Parts {
-  readonly #options: StackOptions;
-  readonly #unlock: () => void;
-  readonly #running: { stop(): Promise<void> }[] = [];
-  readonly #pids: Record<string, number> = { start: process.pid };
-  #written: DevFile | undefined;
-
-  constructor(options: StackOptions, unlock: () => void) {
-    this.#options = options;
-    this.#unlock = unlock;
-  }
-
-  async start(name: string, file: string, args: string[], env: Record<string, string> = {}): Promise<Child> {
-    const { dataDir, say } = this.#options;
-    const logFile = path.join(dataDir, `${name}.log`);
-    const child = await startChild({ name, file, args, env, logFile, say, onStart: this.notePid(name) });
-    this.#running.push(child);
-    return child;
-  }
-
-  async add<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
-    const part = await starting;
-    this.#running.push(part);
-    return part;
-  }
-
-  notePid(name: string): (pid: number) => void {
-    return (pid) => {
-      this.#pids[name] = pid;
-      if (this.#written) this.writeDevFile(this.#written);
-    };
-  }
-
-  writeDevFile(dev: Omit<DevFile, "pids">): DevFile {
-    this.#written = { ...dev, pids: this.#pids };
-    writeDevFile(this.#options.dataDir, this.#written);
-    return this.#written;
-  }
-
-  async stop(): Promise<void> {
-    for (const part of this.#running.toReversed()) await part.stop();
-    removeDevFile(this.#options.dataDir);
-    this.#unlock();
-  }
 }
 
 async function startDatabases(parts: Parts, { dataDir, say }: StackOptions): Promise<Urls> {

@@ -5,7 +5,7 @@ const CURSOR_LENGTH_MAX = 1_000;
 const FILTER_HASH_CHARACTERS = 16;
 
 /** Where the last page ended: the sort keys of its last row, as text. */
-export type Position = string[];
+type Position = string[];
 
 const hashOf = (filters: unknown, position: Position) =>
   createHash("sha256")
@@ -19,7 +19,7 @@ export function encodeCursor(position: Position, filters: unknown): string {
 }
 
 /** What a sort key must look like: a regular expression, or anything that tests as one does. */
-export interface Shape {
+interface Shape {
   test(text: string): boolean;
 }
 

@@ -1,3 +1,5 @@
+import { causesOf } from "../lib/causes.ts";
+
 /** Everything that can be wrong with a request, by the name a caller's program can rely on. */
 export type ErrorCode =
   | "invalid_request"
@@ -55,8 +57,6 @@ export const notFound = (what: string, ...paths: string[]) => {
 export const invalidField = (path: string, code: string, message: string) =>
   new ServiceError("invalid_request", `${path}: ${message}`, { errors: [{ path, code, message }] });
 
-const CAUSES_MAX = 5;
-
 /** A step's error as the workflow engine may see it: a refusal's own words, or a kind and a code, never a value. */
 export class StepFailure extends Error {
   override name = "StepFailure";
@@ -68,10 +68,9 @@ export class StepFailure extends Error {
 
 /** What an error and its causes are: a kind and a code each, never a value. */
 export function kindsOf(error: unknown): string[] {
-  const kinds: string[] = [];
-  for (let cause = error; cause instanceof Error && kinds.length < CAUSES_MAX; cause = cause.cause) {
+  const kinds = [...causesOf(error)].map((cause) => {
     const { code } = cause as { code?: unknown };
-    kinds.push(typeof code === "string" ? `${cause.name} ${code}` : cause.name);
-  }
+    return typeof code === "string" ? `${cause.name} ${code}` : cause.name;
+  });
   return kinds.length > 0 ? kinds : [typeof error];
 }

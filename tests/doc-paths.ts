@@ -9,7 +9,7 @@ const tracked = execFileSync("git", ["ls-files", "--cached", "--others", "--excl
   encoding: "utf8",
 });
 const documents = tracked.split("\n").filter((file) => file.endsWith(".md"));
-const folders = "api|functions|services|db|lib|client|dashboard|local|cli|bench|tests|examples|docs";
+const folders = "api|functions|services|db|lib|client|local|cli|bench|tests|examples|docs";
 const ROOT_PATH = new RegExp(`\`((?:${folders})/[\\w./-]*)\``, "g");
 const LINK = /\]\((?!https?:|#|mailto:)([^)#]+)/g;
 

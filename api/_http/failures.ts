@@ -1,7 +1,14 @@
+import { causesOf } from "../../lib/causes.ts";
+import {
+  CHECK_VIOLATION,
+  DEADLOCK_DETECTED,
+  LOCK_NOT_AVAILABLE,
+  QUERY_CANCELED,
+  SERIALIZATION_FAILURE,
+} from "../../lib/sqlstate.ts";
 import { ServiceError } from "../../services/errors.ts";
 
 const RETRY_AFTER_S = 2;
-const CAUSES_MAX = 5;
 
 // The server is away, starting, stopping, full or read-only, or has ended a session that stood idle in a transaction.
 const AWAY_SQLSTATE = /^(08...|53...|57P0.|25006|25P03)$/;
@@ -22,11 +29,12 @@ const AWAY =
 
 // The server is there and gave up this statement; what helps depends on why.
 const GIVEN_UP: Record<string, string> = {
-  "57014":
+  [QUERY_CANCELED]:
     "The request took longer than the database may work on it. Narrow the query: name a workspace, a shorter time between from and to, or leave out text and includeTotal. A write may be sent again as it is.",
-  "55P03": "Another change holds what this request needs. Send the same request again in a moment.",
-  "40001": "Another change came in between. Send the same request again.",
-  "40P01": "Another change came in between. Send the same request again.",
+  [LOCK_NOT_AVAILABLE]:
+    "Another change holds what this request needs. Send the same request again in a moment.",
+  [SERIALIZATION_FAILURE]: "Another change came in between. Send the same request again.",
+  [DEADLOCK_DETECTED]: "Another change came in between. Send the same request again.",
 };
 
 // Every write is audited, so without a partition for this month nothing can be written at all.
@@ -37,11 +45,7 @@ const NO_PARTITION_RETRY_AFTER_S = 60;
 /** What a caught error means to a caller: a refusal as it is, a database that is away as 503, the rest as 500. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
-  for (
-    let cause = error, depth = 0;
-    cause instanceof Error && depth < CAUSES_MAX;
-    cause = cause.cause, depth++
-  ) {
+  for (const cause of causesOf(error)) {
     if (cause instanceof ServiceError) return cause;
     const detail = isAway(cause) ? AWAY : GIVEN_UP[codeOf(cause) ?? ""];
     if (detail !== undefined) {
@@ -60,7 +64,7 @@ export function toServiceError(error: unknown): ServiceError {
 /** Postgres names no constraint when it finds no partition to put a row into. */
 function lacksPartition(error: Error): boolean {
   const { constraint } = error as { constraint?: unknown };
-  return codeOf(error) === "23514" && constraint === undefined;
+  return codeOf(error) === CHECK_VIOLATION && constraint === undefined;
 }
 
 function codeOf(error: Error): string | undefined {

@@ -3,6 +3,7 @@ import { pointInTime, recordAt, recordAtTime } from "../../services/history/at.t
 import { historyPage, historyQuery, listHistory } from "../../services/history/list.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
+import { asJson } from "../_http/as-json.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
 const NAME_LENGTH_MAX = 200;
@@ -19,9 +20,6 @@ const params = z.object({
   recordId: withoutNul(KEY_LENGTH_MAX).describe("The row's key; a composite one as a JSON array."),
 });
 const read = { tag: "History", method: "get", scope: "history:read", limit: "read" } as const;
-
-/** Images are passed on as the database wrote them: parsing would round numbers beyond 15 digits. */
-const asJson = (text: string) => new Response(text, { headers: { "content-type": "application/json" } });
 
 export function historyRoutes(app: App, runtime: Runtime): void {
   endpoint(app, runtime, {

@@ -25,6 +25,7 @@ import type { Context } from "../../services/context.ts";
 import { page, uuid } from "../../services/inputs.ts";
 import type { Runtime } from "../../services/runtime.ts";
 import type { App } from "../_http/app.ts";
+import { asJson } from "../_http/as-json.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
 const params = z.object({ id: uuid });
@@ -36,7 +37,6 @@ const accepted = (body: Restore) => ({
   body,
   headers: { location: `/api/restores/${body.id}` },
 });
-const asJson = (text: string) => new Response(text, { headers: { "content-type": "application/json" } });
 
 export function restoreRoutes(app: App, runtime: Runtime): void {
   const planning = (ctx: Context): PlanningContext => ({

@@ -9,6 +9,7 @@ import { patchTrail, trailPatch } from "../../services/trails/patch.ts";
 import { putTrail } from "../../services/trails/put.ts";
 import { newTrail, trail, TRAIL_BYTES_MAX, trailState } from "../../services/trails/trail.ts";
 import type { App } from "../_http/app.ts";
+import { asJson } from "../_http/as-json.ts";
 import { endpoint } from "../_http/endpoint.ts";
 
 const tag = "Trails";
@@ -109,8 +110,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     answers: { 200: { description: "The bundle.", schema: evidence } },
     handle: async (ctx, { params: { messageId }, query }) => {
       const reading = { ...ctx, archive: runtime.archive };
-      const bundle = await gatherEvidence(reading, messageId, query);
-      return new Response(bundle, { headers: { "content-type": "application/json" } });
+      return asJson(await gatherEvidence(reading, messageId, query));
     },
   });
   endpoint(app, runtime, {

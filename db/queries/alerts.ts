@@ -1,14 +1,12 @@
 import { and, desc, eq, gt, isNotNull, isNull, lt, notInArray, or, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { alerts as a } from "../schema/index.ts";
+import { secondsAgo, sqlNow } from "./rows.ts";
 
 export type AlertRow = typeof a.$inferSelect;
 export type NewAlert = Pick<AlertRow, "code" | "subject" | "severity" | "message"> & {
   details?: Record<string, unknown>;
 };
-
-const now = sql`clock_timestamp()`;
-const ago = (seconds: number) => sql`clock_timestamp() - make_interval(secs => ${seconds})`;
 
 /** Until the transaction ends nobody else raises or resolves alerts of this code and subject. */
 export async function lockAlerts(db: Db, code: string, subject: string): Promise<void> {
@@ -21,7 +19,7 @@ export async function currentAlert(
   db: Db,
   { code, subject, quietSeconds }: { code: string; subject: string; quietSeconds: number },
 ): Promise<AlertRow | null> {
-  const isCurrent = or(isNull(a.resolvedAt), gt(a.resolvedAt, ago(quietSeconds)));
+  const isCurrent = or(isNull(a.resolvedAt), gt(a.resolvedAt, secondsAgo(quietSeconds)));
   const [row] = await db
     .select()
     .from(a)
@@ -35,8 +33,8 @@ export async function currentAlert(
 export async function noteReminders(db: Db, seconds: number): Promise<string[]> {
   const noted = await db
     .update(a)
-    .set({ notifiedAt: now })
-    .where(and(isNull(a.resolvedAt), isNull(a.acknowledgedAt), lt(a.notifiedAt, ago(seconds))))
+    .set({ notifiedAt: sqlNow })
+    .where(and(isNull(a.resolvedAt), isNull(a.acknowledgedAt), lt(a.notifiedAt, secondsAgo(seconds))))
     .returning({ id: a.id });
   return noted.map((one) => one.id);
 }
@@ -52,8 +50,8 @@ export async function insertAlert(
     .values({
       ...alert,
       details: alert.details ?? {},
-      ...(notified ? { notifiedAt: now } : {}),
-      ...(closed ? { resolvedAt: now } : {}),
+      ...(notified ? { notifiedAt: sqlNow } : {}),
+      ...(closed ? { resolvedAt: sqlNow } : {}),
     })
     .returning();
   return row as AlertRow;
@@ -72,10 +70,10 @@ export async function raiseAgain(
       severity: alert.severity,
       message: alert.message,
       details: alert.details ?? {},
-      lastRaisedAt: now,
+      lastRaisedAt: sqlNow,
       raiseCount: sql`${a.raiseCount} + 1`,
       resolvedAt: null,
-      ...(notified ? { notifiedAt: now } : {}),
+      ...(notified ? { notifiedAt: sqlNow } : {}),
     })
     .where(eq(a.id, id))
     .returning();
@@ -86,7 +84,7 @@ export async function raiseAgain(
 export async function closeAlert(db: Db, code: string, subject: string): Promise<AlertRow | null> {
   const [row] = await db
     .update(a)
-    .set({ resolvedAt: now })
+    .set({ resolvedAt: sqlNow })
     .where(and(eq(a.code, code), eq(a.subject, subject), isNull(a.resolvedAt)))
     .returning();
   return row ?? null;
@@ -101,7 +99,7 @@ export async function pastSubjects(
 ): Promise<string[]> {
   const isPast =
     "seconds" in past
-      ? lt(a.lastRaisedAt, ago(past.seconds))
+      ? lt(a.lastRaisedAt, secondsAgo(past.seconds))
       : past.known.length > 0
         ? notInArray(a.subject, [...past.known])
         : undefined;
@@ -135,13 +133,13 @@ export async function lockAlert(db: Db, id: string): Promise<AlertRow | null> {
 export async function noteAcknowledged(db: Db, id: string, byUserId: string): Promise<AlertRow> {
   const [row] = await db
     .update(a)
-    .set({ acknowledgedAt: now, acknowledgedByUserId: byUserId })
+    .set({ acknowledgedAt: sqlNow, acknowledgedByUserId: byUserId })
     .where(eq(a.id, id))
     .returning();
   return row as AlertRow;
 }
 
-export type AlertStatus = "open" | "acknowledged" | "resolved";
+type AlertStatus = "open" | "acknowledged" | "resolved";
 
 const isOfStatus = {
   open: and(isNull(a.resolvedAt), isNull(a.acknowledgedAt)),

@@ -48,7 +48,7 @@ export async function analyzeMonth(db: Db, month: string): Promise<void> {
   await db.execute(sql`select audit.analyze_month(${month}::date)`);
 }
 
-export interface Stay {
+interface Stay {
   keepDays: number;
   userId: string;
   requestId: string;

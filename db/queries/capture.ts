@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
-import { rows } from "./rows.ts";
+import { rows, secondsAgo } from "./rows.ts";
 
 export interface CaptureProblem {
   relation: string;
@@ -43,7 +43,7 @@ export async function failingTables(db: Db, seconds: number): Promise<Unrecorded
       select table_schema || '.' || table_name as "table",
         to_char(min(began_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
       from audit.capture_gaps
-      where reason = 'error' and began_at > clock_timestamp() - make_interval(secs => ${seconds})
+      where reason = 'error' and began_at > ${secondsAgo(seconds)}
       group by 1
       order by 1`,
   );

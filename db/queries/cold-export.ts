@@ -9,13 +9,13 @@ export interface RowKey {
   id: string;
 }
 
-export interface ArchivedLine extends RowKey {
+interface ArchivedLine extends RowKey {
   /** JSON of the columns' texts. */
   line: string;
 }
 
 /** A file that was written and read back. Digests are SHA-256; `rowsDigest` is hexadecimal, of the rows that were read. */
-export interface NewColdFile {
+interface NewColdFile {
   month: string;
   part: number;
   objectKey: string;

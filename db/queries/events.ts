@@ -1,4 +1,5 @@
 import { and, arrayContains, desc, eq, gte, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
+import { uuidTime } from "../../lib/uuid.ts";
 import type { Db } from "../client.ts";
 import { everyEvent as e } from "../schema/index.ts";
 import { rows, timeText } from "./rows.ts";
@@ -6,57 +7,9 @@ import { rows, timeText } from "./rows.ts";
 /** This month and the two before it: what is asked alone first. */
 const RECENT_MONTHS = 3;
 /** An event is stored in the statement that makes its id, which ends sooner. */
-const ID_BEFORE_EVENT_MS = 10 * 60 * 1_000;
+export const ID_BEFORE_EVENT_MS = 10 * 60 * 1_000;
 /** How far the clocks of this process and the database may be apart. */
 const ID_AHEAD_MS = 24 * 60 * 60 * 1_000;
-const UUID_VERSION_AT = 14;
-
-/** An event as insert_audit_events() takes it: keys are column names, what is absent stays null. */
-export type EventRecord = Record<string, unknown>;
-
-export interface StoredEvent {
-  id: string;
-  createdAt: string;
-  duplicate: boolean;
-}
-
-export interface IngestClaim {
-  keyId: string;
-  key: string;
-  hash: Uint8Array;
-}
-
-/** Appends events, under an idempotency key if there is one, in one statement: all or nothing. */
-export async function ingestEvents(
-  db: Db,
-  events: EventRecord[],
-  claim: IngestClaim | null,
-): Promise<{ state: "new" | "replay" | "mismatch" | "running"; results: StoredEvent[] }> {
-  const json = JSON.stringify(events);
-  const call = claim
-    ? sql`audit.ingest_audit_events(${json}::jsonb, ${claim.keyId}, ${claim.key}, ${Buffer.from(claim.hash)})`
-    : sql`audit.ingest_audit_events(${json}::jsonb)`;
-  const [answer] = await rows<{ state: "new"; results: StoredEvent[] | null }>(
-    db,
-    sql`select state, results from ${call}`,
-  );
-  return { state: answer?.state ?? "new", results: answer?.results ?? [] };
-}
-
-export async function insertServiceEvent(db: Db, event: EventRecord): Promise<void> {
-  await db.execute(sql`select audit.insert_service_event(${JSON.stringify(event)}::jsonb)`);
-}
-
-/** Whether an event was ever stored under this natural key. */
-export async function isEventStored(db: Db, workspaceId: string, eventId: string): Promise<boolean> {
-  const [row] = await rows(
-    db,
-    sql`
-    select from audit.audit_event_keys k
-    where k.workspace_id = ${workspaceId} and k.event_id = ${eventId}`,
-  );
-  return row !== undefined;
-}
 
 export interface EventFilter {
   /** Null: any workspace. */
@@ -202,17 +155,12 @@ export async function findEvent(
     return row ?? null;
   };
   const made = uuidTime(id);
-  if (made === null) return find(undefined);
+  // One whose time lies ahead is none of ours.
+  const isOurs = made !== null && made < Date.now() + ID_AHEAD_MS;
+  if (!isOurs) return find(undefined);
   const near = (ms: number) => new Date(made + ms);
   const soon = and(gte(e.createdAt, near(-ID_BEFORE_EVENT_MS)), lt(e.createdAt, near(ID_BEFORE_EVENT_MS)));
   return (await find(soon)) ?? find(undefined);
-}
-
-/** The time in a UUID of version 7, in milliseconds since 1970; null for any other, and where it lies ahead: up to the year 10889. */
-function uuidTime(id: string): number | null {
-  if (id.charAt(UUID_VERSION_AT) !== "7") return null;
-  const made = Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);
-  return made < Date.now() + ID_AHEAD_MS ? made : null;
 }
 
 /** Names what is committed now, for a reader that takes several statements to read it. */

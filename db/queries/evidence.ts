@@ -3,7 +3,7 @@ import type { Db } from "../client.ts";
 import { auditDeletionLog as d, legalHolds as h } from "../schema/index.ts";
 import type { HoldRow } from "./holds.ts";
 import { rows } from "./rows.ts";
-import type { TrailKey } from "./trails.ts";
+import type { TrailKey } from "./trail-row.ts";
 
 /** What the roll-up holds of a trail. */
 export interface CountedTrail {

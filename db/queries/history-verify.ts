@@ -72,7 +72,7 @@ export async function recordsAfter(
   return found.map((one) => one.id);
 }
 
-export interface NewestRecords {
+interface NewestRecords {
   /** As `schema.name`. */
   name: string;
   recordIds: string[];

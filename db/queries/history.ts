@@ -92,7 +92,7 @@ export async function listEntries(
 }
 
 /** Times as `to_json` has them in the history of a record, and its image then. */
-export interface Image {
+interface Image {
   /** The entry that left the record so, or that found it so. */
   entryId: string;
   /** JSON text of the row; null when there was none. */

@@ -1,10 +1,11 @@
-import { and, desc, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNotNull, isNull, lt } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { legalHolds as h } from "../schema/index.ts";
+import { sqlNow } from "./rows.ts";
 
 export type HoldRow = typeof h.$inferSelect;
 
-export interface HoldFilter {
+interface HoldFilter {
   /** Null: any, and those that name no workspace. */
   workspaceIds: readonly string[] | null;
   status?: "active" | "released" | undefined;
@@ -51,7 +52,7 @@ export async function releaseHold(
 ): Promise<HoldRow | null> {
   const [row] = await db
     .update(h)
-    .set({ ...release, releasedAt: sql`clock_timestamp()` })
+    .set({ ...release, releasedAt: sqlNow })
     .where(and(eq(h.id, id), isNull(h.releasedAt)))
     .returning();
   return row ?? null;

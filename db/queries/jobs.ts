@@ -1,8 +1,9 @@
 import { and, asc, desc, eq, getTableColumns, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { jobRuns as r, jobSchedules as s } from "../schema/index.ts";
+import { secondsAgo, sqlNow } from "./rows.ts";
 
-export type ScheduleRow = typeof s.$inferSelect;
+type ScheduleRow = typeof s.$inferSelect;
 export type RunRow = typeof r.$inferSelect;
 
 export const isLate = sql<boolean>`(
@@ -40,8 +41,8 @@ export async function setPaused(db: Db, jobId: string, byUserId: string | null):
     .update(s)
     .set(
       isPaused
-        ? { pausedAt: sql`clock_timestamp()`, pausedByUserId: byUserId }
-        : { pausedAt: null, pausedByUserId: null, watchedSince: sql`clock_timestamp()` },
+        ? { pausedAt: sqlNow, pausedByUserId: byUserId }
+        : { pausedAt: null, pausedByUserId: null, watchedSince: sqlNow },
     )
     .where(and(eq(s.jobId, jobId), isPaused ? isNull(s.pausedAt) : sql`${s.pausedAt} is not null`))
     .returning({ jobId: s.jobId });
@@ -96,7 +97,7 @@ export async function startRequestedRun(
 export async function startScheduledRun(db: Db, jobId: string, engineRunId: string): Promise<RunRow> {
   const [row] = await db
     .insert(r)
-    .values({ jobId, trigger: "schedule", status: "running", engineRunId, startedAt: sql`clock_timestamp()` })
+    .values({ jobId, trigger: "schedule", status: "running", engineRunId, startedAt: sqlNow })
     .onConflictDoUpdate({ target: r.engineRunId, set: { engineRunId } })
     .returning();
   return row as RunRow;
@@ -114,17 +115,14 @@ export async function endRun(
       : eq(r.engineRunId, match.engineRunId);
   const [row] = await db
     .update(r)
-    .set({ ...end, finishedAt: sql`clock_timestamp()` })
+    .set({ ...end, finishedAt: sqlNow })
     .where(and(isIt, isNull(r.finishedAt)))
     .returning();
   return row ?? null;
 }
 
 export async function noteSuccess(db: Db, jobId: string): Promise<void> {
-  await db
-    .update(s)
-    .set({ lastSuccessAt: sql`clock_timestamp()` })
-    .where(eq(s.jobId, jobId));
+  await db.update(s).set({ lastSuccessAt: sqlNow }).where(eq(s.jobId, jobId));
 }
 
 /** Runs that began more than `seconds` ago and have not ended. */
@@ -132,12 +130,7 @@ export async function stuckRuns(db: Db, seconds: number, limit: number): Promise
   return db
     .select()
     .from(r)
-    .where(
-      and(
-        eq(r.status, "running"),
-        lt(r.startedAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`),
-      ),
-    )
+    .where(and(eq(r.status, "running"), lt(r.startedAt, secondsAgo(seconds))))
     .orderBy(asc(r.startedAt))
     .limit(limit);
 }

@@ -1,10 +1,10 @@
 import { and, arrayContained, desc, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { apiKeys } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, sqlNow } from "./rows.ts";
 
 export type KeyRow = typeof apiKeys.$inferSelect;
-export type NewKey = typeof apiKeys.$inferInsert;
+type NewKey = typeof apiKeys.$inferInsert;
 
 /** The key with this hash, or null; notes its use at most once a minute. */
 export async function findKeyBySecret(db: Db, hash: Uint8Array): Promise<KeyRow | null> {
@@ -16,7 +16,7 @@ export async function findKeyBySecret(db: Db, hash: Uint8Array): Promise<KeyRow 
   if (row.revokedAt === null && (row.lastUsedAt === null || row.lastUsedAt.getTime() < Date.now() - 60_000)) {
     await db
       .update(apiKeys)
-      .set({ lastUsedAt: sql`clock_timestamp()` })
+      .set({ lastUsedAt: sqlNow })
       .where(
         and(
           eq(apiKeys.id, row.id),
@@ -31,7 +31,7 @@ export async function findKeyBySecret(db: Db, hash: Uint8Array): Promise<KeyRow 
 }
 
 /** Which keys someone may see: those that reach no further than their own. */
-export interface KeyReach {
+interface KeyReach {
   workspaces: readonly string[] | null;
   projects: readonly string[] | null;
 }

@@ -9,7 +9,7 @@ const COUNT_MAX = 100_000;
 /** A run by hand may be asked for while another runs, so the one that runs need not be the newest. */
 const RUNS_MAX = 20;
 
-export interface JobFigures {
+interface JobFigures {
   jobId: string;
   /** Null: never. */
   secondsSinceSuccess: number | null;

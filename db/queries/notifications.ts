@@ -2,11 +2,10 @@ import { asc, desc, eq, inArray, isNotNull, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { alertChannels as c, alertNotifications as n, alerts as a } from "../schema/index.ts";
 import type { AlertRow } from "./alerts.ts";
+import { sqlNow } from "./rows.ts";
 
 export type NotificationRow = typeof n.$inferSelect;
 export type NotificationKind = NotificationRow["kind"];
-
-const now = sql`clock_timestamp()`;
 
 /** One message per channel for a request; those in `refused` are given up at once, with this reason. */
 export async function insertNotifications(
@@ -22,7 +21,7 @@ export async function insertNotifications(
       channels.map((channel) => ({
         ...request,
         channel,
-        ...(refused.channels.has(channel) ? { lastError: refused.reason, givenUpAt: now } : {}),
+        ...(refused.channels.has(channel) ? { lastError: refused.reason, givenUpAt: sqlNow } : {}),
       })),
     )
     .onConflictDoNothing();
@@ -79,22 +78,22 @@ export async function noteAttempt(
     .update(n)
     .set({
       attempts: sql`${n.attempts} + 1`,
-      lastAttemptAt: now,
+      lastAttemptAt: sqlNow,
       ...("delivered" in end
-        ? { deliveredAt: now, lastError: null }
-        : { lastError: end.error, ...(end.givenUp ? { givenUpAt: now } : {}) }),
+        ? { deliveredAt: sqlNow, lastError: null }
+        : { lastError: end.error, ...(end.givenUp ? { givenUpAt: sqlNow } : {}) }),
     })
     .where(eq(n.id, id));
 }
 
 /** Ends a message that is not going to be sent. */
 export async function giveUp(db: Db, id: string, reason: string): Promise<void> {
-  await db.update(n).set({ lastError: reason, givenUpAt: now }).where(eq(n.id, id));
+  await db.update(n).set({ lastError: reason, givenUpAt: sqlNow }).where(eq(n.id, id));
 }
 
 /** A message arrived: whatever was wrong with the channel is over. */
 export async function noteChannelWorks(db: Db, channel: string): Promise<void> {
-  const works = { lastDeliveredAt: now, failingSince: null, lastError: null, disabledAt: null };
+  const works = { lastDeliveredAt: sqlNow, failingSince: null, lastError: null, disabledAt: null };
   await db
     .insert(c)
     .values({ channel, ...works })
@@ -108,10 +107,10 @@ export async function noteChannelFails(
   error: string,
   { disable }: { disable: boolean },
 ): Promise<void> {
-  const fails = { lastError: error, ...(disable ? { disabledAt: now } : {}) };
+  const fails = { lastError: error, ...(disable ? { disabledAt: sqlNow } : {}) };
   await db
     .insert(c)
-    .values({ channel, failingSince: now, ...fails })
+    .values({ channel, failingSince: sqlNow, ...fails })
     .onConflictDoUpdate({
       target: c.channel,
       set: { ...fails, failingSince: sql`coalesce(${c.failingSince}, clock_timestamp())` },

@@ -10,7 +10,7 @@ export async function addPartitions(db: Db, monthsAhead: number): Promise<number
   return row?.added ?? 0;
 }
 
-export interface PartitionedTable {
+interface PartitionedTable {
   tableName: string;
   /** Whole months after this one that have a partition. */
   monthsAhead: number;

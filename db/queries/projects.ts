@@ -1,10 +1,10 @@
 import { and, eq, isNull, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { auditDeletionLog, auditTrailRollup, auditTrails, projects } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, sqlNow } from "./rows.ts";
 
 export type ProjectRow = typeof projects.$inferSelect;
-export type Deletion = typeof auditDeletionLog.$inferInsert;
+type Deletion = typeof auditDeletionLog.$inferInsert;
 
 const live = (projectId: string) => and(eq(projects.projectId, projectId), isNull(projects.deletedAt));
 
@@ -33,7 +33,7 @@ export async function setTrailRetention(db: Db, projectId: string, days: number)
   await db.update(projects).set({ trailRetentionDays: days }).where(eq(projects.projectId, projectId));
 }
 
-export interface ProjectCounts {
+interface ProjectCounts {
   trailCount: number;
   rollupBucketCount: number;
   isHeld: boolean;
@@ -66,8 +66,5 @@ export async function insertDeletion(db: Db, deletion: Deletion): Promise<void> 
 
 /** Hides a project and its trails at once; the worker sweeps them. */
 export async function markProjectDeleted(db: Db, projectId: string): Promise<void> {
-  await db
-    .update(projects)
-    .set({ deletedAt: sql`clock_timestamp()` })
-    .where(live(projectId));
+  await db.update(projects).set({ deletedAt: sqlNow }).where(live(projectId));
 }

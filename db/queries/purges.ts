@@ -1,11 +1,11 @@
 import { and, desc, eq, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { purges as p } from "../schema/index.ts";
-import { rows, sqlNow } from "./rows.ts";
+import { rows, secondsAgo, sqlNow } from "./rows.ts";
 
 export type PurgeRow = typeof p.$inferSelect;
-export type PurgeStatus = PurgeRow["status"];
-export type NewPurge = Pick<PurgeRow, "files" | "summary" | "expiresAt" | "requestedByUserId">;
+type PurgeStatus = PurgeRow["status"];
+type NewPurge = Pick<PurgeRow, "files" | "summary" | "expiresAt" | "requestedByUserId">;
 
 export interface DueFile {
   id: string;
@@ -130,7 +130,7 @@ export async function listPurges(
     .limit(filter.limit);
 }
 
-export interface Decision {
+interface Decision {
   status: "approved" | "rejected";
   decidedByUserId: string;
   decidedByKeyId: string;
@@ -174,12 +174,7 @@ export async function unfinishedPurges(db: Db, seconds: number): Promise<PurgeRo
   return db
     .select()
     .from(p)
-    .where(
-      and(
-        eq(p.status, "approved"),
-        lt(p.decidedAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`),
-      ),
-    );
+    .where(and(eq(p.status, "approved"), lt(p.decidedAt, secondsAgo(seconds))));
 }
 
 /** Who last set the retention that files go by: a person's id, or the login of who did it in SQL. */

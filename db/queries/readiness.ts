@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
-import { rows } from "./rows.ts";
+import { rows, secondsAgo } from "./rows.ts";
 
-export interface DatabaseState {
+interface DatabaseState {
   role: string;
   isSuperuser: boolean;
   /** Whether this login could act as the owner of the audit tables. */
@@ -48,7 +48,7 @@ export async function waitingCount(db: Db, seconds: number): Promise<number> {
       select count(*)::int as count
       from audit.workflow_requests
       where picked_up_at is null
-        and created_at < clock_timestamp() - make_interval(secs => ${seconds})`,
+        and created_at < ${secondsAgo(seconds)}`,
   );
   return row?.count ?? 0;
 }

@@ -1,11 +1,11 @@
 import { and, eq, gte, isNull, min, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { weeklyReports as w } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, sqlNow } from "./rows.ts";
 
 export type WeeklyReportRow = typeof w.$inferSelect;
 
-export interface WeekFigures {
+interface WeekFigures {
   events: number;
   byAction: { actionType: string; count: number }[];
   /** How many events the actions that are not listed have. */
@@ -28,7 +28,7 @@ export interface WeekFigures {
   partitions: { table: string; partition: string; bytes: number }[];
 }
 
-export interface WeekLimits {
+interface WeekLimits {
   actions: number;
   users: number;
   security: number;
@@ -141,6 +141,6 @@ export async function reportedWeeks(db: Db, from: Date): Promise<{ first: Date |
 export async function noteMailed(db: Db, week: string): Promise<void> {
   await db
     .update(w)
-    .set({ mailedAt: sql`clock_timestamp()` })
+    .set({ mailedAt: sqlNow })
     .where(and(eq(w.week, week), isNull(w.mailedAt)));
 }

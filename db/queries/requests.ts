@@ -1,6 +1,7 @@
 import { and, asc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { workflowRequests as r } from "../schema/index.ts";
+import { secondsAgo, sqlNow } from "./rows.ts";
 
 export type WorkflowRequest = typeof r.$inferSelect;
 
@@ -37,7 +38,7 @@ export async function findDueRequest(
 export async function noteSent(db: Db, eventId: string): Promise<void> {
   await db
     .update(r)
-    .set({ sendCount: sql`${r.sendCount} + 1`, lastSentAt: sql`clock_timestamp()` })
+    .set({ sendCount: sql`${r.sendCount} + 1`, lastSentAt: sqlNow })
     .where(eq(r.eventId, eventId));
 }
 
@@ -49,10 +50,7 @@ export async function notePickedUp(db: Db, eventId: string): Promise<void> {
 }
 
 const isDue = (seconds: number) =>
-  and(
-    lt(r.createdAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`),
-    or(isNull(r.lastSentAt), lt(r.lastSentAt, sql`clock_timestamp() - make_interval(secs => ${seconds})`)),
-  );
+  and(lt(r.createdAt, secondsAgo(seconds)), or(isNull(r.lastSentAt), lt(r.lastSentAt, secondsAgo(seconds))));
 
 export async function findRequest(db: Db, eventId: string): Promise<WorkflowRequest | null> {
   const [row] = await db.select().from(r).where(eq(r.eventId, eventId));

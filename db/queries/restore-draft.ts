@@ -156,7 +156,7 @@ export async function draftProblems(tx: Db): Promise<DraftProblem[]> {
   );
 }
 
-export interface PlannedTable {
+interface PlannedTable {
   relation: number;
   name: string;
   insert: number;
@@ -205,7 +205,7 @@ export async function shapesOf(tx: Db, relations: number[]): Promise<unknown[]> 
   );
 }
 
-export interface NamedTable {
+interface NamedTable {
   relation: number | null;
   name: string;
   /** Null: it is not tracked now. */

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { rows } from "./rows.ts";
 
-export interface ItemText {
+interface ItemText {
   position: number;
   json: string;
 }
@@ -52,7 +52,7 @@ export async function listItems(
   );
 }
 
-export interface Counts {
+interface Counts {
   applied: number;
   skipped: number;
   chunksDone: number;

@@ -1,10 +1,10 @@
 import { and, desc, eq, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { restoreRuns as r } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, secondsAgo, sqlNow } from "./rows.ts";
 
 export type RunRow = typeof r.$inferSelect;
-export type RunStatus = RunRow["status"];
+type RunStatus = RunRow["status"];
 
 export async function insertRun(db: Db, run: typeof r.$inferInsert): Promise<RunRow> {
   const [row] = await db.insert(r).values(run).returning();
@@ -41,7 +41,7 @@ export async function updateRun(
 export async function beatRun(db: Db, id: string, epoch: number): Promise<RunRow | null> {
   const [row] = await db
     .update(r)
-    .set({ heartbeatAt: sql`clock_timestamp()` })
+    .set({ heartbeatAt: sqlNow })
     .where(and(eq(r.id, id), eq(r.epoch, epoch), inArray(r.status, ["running", "awaiting_approval"])))
     .returning();
   return row ?? null;
@@ -101,10 +101,7 @@ export async function silentRuns(db: Db, seconds: number, limit: number): Promis
     .select()
     .from(r)
     .where(
-      and(
-        eq(r.status, "running"),
-        sql`coalesce(${r.heartbeatAt}, ${r.startedAt}) < clock_timestamp() - make_interval(secs => ${seconds})`,
-      ),
+      and(eq(r.status, "running"), sql`coalesce(${r.heartbeatAt}, ${r.startedAt}) < ${secondsAgo(seconds)}`),
     )
     .limit(limit);
 }

@@ -1,7 +1,7 @@
 import { and, asc, eq, sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { restoreSteps as s } from "../schema/index.ts";
-import { rows } from "./rows.ts";
+import { rows, sqlNow } from "./rows.ts";
 
 export type StepRow = typeof s.$inferSelect;
 
@@ -32,7 +32,7 @@ export async function endStep(
 ): Promise<void> {
   await db
     .update(s)
-    .set({ ...end, endedAt: sql`clock_timestamp()` })
+    .set({ ...end, endedAt: sqlNow })
     .where(and(eq(s.runId, key.runId), eq(s.step, key.step), eq(s.attempt, key.attempt)));
 }
 

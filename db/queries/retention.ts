@@ -3,7 +3,7 @@ import type { Db } from "../client.ts";
 import { auditRetentionPolicies as p } from "../schema/index.ts";
 
 export type PolicyRow = typeof p.$inferSelect;
-export type PolicyValues = Pick<
+type PolicyValues = Pick<
   PolicyRow,
   "hotRetentionDays" | "warmArchiveDays" | "coldRetentionDays" | "isComplianceMode" | "complianceReason"
 >;

@@ -38,3 +38,6 @@ export const asActor = ({ userId, requestId }: { userId: string; requestId: stri
 
 /** The database's own clock, for a column that is set. */
 export const sqlNow: SQL = sql`clock_timestamp()`;
+
+/** So many seconds ago, by that clock. */
+export const secondsAgo = (seconds: number): SQL => sql`${sqlNow} - make_interval(secs => ${seconds})`;

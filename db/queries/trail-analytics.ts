@@ -6,7 +6,7 @@ import { rows } from "./rows.ts";
 export type Moment = string | Date;
 
 /** Moments as Postgres' text; `days` are the local days that they span. */
-export interface TimeRange {
+interface TimeRange {
   from: string;
   to: string;
   days: number;
@@ -43,7 +43,7 @@ export async function resolveRange(
   return range as TimeRange;
 }
 
-export interface TrailSums {
+interface TrailSums {
   messageCount: number;
   totalTokens: number;
   /** Money as the nearest double; null when no complete message has a price. */

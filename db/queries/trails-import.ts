@@ -1,25 +1,21 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
 import { rows } from "./rows.ts";
+import { liveProject, stored, type TrailKey, type TrailRow, type TrailStatus } from "./trail-row.ts";
 import {
   isBehind,
-  liveProject,
-  of,
   recordType,
   replaced,
+  replacedOf,
   replacements,
   replacing,
   resolved,
-  stored,
-  type TrailKey,
-  type TrailRow,
-  type TrailStatus,
   type TrailValues,
-} from "./trails.ts";
+} from "./trail-values.ts";
 
-export type ImportOutcome = "stored" | "updated" | "present" | "project deleted";
+type ImportOutcome = "stored" | "updated" | "present" | "project deleted";
 
-export interface ImportedTrail extends TrailValues {
+interface ImportedTrail extends TrailValues {
   project_id: string;
   message_id: string;
   status: TrailStatus;
@@ -61,7 +57,7 @@ export async function importTrails(
       )
       select
         g.project_id, g.message_id, g.id, g.now, g.now, case when g.status <> 'placeholder' then g.now end, g.now,
-        g."timestamp", ${of("g")}
+        g."timestamp", ${replacedOf("g")}
       from given g
       where g.project_id not in (select d.project_id from deleted d)
       order by g.project_id, g.message_id
@@ -76,7 +72,7 @@ export async function importTrails(
         or (
           excluded.status = t.status
           and t.updated_at = t.imported_at
-          and (${of("t")}, t."timestamp") is distinct from (${replacing}, excluded."timestamp")
+          and (${replacedOf("t")}, t."timestamp") is distinct from (${replacing}, excluded."timestamp")
         )
       returning t.project_id, t.message_id, t.id
     )

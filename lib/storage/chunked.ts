@@ -11,7 +11,7 @@ export const CHUNK_BYTES = 256 * 1024;
 /** Chunks that an open object keeps, 4 MiB. */
 const CACHED_CHUNKS_MAX = 16;
 
-export interface Encryption {
+interface Encryption {
   algorithm: "AES-256-GCM";
   keyName: string;
 }
@@ -28,7 +28,7 @@ export interface ChunkedObject {
   encryption: Encryption | null;
 }
 
-export type ChunkFault = "damaged" | "unknown key";
+type ChunkFault = "damaged" | "unknown key";
 
 /** An object that is not what was stored, or that none of the keys opens. */
 export class ChunkError extends Error {

@@ -5,7 +5,7 @@ import type { Storage } from "./storage.ts";
 
 const DEFAULT_REGION = "us-east-1";
 
-export type Place = { folder: string } | Bucket;
+type Place = { folder: string } | Bucket;
 
 /**
  * Where a URL leads: `file:///folder`, or `s3://bucket/prefix?region=…&endpoint=https://…`. Throws an Error that says what

@@ -19,7 +19,7 @@ export interface Storage {
   delete(key: string): Promise<void>;
 }
 
-export type StorageFault = "missing" | "short" | "away";
+type StorageFault = "missing" | "short" | "away";
 
 const WORDS: Record<StorageFault, string> = {
   missing: "is not there",

@@ -92,7 +92,7 @@ export function stepsObject(steps: { step_id: string; result: string }[]): Recor
 }
 
 /** Reads the answer to a call request (SDK spec §4.4.3 and §5.1.1). */
-export function readResponse(response: Pick<Response, "status" | "headers">, text: string): Outcome {
+function readResponse(response: Pick<Response, "status" | "headers">, text: string): Outcome {
   if (!response.headers.has("x-inngest-sdk")) {
     return failure("UnreachableError", `HTTP ${response.status} that is not from an Inngest SDK`);
   }

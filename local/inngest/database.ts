@@ -12,7 +12,7 @@ const RETRY_MAX_MS = 1_000;
 /** Serialises executors that create the tables at the same moment. */
 const SCHEMA_LOCK = 4_711_001;
 
-export type Row = Record<string, unknown>;
+type Row = Record<string, unknown>;
 
 /** One transaction, or the pool itself: both run a statement and hand back its rows. */
 export interface Session {

@@ -2,7 +2,7 @@ import type { Session } from "./database.ts";
 import { seededUlid, sha256, ulid } from "./ids.ts";
 import { ENGINE_KEY, type EventPayload, type IncomingEvent } from "./types.ts";
 
-export const DEDUPE_HOURS = 24;
+const DEDUPE_HOURS = 24;
 
 /** The internal ids of a request's events: the same each time the SDK sends that request. */
 export function internalIds(count: number, seed: string | undefined): string[] {

@@ -1,5 +1,5 @@
 /** What an expression may name: `event`, and for waits and cancellations `async`, the arriving event. */
-export type Scope = Record<string, unknown>;
+type Scope = Record<string, unknown>;
 
 type Node = (scope: Scope) => unknown;
 type Tokens = { peek(): string | undefined; take(): string };

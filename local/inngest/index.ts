@@ -12,7 +12,7 @@ const HOST = "127.0.0.1";
 /** How long apps named in `appUrls` may take to start before calls are made to them regardless. */
 const HOLD_MAX_MS = 15_000;
 
-export interface InngestOptions {
+interface InngestOptions {
   /** Where runs are kept, in the schema `inngest`, which is made when missing. The role must own it. */
   databaseUrl: string;
   /** 0, the default, takes any free port. Throws EADDRINUSE for one that is taken. */

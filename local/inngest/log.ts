@@ -1,4 +1,4 @@
-export type Level = "info" | "warn" | "error";
+type Level = "info" | "warn" | "error";
 export type Log = (level: Level, message: string, fields?: Record<string, unknown>) => void;
 
 /** One JSON line to standard error, leaving standard output to the line that says "ready". */

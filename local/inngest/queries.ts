@@ -4,7 +4,7 @@ import type { RunStatus } from "./types.ts";
 const RUNS_PER_EVENT_MAX = 1_000;
 
 /** A run as `GET /v1/runs/:id` shows it. */
-export interface RunView {
+interface RunView {
   run_id: string;
   run_started_at: string;
   function_id: string;

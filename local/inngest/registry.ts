@@ -8,7 +8,7 @@ import { functionConfigSchema, registrationSchema, type FunctionConfig } from ".
 
 const DEFAULT_RETRIES = 4;
 
-export interface RegisteredFunction {
+interface RegisteredFunction {
   config: FunctionConfig;
   /** No longer part of its app: runs under way go on, nothing new starts. */
   removed: boolean;

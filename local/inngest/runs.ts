@@ -120,7 +120,7 @@ async function announceEnd(
 }
 
 /** Asks for the next discovery. One that is under way knows nothing of news: it is told to go again. */
-export async function enqueueDiscovery(session: Session, runId: string): Promise<void> {
+async function enqueueDiscovery(session: Session, runId: string): Promise<void> {
   await session.rows(
     `insert into inngest.jobs (run_id, step_id)
      values ($1, $2)
@@ -131,7 +131,7 @@ export async function enqueueDiscovery(session: Session, runId: string): Promise
 }
 
 /** Whether a planned step or a wait still holds the run up; one that takes part in a race does not. */
-export async function hasPending(session: Session, runId: string): Promise<boolean> {
+async function hasPending(session: Session, runId: string): Promise<boolean> {
   const [row] = await session.rows<{ pending: boolean }>(
     `select exists (
        select from inngest.jobs

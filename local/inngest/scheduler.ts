@@ -23,7 +23,7 @@ const POSTPONE_MS = 1_000;
 const SWEEP_MS = 3_600_000;
 const STOP_GRACE_MS = 5_000;
 
-export interface SchedulerOptions {
+interface SchedulerOptions {
   database: Database;
   databaseUrl: string;
   registry: Registry;

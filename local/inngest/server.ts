@@ -20,7 +20,7 @@ const PATIENCE_MS = 5_000;
 const eventsSchema = z.array(incomingEventSchema).max(EVENTS_PER_REQUEST_MAX);
 const invocationSchema = incomingEventSchema.partial({ name: true });
 
-export interface ServerOptions {
+interface ServerOptions {
   database: Database;
   registry: Registry;
   log: Log;

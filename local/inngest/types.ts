@@ -85,7 +85,6 @@ export const registrationSchema = z.object({
   sdk: z.string().nullish(),
   functions: z.array(functionConfigSchema),
 });
-export type Registration = z.infer<typeof registrationSchema>;
 
 const opOptionsSchema = z
   .object({

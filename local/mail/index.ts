@@ -17,7 +17,7 @@ const LISTEN_ATTEMPTS = 3;
 const ENDING = ".eml";
 const DRAFT = /\.eml\.\d+$/;
 
-export interface MailOptions {
+interface MailOptions {
   /** Mail is kept in `mail/` below it. */
   dataDir: string;
   /** Wanted port; another one is taken when it is in use. 0 picks any. */

@@ -13,7 +13,7 @@ const MESSAGE_BYTES_MAX = 16 * 1_024 * 1_024;
 const HEARTBEAT_MS = 30_000;
 const LISTEN_ATTEMPTS = 3;
 
-export interface NeonOptions {
+interface NeonOptions {
   /** The Postgres behind it, on loopback unless `postgresHost` says otherwise. */
   postgresPort: number;
   postgresHost?: string;

@@ -6,7 +6,7 @@ export class ProtocolError extends Error {
   override name = "ProtocolError";
 }
 
-export interface Message {
+interface Message {
   type: string;
   body: Buffer;
   /** The message as it came, header included. */

@@ -24,7 +24,7 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-export interface PostgresOptions {
+interface PostgresOptions {
   /** Folder for data, log and password; made when missing. */
   dataDir: string;
   /** Wanted port; another one is taken when it is in use. 0 picks any. */

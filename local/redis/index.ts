@@ -11,7 +11,7 @@ const TOKEN_FILE = "redis-token";
 const TOKEN_BYTES = 24;
 const LISTEN_ATTEMPTS = 3;
 
-export interface RedisOptions {
+interface RedisOptions {
   /** Folder for the token and the server's data, configuration and log; made when missing. */
   dataDir: string;
   /** Wanted port of the REST front; another one is taken when it is in use. 0 picks any. */

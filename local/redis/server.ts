@@ -22,7 +22,7 @@ const MAX_RESTARTS = 10;
 const RESTART_PAUSE_MS = 100;
 const RESTART_PAUSE_MAX_MS = 5_000;
 
-export interface RedisServer {
+interface RedisServer {
   backend: Backend;
   /** The process of the running server; another one after it was started again. */
   pid(): number;

@@ -16,7 +16,7 @@ import { QUIET_S, raiseAlert, resolveAlert } from "./raise.ts";
 
 const MS_PER_S = 1_000;
 
-export type Delivery =
+type Delivery =
   | "delivered"
   /** Given up: the channel is disabled or no longer there. */
   | "disabled"

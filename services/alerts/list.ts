@@ -27,7 +27,7 @@ export const alertFilter = z.strictObject({
   limit,
   cursor: z.string().optional(),
 });
-export type AlertFilter = z.infer<typeof alertFilter>;
+type AlertFilter = z.infer<typeof alertFilter>;
 
 /** Alerts, newest first, each with how its newest message fares on each channel. */
 export async function listAlerts(

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { insertServiceEvent } from "../../db/queries/events.ts";
+import { insertServiceEvent } from "../../db/queries/events-append.ts";
 import { inTransaction, SERVICE_WORKSPACE, type WorkerContext } from "../context.ts";
 import { raiseAlert } from "./raise.ts";
 
@@ -27,7 +27,7 @@ export interface Burst extends Pick<Refusal, "status" | "keyId"> {
 }
 
 /** Notes a refusal; answers the burst that it completes, at most one per subject and window. */
-export type RefusalCounter = (refusal: Refusal) => Burst | null;
+type RefusalCounter = (refusal: Refusal) => Burst | null;
 
 interface Counted {
   /** The last BURST_REFUSALS refusals within the window. */

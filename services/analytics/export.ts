@@ -8,7 +8,7 @@ import { analyticsQuery, analyticsSpan } from "./range.ts";
 const ROWS_MAX = 20_000;
 
 export const analyticsExport = analyticsQuery.extend({ format: z.enum(["csv"]) });
-export type AnalyticsExport = z.output<typeof analyticsExport>;
+type AnalyticsExport = z.output<typeof analyticsExport>;
 
 const CSV_COLUMNS = {
   day: "day",

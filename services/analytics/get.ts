@@ -46,7 +46,7 @@ export const analytics = z
     }),
   })
   .meta({ id: "Analytics" });
-export type Analytics = z.infer<typeof analytics>;
+type Analytics = z.infer<typeof analytics>;
 
 const toSums = ({ totalCost, totalTokens, averageCost, messageCount }: TrailSumsRow) => ({
   totalCost,

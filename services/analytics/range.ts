@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { findProject } from "../../db/queries/projects.ts";
 import { resolveRange, type Moment, type TrailSpan } from "../../db/queries/trail-analytics.ts";
+import { INVALID_PARAMETER_VALUE } from "../../lib/sqlstate.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { invalidField, notFound } from "../errors.ts";
 import { time } from "../inputs.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 
 const DAYS_DEFAULT = 30;
 const DAYS_MAX = 1_100;
@@ -13,7 +14,6 @@ const QUARTER_MS = 15 * 60 * 1_000;
 const MOMENT_LENGTH_MAX = 40;
 const MOMENT_WANTED =
   "must be a day, as 2026-01-31, or a time on a quarter of an hour with its zone, as 2026-01-31T12:15:00Z";
-const INVALID_PARAMETER = "22023";
 
 const day = z.iso.date().refine((text) => /^(19|2\d)/.test(text));
 const quarter = time.refine((at) => at.getTime() % QUARTER_MS === 0);
@@ -74,7 +74,7 @@ export async function analyticsSpan(
   const range = await resolveRange(ctx.db, { from, to, zone, daysBack: DAYS_DEFAULT }).catch(
     (error: unknown) => {
       // Postgres has its own list of zones, which may be older.
-      throw postgresError(error)?.code === INVALID_PARAMETER
+      throw hasSqlstate(error, INVALID_PARAMETER_VALUE)
         ? invalidField("query.tz", "unknown_zone", ZONE_WANTED)
         : error;
     },

@@ -5,11 +5,9 @@ import {
   type DueMonth,
   type MoveOutcome,
 } from "../../db/queries/archive.ts";
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE } from "../../lib/sqlstate.ts";
 import type { WorkerContext } from "../context.ts";
-import { postgresError } from "../postgres-errors.ts";
-
-/** lock_not_available and deadlock_detected: somebody else was there; nothing was changed. */
-const BUSY = new Set(["55P03", "40P01"]);
+import { hasSqlstate } from "../postgres-errors.ts";
 
 /**
  * Moves a month into the archive whole, in a transaction of milliseconds. `busy` when readers or writers held the tables for
@@ -37,7 +35,8 @@ async function orBusy<T>(move: () => Promise<T>): Promise<T | "busy"> {
   try {
     return await move();
   } catch (error) {
-    if (BUSY.has(postgresError(error)?.code ?? "")) return "busy";
+    // Somebody else was there; nothing was changed.
+    if (hasSqlstate(error, LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)) return "busy";
     throw error;
   }
 }

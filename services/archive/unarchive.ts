@@ -2,6 +2,7 @@ import { z } from "zod";
 import { unarchiveColdEvent, unarchiveEvent as queryUnarchive } from "../../db/queries/archive.ts";
 import { purgedMonths } from "../../db/queries/cold-files.ts";
 import { findEvent as findStored } from "../../db/queries/events.ts";
+import { NO_DATA_FOUND } from "../../lib/sqlstate.ts";
 import { tellingFaults } from "../cold/faults.ts";
 import { proveColdEvent } from "../cold/prove.ts";
 import { requireScope } from "../context.ts";
@@ -9,12 +10,11 @@ import { notFound, ServiceError } from "../errors.ts";
 import { findEvent } from "../events/find.ts";
 import type { ReadContext } from "../events/list.ts";
 import { filledText } from "../inputs.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 
 const KEEP_DAYS_MAX = 3_650;
 const KEEP_DAYS_DEFAULT = 30;
 const REASON_LENGTH_MAX = 1_000;
-const NO_DATA_FOUND = "P0002";
 
 export const unarchiving = z.strictObject({
   keepDays: z
@@ -55,7 +55,7 @@ export async function unarchiveEvent(
       : await queryUnarchive(ctx.db, id, stay);
     return { id, staysUntil: until.toISOString() };
   } catch (error) {
-    if (postgresError(error)?.code !== NO_DATA_FOUND) throw error;
+    if (!hasSqlstate(error, NO_DATA_FOUND)) throw error;
     throw new ServiceError("conflict", "The event is being moved or purged. Send the same request again.");
   }
 }

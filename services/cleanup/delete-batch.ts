@@ -11,7 +11,8 @@ import {
 } from "../../db/queries/cleanup.ts";
 import type { Db } from "../../db/client.ts";
 import { toSql, type CleanupRule } from "../../lib/cleanup-rules.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, SERIALIZATION_FAILURE } from "../../lib/sqlstate.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 import { BATCH_ROWS } from "./begin-rule.ts";
 import { deleteWhatMay } from "./delete-what-may.ts";
 import { refusedInWords } from "./refused.ts";
@@ -19,9 +20,9 @@ import { CLEANUP_USER, findRule, type CleanupContext, type RuleRef } from "./con
 
 const LOCK_TIMEOUT = "1s";
 /** What somebody else has locked, or a deadlock with them. */
-const BUSY = new Set(["55P03", "40P01", "40001"]);
+const BUSY = [LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE];
 
-export type Batch = "more" | "done" | "busy" | "stopped";
+type Batch = "more" | "done" | "busy" | "stopped";
 
 /**
  * Deletes the next batch of a rule, in one short transaction that also notes how far the run came, so that a repeated step
@@ -36,7 +37,7 @@ export async function deleteBatch(ctx: CleanupContext, ref: RuleRef, batch: numb
     try {
       return { batch: await ctx.db.transaction((tx) => deleteNext(tx, ref, rule, batch)) };
     } catch (error) {
-      if (BUSY.has(postgresError(error)?.code ?? "")) return { batch: "busy" as const };
+      if (hasSqlstate(error, ...BUSY)) return { batch: "busy" as const };
       throw error;
     }
   });

@@ -1,9 +1,8 @@
 import { deleteKeys, type Deleting, type Key } from "../../db/queries/cleanup.ts";
 import type { Db } from "../../db/client.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { FOREIGN_KEY_VIOLATION, RESTRICT_VIOLATION } from "../../lib/sqlstate.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 
-/** A row of another table still references it. */
-const REFERENCED = new Set(["23503", "23001"]);
 /** How often rows that no others reference are looked for: what references itself goes level by level, the last first. */
 const LEVELS_MAX = 10;
 /** Statements that may fail while what is left is tried in halves. */
@@ -53,7 +52,7 @@ async function tryDelete(
   try {
     return await tx.transaction((inner) => deleteKeys(inner, deleting, keys, { leaveReferenced }));
   } catch (error) {
-    if (REFERENCED.has(postgresError(error)?.code ?? "")) return null;
+    if (hasSqlstate(error, FOREIGN_KEY_VIOLATION, RESTRICT_VIOLATION)) return null;
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { COUNT_MAX } from "./begin-rule.ts";
 import { refusedInWords } from "./refused.ts";
 import { findRule, type CleanupContext, type RuleRef } from "./context.ts";
 
-export interface RuleEnd {
+interface RuleEnd {
   deletedCount: number;
   keptCount: number;
   remainingCount: number;

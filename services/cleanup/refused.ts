@@ -1,9 +1,8 @@
+import { LOCK_NOT_AVAILABLE, QUERY_CANCELED } from "../../lib/sqlstate.ts";
 import { postgresError } from "../postgres-errors.ts";
 
 /** SQLSTATE classes of what may work when the step is repeated: connections, resources, an operator's intervention. */
 const TRANSIENT = /^(08|25|53|57|58|XX)/;
-const STATEMENT_TIMEOUT = "57014";
-const LOCK_NOT_AVAILABLE = "55P03";
 
 /**
  * What an action gives, or in words that follow the table's name why the database refused it for good, so that one rule holds
@@ -14,7 +13,7 @@ export async function refusedInWords<T>(action: () => Promise<T>): Promise<T | s
     return await action();
   } catch (error) {
     const code = postgresError(error)?.code;
-    if (code === STATEMENT_TIMEOUT)
+    if (code === QUERY_CANCELED)
       return "takes longer to look through than a statement may (57014); an index on the column of olderThan helps";
     if (code === LOCK_NOT_AVAILABLE) return "was locked by others (55P03)";
     if (code === undefined || TRANSIENT.test(code)) throw error;

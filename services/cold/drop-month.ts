@@ -8,20 +8,19 @@ import {
   type ManifestFile,
 } from "../../db/queries/cold-export.ts";
 import { forgetObject, leftOverObjects } from "../../db/queries/cold-objects.ts";
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE } from "../../lib/sqlstate.ts";
 import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 import { COLUMN_NAMES } from "./columns.ts";
 import type { ColdContext } from "./context.ts";
-import { alertFileFault } from "./faults.ts";
-import { ColdFileError, type Archive } from "./open-file.ts";
+import { tellingAway } from "./faults.ts";
+import type { Archive } from "./open-file.ts";
 
 const ATTEMPTS_MAX = 5;
 const PAUSE_MS = 500;
-const LOCK_NOT_AVAILABLE = "55P03";
-const DEADLOCK = "40P01";
 
-export interface MonthEnd {
+interface MonthEnd {
   /** `lost`: an object is not in the storage any more. */
   state: DroppedMonth["state"] | "lost";
   rows: number;
@@ -80,8 +79,8 @@ async function dropPatiently(ctx: ColdContext, month: string): Promise<DroppedMo
     try {
       return await dropColdMonth(ctx.db, month);
     } catch (error) {
-      const code = postgresError(error)?.code;
-      if (attempt === ATTEMPTS_MAX || (code !== LOCK_NOT_AVAILABLE && code !== DEADLOCK)) throw error;
+      const isBusy = hasSqlstate(error, LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED);
+      if (attempt === ATTEMPTS_MAX || !isBusy) throw error;
       await sleep(PAUSE_MS);
     }
   }
@@ -100,15 +99,6 @@ async function writeManifest({ storage }: Archive, month: string, files: Manifes
     files,
   };
   await storage.put(key, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
-}
-
-async function tellingAway<T>(ctx: ColdContext, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", error.key));
-    throw error;
-  }
 }
 
 async function giveUp(ctx: ColdContext, { storage }: Archive, month: string): Promise<void> {

@@ -18,7 +18,7 @@ const BATCH_ROWS = 1_000;
 const BATCH_BYTES = 1024 * 1024;
 const NAME_BYTES = 6;
 
-export interface ExportedFile {
+interface ExportedFile {
   /** False when every row of the month is in a file. */
   wrote: boolean;
   rows: number;

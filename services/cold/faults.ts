@@ -1,3 +1,4 @@
+import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import type { Context, WorkerContext } from "../context.ts";
 import { ServiceError } from "../errors.ts";
@@ -30,6 +31,16 @@ export async function alertFileFault(ctx: Raiser, error: ColdFileError): Promise
 
 /** The storage answers again. */
 export const resolveAway = (ctx: Raiser) => resolveAlert(ctx, "archive.away", AWAY);
+
+/** Works on the storage; where it fails, an alert tells that it is away. */
+export async function tellingAway<T>(ctx: Raiser, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", error.key));
+    throw error;
+  }
+}
 
 const RETRY_AFTER_S = 30;
 

@@ -19,17 +19,21 @@ export interface ColdReader {
   archive: Archive | null;
 }
 
-/** A row that matches, and where it lies. It holds no open file: a search would keep as many as it has hits. */
-export interface Hit {
-  ref: FileRef;
-  group: RowGroup;
-  row: number;
+/** Where an event stands among others. */
+interface Place {
   /** Microseconds since 1970. */
   at: bigint;
   id: string;
 }
 
-export const newestFirst = (a: Hit, b: Hit) =>
+/** A row that matches, and where it lies. It holds no open file: a search would keep as many as it has hits. */
+export interface Hit extends Place {
+  ref: FileRef;
+  group: RowGroup;
+  row: number;
+}
+
+export const newestFirst = (a: Place, b: Place) =>
   a.at === b.at ? (a.id < b.id ? 1 : a.id > b.id ? -1 : 0) : a.at < b.at ? 1 : -1;
 
 /** The newest so many hits. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { ingestEvents, type StoredEvent } from "../../db/queries/events.ts";
+import { ingestEvents, type StoredEvent } from "../../db/queries/events-append.ts";
+import { CHECK_VIOLATION } from "../../lib/sqlstate.ts";
 import { requireScope, type Context } from "../context.ts";
 import { invalidField, notFound, ServiceError } from "../errors.ts";
 import { postgresError } from "../postgres-errors.ts";
@@ -13,12 +14,11 @@ const BATCH_EVENTS_MAX = 1_000;
 export const newEvents = z.strictObject({
   events: z.array(newEvent).min(1, "must hold at least one event").max(BATCH_EVENTS_MAX),
 });
-export type NewEvents = z.infer<typeof newEvents>;
 
 /** Where the events stood in the request, so that refusals can name them. */
-export type EventPlace = "body" | "body.events";
+type EventPlace = "body" | "body.events";
 
-export interface Appended {
+interface Appended {
   events: StoredEvent[];
   /** The answer of an earlier request with the same Idempotency-Key. */
   isReplay: boolean;
@@ -77,7 +77,7 @@ function checkSizes(events: NewEvent[]): void {
 function refusal(error: unknown, place: EventPlace): ServiceError | null {
   const refused = postgresError(error);
   if (refused?.code === "AF409") return eventIdConflict(refused.detail ?? "[]", place);
-  if (refused?.code !== "23514") return null;
+  if (refused?.code !== CHECK_VIOLATION) return null;
   if (refused.constraint === "check_audit_workspace_membership") {
     return new ServiceError(
       "not_a_member",

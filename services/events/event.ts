@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { EventRecord, EventRow } from "../../db/queries/events.ts";
+import type { EventRecord } from "../../db/queries/events-append.ts";
+import type { EventRow } from "../../db/queries/events.ts";
 import { SERVICE_WORKSPACE } from "../context.ts";
 import { callerId, text, time } from "../inputs.ts";
 

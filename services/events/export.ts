@@ -15,7 +15,7 @@ import { workspaceOf } from "./record-read.ts";
 const ROWS_PER_CHUNK = 500;
 
 export const eventExport = eventCriteria.extend({ format: z.enum(["csv", "ndjson"]) });
-export type EventExport = z.infer<typeof eventExport>;
+type EventExport = z.infer<typeof eventExport>;
 
 const CSV_COLUMNS = [
   "id",

@@ -22,7 +22,7 @@ export const eventCriteria = z.strictObject({
     .describe("Somewhere in the event, upper or lower case alike. Name a workspace or a time with it."),
   includeDeleted: flag.optional(),
 });
-export type EventCriteria = z.infer<typeof eventCriteria>;
+type EventCriteria = z.infer<typeof eventCriteria>;
 
 export const eventQuery = eventCriteria.extend({
   limit,

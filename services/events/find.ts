@@ -2,21 +2,18 @@ import { coldFilesIn, type ColdRange, type FoundFile } from "../../db/queries/co
 import {
   countEvents as countStored,
   findEvent as findStored,
+  ID_BEFORE_EVENT_MS,
   listEvents as listStored,
   type EventFilter,
   type EventPosition,
   type EventRow,
 } from "../../db/queries/events.ts";
+import { uuidTime } from "../../lib/uuid.ts";
 import { ColdFileError } from "../cold/open-file.ts";
-import type { ColdReader } from "../cold/hits.ts";
+import { newestFirst, type ColdReader } from "../cold/hits.ts";
 import { countCold, findInCold, searchCold } from "../cold/search.ts";
 import { toMicros } from "../cold/times.ts";
 import { ServiceError } from "../errors.ts";
-
-const UUID_VERSION_AT = 14;
-const UUID_TIME_DIGITS = 12;
-/** An event is stored in the statement that makes its id, which ends sooner. */
-const ID_BEFORE_EVENT_MS = 10 * 60 * 1_000;
 
 /** How far this clock and the database's may be apart. */
 const CLOCKS_APART_MS = 60 * 60 * 1_000;
@@ -54,7 +51,7 @@ export async function findEvents(
         if (newer.length === 0) return stored;
         const cold = await search(reader, newer, filter, limit, position);
         return once([...cold, ...stored])
-          .toSorted(newestFirst)
+          .toSorted((a, b) => newestFirst(placeOf(a), placeOf(b)))
           .slice(0, limit);
       },
     },
@@ -146,17 +143,12 @@ const isAtOrAfter = (a: string, b: string) => toMicros(a) >= toMicros(b);
 
 /** Whether an id says the time that its event has: no older event can have it then, so no file needs to be asked. */
 function isOfItsTime({ id, createdAt }: EventRow): boolean {
-  if (id.charAt(UUID_VERSION_AT) !== "7") return false;
-  const made = Number.parseInt(id.replaceAll("-", "").slice(0, UUID_TIME_DIGITS), 16);
-  return Math.abs(createdAt.getTime() - made) < ID_BEFORE_EVENT_MS;
+  const made = uuidTime(id);
+  return made !== null && Math.abs(createdAt.getTime() - made) < ID_BEFORE_EVENT_MS;
 }
 
 const rangeOf = ({ workspaceIds, from, to }: EventFilter): ColdRange => ({ workspaceIds, from, to });
 
 const isSame = (a: FoundFile[], b: FoundFile[]) => JSON.stringify(a) === JSON.stringify(b);
 
-function newestFirst(a: EventRow, b: EventRow): number {
-  const [x, y] = [toMicros(a.position), toMicros(b.position)];
-  if (x !== y) return x < y ? 1 : -1;
-  return a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
-}
+const placeOf = ({ position, id }: EventRow) => ({ at: toMicros(position), id });

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
-import { storeApart, type Refused } from "../store-apart.ts";
+import { storeByHalves, type Refused } from "../store-by-halves.ts";
 import { appendEvents } from "./append.ts";
 import { newEvent, type NewEvent } from "./event.ts";
 
@@ -13,14 +13,14 @@ export const pastEvent = newEvent
   .transform((event) => ({ ...event, tags: [...new Set([...(event.tags ?? []), IMPORTED_TAG])] }));
 
 /** present: an event with this id, and of the same content, was stored before. */
-export type ImportOutcome = "stored" | "present" | Refused;
+type ImportOutcome = "stored" | "present" | Refused;
 
 /**
  * Appends events of the past, in their order: `createdAt` is now, and what months and retention go by; `occurredAt` is when
  * it was. Answers what became of each; one that is refused does not keep the others away.
  */
 export const importEvents = (ctx: Context, events: readonly NewEvent[]): Promise<ImportOutcome[]> =>
-  storeApart(
+  storeByHalves(
     events,
     async (some) => {
       const { events: stored } = await appendEvents(ctx, [...some], null);

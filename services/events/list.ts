@@ -7,7 +7,7 @@ import { toFilter, type EventQuery } from "./filter.ts";
 import { countEvents, findEvents } from "./find.ts";
 import { recordRead } from "./record-read.ts";
 
-export interface EventPage {
+interface EventPage {
   items: Event[];
   nextCursor: string | null;
   total?: number;

@@ -1,4 +1,4 @@
-import { insertServiceEvent } from "../../db/queries/events.ts";
+import { insertServiceEvent } from "../../db/queries/events-append.ts";
 import { SERVICE_WORKSPACE, type Context } from "../context.ts";
 
 interface ServiceEvent {

@@ -2,7 +2,7 @@ import type { CountedTrail, DeletionRow } from "../../db/queries/evidence.ts";
 import type { EventRow } from "../../db/queries/events.ts";
 import type { Entry } from "../../db/queries/history.ts";
 import type { HoldRow } from "../../db/queries/holds.ts";
-import type { TrailRow } from "../../db/queries/trails.ts";
+import type { TrailRow } from "../../db/queries/trail-row.ts";
 import { toEvent } from "../events/event.ts";
 import { toHold } from "../holds/hold.ts";
 import { toTrail } from "../trails/trail.ts";
@@ -17,7 +17,7 @@ import {
 } from "./evidence.ts";
 
 /** What was found about a message; a part of which nothing can be shown is null. */
-export interface Found {
+interface Found {
   trail: TrailRow | null;
   counted: CountedTrail | null;
   holds: readonly HoldRow[] | null;

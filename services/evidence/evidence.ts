@@ -33,7 +33,7 @@ export const evidenceQuery = z.strictObject({
 });
 export type EvidenceQuery = z.output<typeof evidenceQuery>;
 
-export const part = z.enum(["events", "history", "holds", "deletions"]);
+const part = z.enum(["events", "history", "holds", "deletions"]);
 export type Part = z.infer<typeof part>;
 
 const deletion = z.object({

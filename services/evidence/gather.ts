@@ -2,7 +2,9 @@ import { deletionsOf, findCounted, holdsOn } from "../../db/queries/evidence.ts"
 import type { EventRow } from "../../db/queries/events.ts";
 import { listEntries, type TrackedTable } from "../../db/queries/history.ts";
 import { findProject } from "../../db/queries/projects.ts";
-import { findTrails, type TrailRow } from "../../db/queries/trails.ts";
+import type { TrailRow } from "../../db/queries/trail-row.ts";
+import { findTrails } from "../../db/queries/trails.ts";
+import { QUERY_CANCELED } from "../../lib/sqlstate.ts";
 import { tellingFaults } from "../cold/faults.ts";
 import { requireProject, requireScope, requireWorkspace, type Context } from "../context.ts";
 import { notFound } from "../errors.ts";
@@ -10,7 +12,7 @@ import { findEvents } from "../events/find.ts";
 import type { ReadContext } from "../events/list.ts";
 import { recordRead } from "../events/record-read.ts";
 import { findTrackedTable } from "../history/table.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 import { findOneTrail } from "../trails/find-one.ts";
 import { bundleText } from "./bundle.ts";
 import { eventRecords, reasonOfGap, unplaced, usersOf } from "./held-records.ts";
@@ -19,7 +21,6 @@ import { EVIDENCE_ITEMS_MAX, type EvidenceQuery, type Gap, type Part } from "./e
 const DEFAULT_TABLE = "messages";
 const BEFORE_TRAIL_MS = 24 * 60 * 60 * 1_000;
 const LIMIT = EVIDENCE_ITEMS_MAX + 1;
-const STATEMENT_TIMEOUT = "57014";
 
 /**
  * Everything about a message as JSON text, as far as the key may see it; the read itself is audited. After the clean-up of
@@ -48,7 +49,7 @@ export async function gatherEvidence(
       gaps.push({ part, reason: "withheld" });
     } catch (error) {
       // Without a trail it may be this part that knows of the message.
-      if (trail === null || postgresError(error)?.code !== STATEMENT_TIMEOUT) throw error;
+      if (trail === null || !hasSqlstate(error, QUERY_CANCELED)) throw error;
       gaps.push({ part, reason: "slow" });
     }
     return null;

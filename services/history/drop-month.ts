@@ -1,11 +1,11 @@
 import { dropHistoryMonth as queryDrop, type MonthDrop } from "../../db/queries/history-floor.ts";
+import { LOCK_NOT_AVAILABLE } from "../../lib/sqlstate.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import type { WorkerContext } from "../context.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 
 const MONTHS_KEPT = 12;
 const DROPPED_BY = "afterimage:history-cleanup";
-const LOCK_NOT_AVAILABLE = "55P03";
 const SUBJECT = "row history";
 
 /**
@@ -16,7 +16,7 @@ export async function dropHistoryMonth(ctx: WorkerContext): Promise<MonthDrop | 
   try {
     return await queryDrop(ctx.db, DROPPED_BY, MONTHS_KEPT);
   } catch (error) {
-    if (postgresError(error)?.code === LOCK_NOT_AVAILABLE) return { outcome: "busy" };
+    if (hasSqlstate(error, LOCK_NOT_AVAILABLE)) return { outcome: "busy" };
     throw error;
   }
 }

@@ -15,8 +15,7 @@ const SUBJECT = "row history";
 const NAMED_MAX = 20;
 
 /** Problems of capture because of which changes go unrecorded; the others are for /ready alone. */
-export const isUnrecorded = ({ problem }: CaptureProblem) =>
-  problem === "triggers" || problem === "partition";
+const isUnrecorded = ({ problem }: CaptureProblem) => problem === "triggers" || problem === "partition";
 
 /** Raises an alert while changes of tracked tables go unrecorded, and closes it when they no longer do. */
 export async function alertCapture(

@@ -1,4 +1,4 @@
-import { isEventStored } from "../../db/queries/events.ts";
+import { isEventStored } from "../../db/queries/events-append.ts";
 import { SERVICE_WORKSPACE, type Context } from "../context.ts";
 import { logServiceEvent } from "../events/log-service-event.ts";
 

@@ -8,7 +8,7 @@ import { failRestore } from "../restore/fail.ts";
 const APP_PREFIX = /^afterimage-/;
 const ERROR_LENGTH_MAX = 500;
 
-export interface WorkflowFailure {
+interface WorkflowFailure {
   /** `<app>-<function>`, as the engine names it. */
   functionId: string;
   engineRunId: string;

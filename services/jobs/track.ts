@@ -11,7 +11,7 @@ import { resolveAlert } from "../alerts/raise.ts";
 import { inTransaction, type WorkerContext } from "../context.ts";
 import { isQuiet } from "../quiet.ts";
 
-export interface BegunRun {
+interface BegunRun {
   /** Null when there is nothing to do: the job is paused, another run has this request, or no clock counts here. */
   runId: string | null;
 }

@@ -32,7 +32,7 @@ export const newKey = z.strictObject({
     .describe("As your own if left out."),
   expiresAt: time.optional().describe("When your own key expires, if that ever does and this is left out."),
 });
-export type NewKey = z.infer<typeof newKey>;
+type NewKey = z.infer<typeof newKey>;
 
 /** Mints a key; its secret is in this answer only. A key reaches no further than the one that mints it (403). */
 export async function createKey(ctx: Context, input: NewKey): Promise<{ key: Key; secret: string }> {

@@ -10,7 +10,7 @@ export const keyFilter = z.strictObject({
   limit,
   cursor: z.string().optional(),
 });
-export type KeyFilter = z.infer<typeof keyFilter>;
+type KeyFilter = z.infer<typeof keyFilter>;
 
 /** Keys that reach no further than the asking one, newest first. */
 export async function listKeys(

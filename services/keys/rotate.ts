@@ -19,7 +19,7 @@ export const rotation = z.strictObject({
     .default(OVERLAP_DEFAULT_S)
     .describe("How long the old key goes on working."),
 });
-export type Rotation = z.infer<typeof rotation>;
+type Rotation = z.infer<typeof rotation>;
 
 /** A new secret with the same rights; the old one works until the overlap ends. */
 export async function rotateKey(

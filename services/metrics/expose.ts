@@ -11,7 +11,7 @@ const SHARED_MS = 3_000;
 /** With the time to authenticate, below the 10 s that Prometheus waits for a scrape. */
 const DATABASE_TIMEOUT_MS = 4_000;
 
-export type ReadFigures = () => Promise<DatabaseFigures>;
+type ReadFigures = () => Promise<DatabaseFigures>;
 
 /** Reads what the metrics show of a database, at most once in 3 s. */
 export const createFiguresReader = (db: Db): ReadFigures => shareFor(SHARED_MS, () => databaseFigures(db));

@@ -16,7 +16,7 @@ const REASON_LENGTH_MAX = 1_000;
 export const projectDeletion = z.strictObject({
   reason: filledText(REASON_LENGTH_MAX).optional(),
 });
-export type ProjectDeletion = z.infer<typeof projectDeletion>;
+type ProjectDeletion = z.infer<typeof projectDeletion>;
 
 export const deletedProject = z
   .object({
@@ -29,7 +29,7 @@ export const deletedProject = z
     runId: z.string(),
   })
   .meta({ id: "DeletedProject" });
-export type DeletedProject = z.infer<typeof deletedProject>;
+type DeletedProject = z.infer<typeof deletedProject>;
 
 /**
  * Logs the deletion of a project, then hides it and its trails at once, and asks for a run of the clean-up, which deletes

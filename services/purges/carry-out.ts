@@ -7,12 +7,11 @@ import {
   noteFileRemoved,
   type FilePurge,
 } from "../../db/queries/purges.ts";
-import { insertServiceEvent } from "../../db/queries/events.ts";
+import { insertServiceEvent } from "../../db/queries/events-append.ts";
 import { notePickedUp } from "../../db/queries/requests.ts";
-import { StorageError } from "../../lib/storage/storage.ts";
 import { raiseAlert, resolveAlert } from "../alerts/raise.ts";
 import type { ColdContext } from "../cold/context.ts";
-import { alertFileFault, resolveAway } from "../cold/faults.ts";
+import { resolveAway, tellingAway } from "../cold/faults.ts";
 import { ColdFileError, type Archive } from "../cold/open-file.ts";
 import { inTransaction, SERVICE_WORKSPACE } from "../context.ts";
 import { requireOwnFiles } from "../quiet.ts";
@@ -21,7 +20,7 @@ import { SERVICE_EVENT_ID_PREFIX } from "../events/event.ts";
 import { heldBy } from "./held.ts";
 import type { PurgeReport } from "./purge.ts";
 
-export interface PurgeRef {
+interface PurgeRef {
   purgeId: string;
   requestId: string;
 }
@@ -44,7 +43,7 @@ export async function purgeFile(ctx: ColdContext, { purgeId }: PurgeRef, fileId:
     throw new ServiceError("unavailable", "ARCHIVE_URL is not set, so nothing can be purged.");
   await requireOwnFiles(ctx);
   const archive: Archive = ctx.archive;
-  try {
+  return tellingAway(ctx, async () => {
     const end = await markPurged(ctx, purgeId, fileId);
     if (end !== "purged") return end;
     const file = await coldFile(ctx.db, fileId);
@@ -52,10 +51,7 @@ export async function purgeFile(ctx: ColdContext, { purgeId }: PurgeRef, fileId:
     await noteFileRemoved(ctx.db, fileId);
     await resolveAway(ctx);
     return "purged";
-  } catch (error) {
-    if (error instanceof StorageError) await alertFileFault(ctx, new ColdFileError("away", error.key));
-    throw error;
-  }
+  });
 }
 
 /** Holds that could concern the file are looked for in it; one that is placed meanwhile keeps it. */

@@ -14,7 +14,7 @@ export const purgeStatus = z.enum([
 ]);
 
 /** What a proposal would remove: files, with the months and events in them. */
-export const purgeSummary = z.object({
+const purgeSummary = z.object({
   files: z.int(),
   events: z.int(),
   bytes: z.int(),
@@ -27,7 +27,7 @@ export const purgeSummary = z.object({
 export type PurgeSummary = z.infer<typeof purgeSummary>;
 
 /** What became of the files of an approved purge; those that were kept stay readable. */
-export const purgeReport = z.object({ purged: z.int(), held: z.int(), notDue: z.int() });
+const purgeReport = z.object({ purged: z.int(), held: z.int(), notDue: z.int() });
 export type PurgeReport = z.infer<typeof purgeReport>;
 
 export const purge = z

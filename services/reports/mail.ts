@@ -29,7 +29,7 @@ export async function mailWeek(
 type Section = [title: string, lines: [name: string, value: string][]];
 
 /** The report as a mail, in text and in HTML. */
-export function toMail(report: WeeklyReport): { subject: string; text: string; html: string } {
+function toMail(report: WeeklyReport): { subject: string; text: string; html: string } {
   const { week, security } = report;
   const sections = sectionsOf(report);
   const subject = `[Afterimage] week ${week}: ${report.events} events, ${security.events} of security`;

@@ -1,11 +1,11 @@
 import { applyChunk, type ChunkOutcome } from "../../db/queries/restore-apply.ts";
+import { UNIQUE_VIOLATION } from "../../lib/sqlstate.ts";
 import { postgresError } from "../postgres-errors.ts";
 import type { RestoreContext } from "./context.ts";
 import { noteStep, type RunRef } from "./note-step.ts";
 
 /** SQLSTATE classes of what may work the next time: connections, locks, resources. All else is refused for good. */
 const TRANSIENT = /^(08|25|40|53|55|57|58|XX)/;
-const UNIQUE_VIOLATION = "23505";
 const TAKEN_AWAY = "AF002";
 
 export type Applied =

@@ -15,7 +15,7 @@ import type { Verification } from "./verify.ts";
 const SUPPRESSED = "AF001";
 
 /** Why applying ended before its last chunk. */
-export type Stop = Exclude<Applied, { state: "done" } | { state: "superseded" }>;
+type Stop = Exclude<Applied, { state: "done" } | { state: "superseded" }>;
 
 export interface Course {
   stop: Stop | null;

@@ -4,7 +4,7 @@ import type { RestoreContext } from "./context.ts";
 import { expireRestore } from "./expire.ts";
 import { noteStep, type RunRef } from "./note-step.ts";
 
-export interface Confirmed {
+interface Confirmed {
   state: "waiting" | "ready";
   chunkCount: number;
 }

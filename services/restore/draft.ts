@@ -5,7 +5,7 @@ import { tooDeep, tooManyEntries, tooManyItems, type Limits } from "./limits.ts"
 import { requireOptionColumns } from "./require-known.ts";
 import { kindOf, type RestoreOptions, type RestoreTarget } from "./target.ts";
 
-export interface TargetInput {
+interface TargetInput {
   target: RestoreTarget;
   options: RestoreOptions;
 }

@@ -17,7 +17,7 @@ export const restoreDetail = restore
     steps: z.array(restoreStep),
   })
   .meta({ id: "RestoreDetail" });
-export type RestoreDetail = z.infer<typeof restoreDetail>;
+type RestoreDetail = z.infer<typeof restoreDetail>;
 
 /** A restore with its steps; looking at one that no workflow has picked up sends its event again. */
 export async function getRestore(ctx: Context, id: string): Promise<RestoreDetail> {

@@ -1,4 +1,4 @@
-import { insertServiceEvent } from "../../db/queries/events.ts";
+import { insertServiceEvent } from "../../db/queries/events-append.ts";
 import type { RunRow } from "../../db/queries/restore-runs.ts";
 import { SERVICE_WORKSPACE } from "../context.ts";
 import { SERVICE_EVENT_ID_PREFIX } from "../events/event.ts";

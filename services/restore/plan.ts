@@ -23,7 +23,7 @@ export interface Planning {
   limits?: Limits;
 }
 
-export interface RollbackPlan {
+interface RollbackPlan {
   rollbackOf: string;
   target: { restoreId: string };
 }

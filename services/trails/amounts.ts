@@ -20,7 +20,7 @@ export const tokens = z
     path: ["total"],
     message: `prompt + completion must not exceed ${INTEGER_MAX}`,
   });
-export type Tokens = z.infer<typeof tokens>;
+type Tokens = z.infer<typeof tokens>;
 
 /** Money for one message, in the caller's currency; added exactly, kept with all its digits. */
 export const cost = z.strictObject({
@@ -28,7 +28,7 @@ export const cost = z.strictObject({
   completion: money,
   total: money.nullish().describe("prompt + completion if left out."),
 });
-export type Cost = z.infer<typeof cost>;
+type Cost = z.infer<typeof cost>;
 
 /** Whether tokens or a cost hold anything: a placeholder's are absent, null or 0. */
 export function holdAmount(...groups: (Tokens | Cost | null | undefined)[]): boolean {

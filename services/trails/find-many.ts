@@ -1,5 +1,5 @@
 import { findTrailsByKeys } from "../../db/queries/trails-import.ts";
-import type { TrailKey } from "../../db/queries/trails.ts";
+import type { TrailKey } from "../../db/queries/trail-row.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { toTrail, type Trail } from "./trail.ts";
 

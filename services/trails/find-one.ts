@@ -1,4 +1,5 @@
-import { findTrails, type TrailRow } from "../../db/queries/trails.ts";
+import type { TrailRow } from "../../db/queries/trail-row.ts";
+import { findTrails } from "../../db/queries/trails.ts";
 import { requireProject, type Context } from "../context.ts";
 import { notFound, ServiceError } from "../errors.ts";
 

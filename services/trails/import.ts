@@ -1,17 +1,17 @@
 import type { z } from "zod";
 import { importTrails as queryImport } from "../../db/queries/trails-import.ts";
+import { FOREIGN_KEY_VIOLATION } from "../../lib/sqlstate.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { callerId } from "../inputs.ts";
 import { postgresError } from "../postgres-errors.ts";
 import { projectBeingDeleted } from "../projects/project.ts";
-import { storeApart, type Refused } from "../store-apart.ts";
+import { storeByHalves, type Refused } from "../store-by-halves.ts";
 import { orPinned } from "./pinned.ts";
 import { newTrail, toValues, withStatus } from "./trail.ts";
 
 /** Classes 22 and 23 of SQLSTATE: what was sent cannot be stored as it is. */
 const REFUSAL = /^2[23]/;
-const FOREIGN_KEY_VIOLATION = "23503";
 
 /** A trail of the past: unlike a new one it says of which message it is, and when that was. */
 export const pastTrail = newTrail
@@ -24,7 +24,7 @@ export type PastTrail = z.output<typeof pastTrail>;
  * updated: a placeholder or failed trail that the import completes, or what an import brought before and nobody changed
  * since. present: what is stored is as far or further, and stays.
  */
-export type ImportOutcome = "stored" | "updated" | "present" | Refused;
+type ImportOutcome = "stored" | "updated" | "present" | Refused;
 
 /**
  * Stores trails from elsewhere, marked as imported: retention counts from now. Answers what became of each; one that is
@@ -39,7 +39,7 @@ export async function importTrails(ctx: Context, trails: readonly PastTrail[]): 
       one === "project deleted" ? { refused: projectBeingDeleted().message } : one,
     );
   };
-  return storeApart(trails, store, reasonOf);
+  return storeByHalves(trails, store, reasonOf);
 }
 
 const toRow = (trail: PastTrail) => ({

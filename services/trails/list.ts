@@ -15,9 +15,9 @@ export const trailQuery = z.strictObject({
   cursor: z.string().optional(),
   includeTotal: flag.optional(),
 });
-export type TrailQuery = z.infer<typeof trailQuery>;
+type TrailQuery = z.infer<typeof trailQuery>;
 
-export interface TrailPage {
+interface TrailPage {
   items: Trail[];
   nextCursor: string | null;
   total?: number;

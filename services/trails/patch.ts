@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import { STEPS, updateTrail } from "../../db/queries/trails.ts";
+import { STEPS } from "../../db/queries/trail-row.ts";
+import { updateTrail } from "../../db/queries/trails-write.ts";
 import { requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import { holdAmount } from "./amounts.ts";
@@ -15,7 +16,7 @@ export const trailPatch = newTrail
     "must name at least one field to change",
   )
   .meta({ id: "TrailPatch" });
-export type TrailPatch = z.infer<typeof trailPatch>;
+type TrailPatch = z.infer<typeof trailPatch>;
 
 /**
  * Changes the named fields of a trail; null clears one, but no digest; tokens and cost are replaced as a whole. Without a

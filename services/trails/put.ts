@@ -1,13 +1,14 @@
 import { findProject } from "../../db/queries/projects.ts";
-import { findTrails, upsertTrail } from "../../db/queries/trails.ts";
+import { upsertTrail } from "../../db/queries/trails-write.ts";
+import { findTrails } from "../../db/queries/trails.ts";
+import { FOREIGN_KEY_VIOLATION } from "../../lib/sqlstate.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { ServiceError } from "../errors.ts";
-import { postgresError } from "../postgres-errors.ts";
+import { hasSqlstate } from "../postgres-errors.ts";
 import { projectBeingDeleted } from "../projects/project.ts";
 import { orPinned } from "./pinned.ts";
 import { requireSame, toTrail, toValues, withStatus, type NewTrail, type Trail } from "./trail.ts";
 
-const FOREIGN_KEY_VIOLATION = "23503";
 const RETRY_AFTER_S = 1;
 
 /**
@@ -30,7 +31,7 @@ export async function putTrail(
   const values = { ...toValues(trail), status: trail.status };
   const written = await upsertTrail(ctx.db, key, values, ctx.principal.userId).catch((error: unknown) => {
     // The project was deleted and swept while the statement ran.
-    throw postgresError(error)?.code === FOREIGN_KEY_VIOLATION ? projectBeingDeleted() : orPinned(error);
+    throw hasSqlstate(error, FOREIGN_KEY_VIOLATION) ? projectBeingDeleted() : orPinned(error);
   });
   if (written) {
     ctx.afterCommit(async () => ctx.counts.trails(1));

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isoTime, isoTimeOrNull } from "../../db/queries/rows.ts";
-import { STEPS, type TrailRow, type TrailStatus, type TrailValues } from "../../db/queries/trails.ts";
+import { STEPS, type TrailRow, type TrailStatus } from "../../db/queries/trail-row.ts";
+import type { TrailValues } from "../../db/queries/trail-values.ts";
 import { jsonDigest } from "../../lib/canonical-json.ts";
 import { invalidField } from "../errors.ts";
 import { callerId, text, time } from "../inputs.ts";

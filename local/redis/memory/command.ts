@@ -5,7 +5,7 @@ import type { Keyspace } from "./keyspace.ts";
  * Inside the subset every key, value and argument is a string of bytes (one character per byte), as in
  * Redis: lengths and patterns count bytes, and what Lua makes need not be UTF-8.
  */
-export interface CommandSpec {
+interface CommandSpec {
   /** How many arguments it takes, its name not counted. */
   min: number;
   max?: number;

@@ -2,7 +2,7 @@ import { RedisError } from "../backend.ts";
 
 const MAX_KEYS = 200_000;
 
-export type Value = string | Map<string, string>;
+type Value = string | Map<string, string>;
 
 interface Entry {
   /** Grows with each new key, so that a SCAN can go on from where it was although keys come and go. */
@@ -12,7 +12,7 @@ interface Entry {
   expiresAt: number | null;
 }
 
-export interface ScanPage {
+interface ScanPage {
   keys: string[];
   /** Serial to go on from; 0 when the scan is complete. */
   next: number;

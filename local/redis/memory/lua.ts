@@ -14,7 +14,7 @@ const name = (text: string) => fengari.to_luastring(text);
 const toLua = (bytes: string) => Uint8Array.from(Buffer.from(bytes, "latin1"));
 const fromLua = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
 
-export interface Script {
+interface Script {
   script: string;
   keys: string[];
   args: string[];

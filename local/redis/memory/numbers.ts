@@ -5,7 +5,7 @@ const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
 
 /** Redis' reading of a 64-bit integer: no sign but "-", no spaces, no leading zeros. Null when it is none. */
-export function readInteger(text: string): bigint | null {
+function readInteger(text: string): bigint | null {
   if (!INTEGER.test(text)) return null;
   const value = BigInt(text);
   return value >= INT64_MIN && value <= INT64_MAX ? value : null;

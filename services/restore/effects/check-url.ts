@@ -1,4 +1,5 @@
-import { appliedRows, putEffect } from "../../../db/queries/restore-effects.ts";
+import { appliedRows } from "../../../db/queries/restore-applied-rows.ts";
+import { putEffect } from "../../../db/queries/restore-effects.ts";
 import type { CheckConfig } from "../../../lib/config.ts";
 import { DeliveryError } from "../../../lib/delivery.ts";
 import { envSecret } from "../../../lib/env.ts";

@@ -6,13 +6,13 @@ import { callDeadline, isPast, type EffectsOf } from "./rows.ts";
 
 const NAMED_MAX = 100;
 
-export interface StaleKeysOptions extends EffectsOf {
+interface StaleKeysOptions extends EffectsOf {
   /** Absent at first, then what the last call answered as `next`. */
   after?: string;
   deadline?: number;
 }
 
-export interface StaleKeys {
+interface StaleKeys {
   /** Flushed keys that hold nothing now. */
   absent: number;
   /** Flushed keys that hold another value than before. */

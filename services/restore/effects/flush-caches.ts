@@ -7,7 +7,7 @@ import { fill, fillPattern, imagesOf, toGlob, type KeyPattern } from "./template
 
 type Formats = Record<string, TemplatePart[][]>;
 
-export interface Flushed {
+interface Flushed {
   /** Keys that had a value and were removed by this call. */
   flushed: number;
   /** Where to go on, which may be 0; null when all is done. */

@@ -37,7 +37,7 @@ export function jobsOf(
   return [...jobs.values()];
 }
 
-export interface JobMaker {
+interface JobMaker {
   config: JobConfig;
   make(row: AppliedRow): { key: string; data: JobData }[];
 }

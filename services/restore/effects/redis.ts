@@ -16,7 +16,7 @@ const VALUE_ELEMENTS_MAX = 100;
 type Client = RestoreContext & { redis: Redis };
 type Pipeline = ReturnType<Redis["pipeline"]>;
 
-export interface KeyValue {
+interface KeyValue {
   type: string;
   /** Tells one value of a key from another; says nothing about the value itself. */
   digest: string;

@@ -16,7 +16,7 @@ import {
 /** Jobs that are sent between two notes: so many at most go twice when the process dies. */
 const BATCH_MAX = 100;
 
-export interface Enqueued {
+interface Enqueued {
   /** Jobs that this call enqueued. */
   enqueued: number;
   /** Where to go on, which may be 0; null when all is done. */

@@ -1,10 +1,10 @@
-import { appliedRows, type AppliedRow } from "../../../db/queries/restore-effects.ts";
+import { appliedRows, type AppliedRow } from "../../../db/queries/restore-applied-rows.ts";
 import type { RestoreContext } from "../context.ts";
 
-export type { AppliedRow, RowImage } from "../../../db/queries/restore-effects.ts";
+export type { AppliedRow, RowImage } from "../../../db/queries/restore-applied-rows.ts";
 
 /** Rows that are held in memory at once. */
-export const PAGE_ROWS_MAX = 2_000;
+const PAGE_ROWS_MAX = 2_000;
 /** Pages that one call looks at: a step's work stays bounded where nothing is to be done with them. */
 const PAGES_MAX = 10;
 /** Milliseconds after which a call ends, unless its caller says when. */
@@ -25,7 +25,7 @@ export interface PageOptions extends EffectsOf {
   deadline?: number;
 }
 
-export interface PageResult {
+interface PageResult {
   count: number;
   /** Where to go on, which may be 0; null when all is done. */
   next: number | null;

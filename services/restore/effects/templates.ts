@@ -1,4 +1,4 @@
-import type { AppliedRow, RowImage } from "../../../db/queries/restore-effects.ts";
+import type { AppliedRow, RowImage } from "../../../db/queries/restore-applied-rows.ts";
 import type { TemplatePart } from "../../../lib/template.ts";
 
 const asIs = (value: string) => value;

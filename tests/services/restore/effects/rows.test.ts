@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { appliedRows } from "../../../../db/queries/restore-effects.ts";
+import { appliedRows } from "../../../../db/queries/restore-applied-rows.ts";
 import {
   fill,
   escapeGlob,

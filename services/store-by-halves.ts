@@ -1,7 +1,8 @@
-import { postgresError } from "./postgres-errors.ts";
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from "../lib/sqlstate.ts";
+import { hasSqlstate } from "./postgres-errors.ts";
 
 /** What passes: another's lock, a deadlock with them, a statement that took too long beside them. Nothing was changed. */
-const BUSY = new Set(["55P03", "40P01", "57014"]);
+const BUSY = [LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, QUERY_CANCELED];
 const TRIES_MAX = 3;
 
 export interface Refused {
@@ -14,7 +15,7 @@ export interface Refused {
  * the others away. `reasonOf` says why an error refuses an item; what is null to it is no fault of an item, and thrown. While
  * the database is busy, the same is tried up to three times.
  */
-export async function storeApart<T, Outcome>(
+export async function storeByHalves<T, Outcome>(
   items: readonly T[],
   store: (items: readonly T[]) => Promise<Outcome[]>,
   reasonOf: (error: unknown) => string | null,
@@ -27,8 +28,8 @@ export async function storeApart<T, Outcome>(
     if (items.length === 1) return [{ refused }];
     const half = Math.ceil(items.length / 2);
     return [
-      ...(await storeApart(items.slice(0, half), store, reasonOf)),
-      ...(await storeApart(items.slice(half), store, reasonOf)),
+      ...(await storeByHalves(items.slice(0, half), store, reasonOf)),
+      ...(await storeByHalves(items.slice(half), store, reasonOf)),
     ];
   }
 }
@@ -38,7 +39,7 @@ async function patiently<T>(store: () => Promise<T>): Promise<T> {
     try {
       return await store();
     } catch (error) {
-      if (tries === TRIES_MAX || !BUSY.has(postgresError(error)?.code ?? "")) throw error;
+      if (tries === TRIES_MAX || !hasSqlstate(error, ...BUSY)) throw error;
     }
   }
 }

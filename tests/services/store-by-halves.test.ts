@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { storeApart } from "../../services/store-apart.ts";
+import { storeByHalves } from "../../services/store-by-halves.ts";
 
 const BUSY = [
   ["a lock that was not free", "55P03"],
@@ -22,7 +22,7 @@ const failing = (code: string, times: number) => {
 describe.each(BUSY)("%s", (_, code) => {
   test("is met by storing the same again, and keeps nothing from being stored", async () => {
     const { calls, store } = failing(code, 2);
-    expect(await storeApart([1, 2], store, () => null)).toEqual(["stored", "stored"]);
+    expect(await storeByHalves([1, 2], store, () => null)).toEqual(["stored", "stored"]);
     expect(calls).toEqual([
       [1, 2],
       [1, 2],
@@ -32,13 +32,13 @@ describe.each(BUSY)("%s", (_, code) => {
 
   test("is thrown the third time", async () => {
     const { calls, store } = failing(code, 3);
-    await expect(storeApart([1, 2], store, () => null)).rejects.toThrow("wrapped");
+    await expect(storeByHalves([1, 2], store, () => null)).rejects.toThrow("wrapped");
     expect(calls).toHaveLength(3);
   });
 });
 
 test("what does not pass is not tried again", async () => {
   const { calls, store } = failing("53300", 1);
-  await expect(storeApart([1, 2], store, () => null)).rejects.toThrow("wrapped");
+  await expect(storeByHalves([1, 2], store, () => null)).rejects.toThrow("wrapped");
   expect(calls).toHaveLength(1);
 });
