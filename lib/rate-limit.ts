@@ -13,9 +13,13 @@ interface RateLimit {
   windowSeconds: number;
 }
 
-/** What one API key may ask for, per class. Short windows keep the wait after a refusal short. */
+/**
+ * What one API key may ask for, per class. Short windows keep the wait after a refusal short. A lookup reads one record by its
+ * key, which costs no more than a write.
+ */
 export const RATE_LIMITS = {
   ingest: { requests: 10_000, windowSeconds: 10 },
+  lookup: { requests: 10_000, windowSeconds: 10 },
   read: { requests: 300, windowSeconds: 10 },
   export: { requests: 20, windowSeconds: 60 },
   admin: { requests: 120, windowSeconds: 60 },
@@ -69,6 +73,7 @@ export function createRateLimiter(
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const counters = {
     ingest: createCounter(redis, "ingest", limits.ingest, timeoutMs),
+    lookup: createCounter(redis, "lookup", limits.lookup, timeoutMs),
     read: createCounter(redis, "read", limits.read, timeoutMs),
     export: createCounter(redis, "export", limits.export, timeoutMs),
     admin: createCounter(redis, "admin", limits.admin, timeoutMs),

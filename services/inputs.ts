@@ -32,11 +32,27 @@ function isWithin(value: string, min: number, max: number): boolean {
 /** An id of the caller's world (workspace, user, project, resource, message): any text of 1 to 200 characters. */
 export const callerId = filledText(ID_LENGTH_MAX);
 
+// In a query, a plus stands for a blank.
+const LOST_PLUS = /\d \d\d:\d\d$/;
+export const PLUS_WANTED = "must be a time with its zone; in a query, write the zone's plus as %2B";
+const anyTime = z.iso.datetime({
+  offset: true,
+  abort: true,
+  error: ({ input }) =>
+    LOST_PLUS.test(String(input)) ? PLUS_WANTED : "must be a time with its zone, as 2026-01-31T12:00:00Z",
+});
+
 /** A time in ISO 8601 with a zone, between the years 1900 and 2999. */
-export const time = z.iso
-  .datetime({ offset: true, abort: true, error: "must be a time with its zone, as 2026-01-31T12:00:00Z" })
+export const time = anyTime
   .refine((text) => /^(19|2\d)\d{2}-/.test(text), "must be between the years 1900 and 2999")
   .transform((text) => new Date(text));
+
+const BEGINNING = new Date("1900-01-01T00:00:00Z");
+
+/** Since when: nothing is older than 1900, so what is earlier is as good. */
+export const since = anyTime
+  .refine((text) => !/^[3-9]/.test(text), "must be before the year 3000")
+  .transform((text) => (new Date(text) < BEGINNING ? BEGINNING : new Date(text)));
 
 /** The same in a path: those come without the check that bodies and queries have had. */
 export const pathId = callerId.refine((id) => !id.includes("\0"), "must not hold the NUL character");
@@ -55,11 +71,15 @@ export const limit = z.preprocess(
     .int(LIMIT_WANTED)
     .min(1, LIMIT_WANTED)
     .max(LIST_LIMIT_MAX, LIMIT_WANTED)
-    .default(LIST_LIMIT_DEFAULT),
+    .default(LIST_LIMIT_DEFAULT)
+    .describe("At most so many: a page of large items ends earlier, at about 4 MB."),
 );
 
 export const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 
 /** The shape of every list answer. */
 export const page = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+  z.object({
+    items: z.array(item),
+    nextCursor: z.string().nullable().describe("Where the next page begins; null after the last one."),
+  });

@@ -72,9 +72,11 @@ async function run<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType
 ): Promise<Answer | Response> {
   const handle = async (inner: Context) => {
     const answer = await spec.handle(inner, input);
-    if (!input.prefersMinimal || !spec.minimal || answer instanceof Response) return answer;
-    const headers = { ...answer.headers, "preference-applied": "return=minimal" };
-    return { ...answer, body: spec.minimal(answer.body), headers };
+    if (!spec.minimal || answer instanceof Response) return answer;
+    const { prefersMinimal } = input;
+    if (!prefersMinimal && ctx.principal.scopes.has(spec.minimal.wholeScope)) return answer;
+    const headers = { ...answer.headers, ...(prefersMinimal && { "preference-applied": "return=minimal" }) };
+    return { ...answer, body: spec.minimal.answer(answer.body), headers };
   };
   if (input.idempotent === null || spec.idempotency === "own") return handle(ctx);
   return runIdempotent(ctx, input.idempotent, async (inner) => {

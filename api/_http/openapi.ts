@@ -50,7 +50,7 @@ export function documentEndpoint<P extends z.ZodType, Q extends z.ZodType, B ext
             .enum(["return=minimal", "return=representation"])
             .optional()
             .describe(
-              "`return=minimal` (RFC 7240) asks for the short answer, which is then also what is kept.",
+              `\`return=minimal\` (RFC 7240) asks for the short answer, which is then also what is kept. A key without the scope \`${spec.minimal.wholeScope}\` gets it in any case.`,
             ),
         }
       : {}),

@@ -36,8 +36,11 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   explainedBodyBytes?: number;
   /** Writes run once per Idempotency-Key; `own` leaves that to the handler's one statement. */
   idempotency?: "own";
-  /** The short answer to a caller who prefers one; for a write, it is also what is kept for its Idempotency-Key. */
-  minimal?: (body: unknown) => unknown;
+  /**
+   * The short answer, to a caller who prefers one or whose key lacks the scope to read the whole; it is also what is kept for
+   * an Idempotency-Key.
+   */
+  minimal?: { answer: (body: unknown) => unknown; wholeScope: Scope };
   answers: Record<number, { description: string; schema?: z.ZodType; contentType?: string | string[] }>;
   handle(ctx: Context, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Answer | Response>;
 }

@@ -18,7 +18,7 @@ const EXPLAINED_BYTES_MAX = 4 * 1024 * 1024;
 const params = z.object({ messageId: pathId });
 const size = { maxBodyBytes: TRAIL_BYTES_MAX, explainedBodyBytes: EXPLAINED_BYTES_MAX };
 const written = z.union([trail, trailState]);
-const minimal = (body: unknown) => trailState.parse(body);
+const minimal = { answer: (body: unknown) => trailState.parse(body), wholeScope: "trails:read" } as const;
 const which = z.strictObject({
   projectId: callerId.optional().describe("Needed when several of your projects have this message id."),
 });
@@ -86,7 +86,7 @@ export function trailRoutes(app: App, runtime: Runtime): void {
     operationId: "getTrail",
     summary: "One trail",
     scope: "trails:read",
-    limit: "read",
+    limit: "lookup",
     params,
     query: which,
     answers: { 200: { description: "The trail.", schema: trail } },

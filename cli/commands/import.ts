@@ -1,8 +1,7 @@
 import { Command } from "commander";
 import path from "node:path";
 import type { Context } from "../../services/context.ts";
-import type { NewEvent } from "../../services/events/event.ts";
-import { importEvents } from "../../services/events/import.ts";
+import { importEvents, type PastEvent } from "../../services/events/import.ts";
 import { beginImport, endImport, isImportKnown } from "../../services/imports/log.ts";
 import { importTrails, type PastTrail } from "../../services/trails/import.ts";
 import type { ImportLog } from "../import/journal.ts";
@@ -34,7 +33,7 @@ export function importCommand(): Command {
     .command("events <file>")
     .description("Import workspace events, tagged as imported; their own time becomes occurredAt.")
     .action((file: string) =>
-      run<NewEvent>(file, (ctx) => ({
+      run<PastEvent>(file, (ctx) => ({
         kind: "events",
         parse: toEvent,
         key: ({ workspaceId, eventId }) => JSON.stringify([workspaceId, eventId]),

@@ -40,6 +40,9 @@ const state = z.object({
 });
 type State = z.infer<typeof state>;
 
+/** Rejected lines are what people wrote: others on the machine have no business with them. */
+const OWN = { mode: 0o600 };
+
 const NOTHING: ImportCounts = { lines: 0, stored: 0, updated: 0, present: 0, rejected: 0, blank: 0 };
 
 /** Where imports are known by their ids. */
@@ -111,7 +114,7 @@ export class Journal {
   /** Notes that all before `offset` is done. */
   note(offset: number, done: Done): void {
     const text = done.rejects.map((one) => `${JSON.stringify(one)}\n`).join("");
-    if (text !== "") fs.appendFileSync(this.rejectsFile, text);
+    if (text !== "") fs.appendFileSync(this.rejectsFile, text, OWN);
     const { counts } = this.#state;
     for (const [name, count] of Object.entries(done.counts) as [keyof Done["counts"], number][]) {
       counts[name] += count;
@@ -128,7 +131,7 @@ export class Journal {
   }
 
   #write(): void {
-    fs.writeFileSync(`${this.#file}.new`, JSON.stringify(this.#state));
+    fs.writeFileSync(`${this.#file}.new`, JSON.stringify(this.#state), OWN);
     fs.renameSync(`${this.#file}.new`, this.#file);
   }
 }

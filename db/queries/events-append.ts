@@ -48,3 +48,21 @@ export async function isEventStored(db: Db, workspaceId: string, eventId: string
   );
   return row !== undefined;
 }
+
+/** Whether the event that is stored under a natural key says the same as one of these. */
+export async function isStoredAs(
+  db: Db,
+  { workspaceId, eventId }: { workspaceId: string; eventId: string },
+  events: readonly EventRecord[],
+): Promise<boolean> {
+  const [row] = await rows(
+    db,
+    sql`
+    select from audit.audit_event_keys k
+    where k.workspace_id = ${workspaceId} and k.event_id = ${eventId}
+      and k.payload_hash in (
+        select audit.event_payload_hash(e) from jsonb_array_elements(${JSON.stringify(events)}::jsonb) e
+      )`,
+  );
+  return row !== undefined;
+}

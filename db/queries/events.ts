@@ -1,7 +1,21 @@
-import { and, arrayContains, desc, eq, gte, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  arrayContains,
+  desc,
+  eq,
+  getViewName,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  sql,
+  Subquery,
+  type SQL,
+} from "drizzle-orm";
 import { uuidTime } from "../../lib/uuid.ts";
 import type { Db } from "../client.ts";
 import { everyEvent as e } from "../schema/index.ts";
+import { upTo, type Bounded } from "./bounded.ts";
 import { rows, timeText } from "./rows.ts";
 
 /** This month and the two before it: what is asked alone first. */
@@ -64,27 +78,23 @@ export type EventRow = Awaited<ReturnType<typeof selectEvents>>[number];
 const selectEvents = (db: Db) => db.select(columns).from(e);
 
 /**
- * Events newest first, hot or archived; `limit` rows at most, after `position`. The newest months are asked alone first: a
- * page mostly ends there, and planning a statement costs time for each month that it may touch.
+ * Events newest first, hot or archived, after `position`: `limit` rows at most, and about `bytes` of each of three spans of
+ * months. The newest months are asked alone first: a page mostly ends there, and planning a statement costs time for each month
+ * that it may touch.
  */
 export async function listEvents(
   db: Db,
   filter: EventFilter,
-  limit: number,
+  { limit, bytes }: { limit: number; bytes: number },
   position: EventPosition | null,
-): Promise<EventRow[]> {
+): Promise<Bounded<EventRow>> {
   // Said twice, because a comparison of rows does not let the planner leave out the months after it.
   const after = position
     ? sql`(${e.createdAt}, ${e.id}) < (${position.createdAt}::timestamptz, ${position.id}::uuid)
         and ${e.createdAt} <= ${position.createdAt}::timestamptz`
     : undefined;
   const page = (part: SQL | undefined, rowCount: number) =>
-    db
-      .select(columns)
-      .from(e)
-      .where(and(matches(filter), after, part))
-      .orderBy(desc(e.createdAt), desc(e.id))
-      .limit(rowCount);
+    newest(db, and(matches(filter), after, part), rowCount, bytes);
   const now = new Date();
   const top = filter.to !== undefined && filter.to < now ? filter.to : now;
   const recent = monthAt(position ? new Date(position.createdAt) : top, 1 - RECENT_MONTHS);
@@ -92,21 +102,47 @@ export async function listEvents(
   const ahead = position ? undefined : lt(e.createdAt, monthAt(now, 2));
   if (filter.from !== undefined && filter.from >= recent) return page(ahead, limit);
   const found = await page(and(gte(e.createdAt, recent), ahead), limit);
-  const goOn = async (part: SQL | undefined) => void found.push(...(await page(part, limit - found.length)));
-  if (found.length === limit) return found;
+  const isEnough = () => found.rows.length === limit || found.isCut;
+  const goOn = async (part: SQL | undefined) => {
+    const more = await page(part, limit - found.rows.length);
+    found.rows.push(...more.rows);
+    found.isCut = more.isCut;
+  };
+  if (isEnough()) return found;
   const [workspaceId, ...others] = filter.workspaceIds ?? [];
   let before = recent;
   if (workspaceId !== undefined && others.length === 0) {
-    const wanted = limit - found.length;
+    const wanted = limit - found.rows.length;
     const back = await lookBack(db, workspaceId, filter, recent, wanted);
     if (back.oldest === null) return found;
     const oldest = new Date(back.oldest);
     await goOn(and(lt(e.createdAt, recent), gte(e.createdAt, oldest)));
-    if (found.length === limit || back.found < wanted) return found;
+    if (isEnough() || back.found < wanted) return found;
     before = oldest;
   }
   await goOn(lt(e.createdAt, before));
   return found;
+}
+
+/** The newest rows where `condition` holds, until they have so many bytes. */
+async function newest(
+  db: Db,
+  condition: SQL | undefined,
+  limit: number,
+  bytes: number,
+): Promise<Bounded<EventRow>> {
+  const order = sql`${e.createdAt} desc, ${e.id} desc`;
+  const list = upTo(bytes, {
+    list: sql`select * from ${e} where ${condition ?? sql`true`} order by ${order} limit ${limit}`,
+    large: [sql`p.old_values`, sql`p.new_values`, sql`p.changed_fields`, sql`p.metadata`],
+    order: sql`p.created_at desc, p.id desc`,
+  });
+  const found = await db
+    .select({ row: columns, hasNext: sql<boolean>`"hasNext"` })
+    // Under the view's name, its columns are the view's.
+    .from(new Subquery(list, columns, getViewName(e)))
+    .orderBy(desc(e.createdAt), desc(e.id));
+  return { rows: found.map(({ row }) => row), isCut: found.at(-1)?.hasNext ?? false };
 }
 
 /** How far back the next `limit` events of a workspace (and resource or user) reach, whatever else the filter asks. */

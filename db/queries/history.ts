@@ -1,5 +1,6 @@
 import { sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
+import { bounded, upTo, type Bound, type Bounded } from "./bounded.ts";
 import { rows } from "./rows.ts";
 
 export interface TrackedTable {
@@ -56,12 +57,12 @@ const ENTRY = sql`
 
 const ofRecord = (table: TrackedTable, recordId: string, more: SQL): SQL => sql`
   (
-    select ${ENTRY} as json, l.id, l.id::text as "idText", l.user_id as "userId" from audit.audit_logs l
+    select l.* from audit.audit_logs l
     where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.record_id = ${recordId} ${more}
   )
   union all
   (
-    select ${ENTRY}, l.id, l.id::text, l.user_id from audit.audit_logs l
+    select l.* from audit.audit_logs l
     where l.table_name = ${table.name} and l.table_schema = ${table.schema} and l.new_record_id = ${recordId} ${more}
   )`;
 
@@ -71,24 +72,34 @@ export interface Entry {
   json: string;
 }
 
-/** What happened to a record under this key, newest first; a change of the key belongs to both. */
+/** What happened to a record under this key, newest first, about `bytes` of it; a change of the key belongs to both. */
 export async function listEntries(
   db: Db,
   table: TrackedTable,
   recordId: string,
-  page: { before?: string; from?: Date; to?: Date; limit: number },
-): Promise<Entry[]> {
-  const { before, from, to, limit } = page;
+  page: { before?: string; from?: Date; to?: Date; limit: number; bytes: number },
+): Promise<Bounded<Entry>> {
+  const { before, from, to, limit, bytes } = page;
   const more = sql`
     ${before === undefined ? sql`` : sql`and l.id < ${before}::bigint`}
     ${from === undefined ? sql`` : sql`and l.created_at >= ${from.toISOString()}::timestamptz`}
     ${to === undefined ? sql`` : sql`and l.created_at < ${to.toISOString()}::timestamptz`}
     order by l.id desc limit ${limit}`;
-  const found = await rows<{ idText: string; userId: string | null; json: string }>(
-    db,
-    sql`select * from (${ofRecord(table, recordId, more)}) e order by e.id desc limit ${limit}`,
+  const found = upTo(bytes, {
+    list: sql`select * from (${ofRecord(table, recordId, more)}) e order by e.id desc limit ${limit}`,
+    // An entry names its values once more among its changes.
+    large: [sql`p.old_values`, sql`p.new_values`, sql`p.old_values`, sql`p.new_values`],
+    order: sql`p.id desc`,
+  });
+  return bounded(
+    await rows<Entry & Bound>(
+      db,
+      sql`
+      select l.id::text as id, l.user_id as "userId", ${ENTRY} as json, l."hasNext"
+      from ${found} l
+      order by l.id desc`,
+    ),
   );
-  return found.map(({ idText, ...rest }) => ({ id: idText, ...rest }));
 }
 
 /** Times as `to_json` has them in the history of a record, and its image then. */

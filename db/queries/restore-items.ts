@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../client.ts";
+import { bounded, upTo, type Bound, type Bounded } from "./bounded.ts";
 import { rows } from "./rows.ts";
 
 interface ItemText {
@@ -8,19 +9,28 @@ interface ItemText {
 }
 
 /**
- * Items of a run in the order in which they are applied, each as the JSON text that callers get: numbers in images keep
- * every digit. `changes` holds, per column that is written, what is there now and what is to be; texts stand for values that
- * JSON cannot hold.
+ * Items of a run in the order in which they are applied, `limit` at most and about `bytes` of them, each as the JSON text that
+ * callers get: numbers in images keep every digit. `changes` holds, per column that is written, what is there now and what is to
+ * be; texts stand for values that JSON cannot hold.
  */
 export async function listItems(
   db: Db,
   runId: string,
-  page: { after: number; limit: number },
-): Promise<ItemText[]> {
-  return rows<ItemText>(
+  { after, limit, bytes }: { after: number; limit: number; bytes: number },
+): Promise<Bounded<ItemText>> {
+  const found = upTo(bytes, {
+    list: sql`
+      select i.* from audit.restore_items i
+      where i.run_id = ${runId}::uuid and i.position > ${after}
+      order by i.position
+      limit ${limit}`,
+    large: [sql`p.live`, sql`p.target`],
+    order: sql`p.position`,
+  });
+  const items = await rows<ItemText & Bound>(
     db,
     sql`
-      select i.position, json_build_object(
+      select i.position, i."hasNext", json_build_object(
         'position', i.position,
         'table', t.table_schema || '.' || t.table_name,
         'recordId', i.record_id,
@@ -43,13 +53,12 @@ export async function listItems(
         'outcome', o.outcome,
         'detail', o.detail
       )::text as json
-      from audit.restore_items i
+      from ${found} i
       left join audit.tracked_tables t on t.relation = i.relation
       left join audit.restore_outcomes o on o.run_id = i.run_id and o.position = i.position
-      where i.run_id = ${runId}::uuid and i.position > ${page.after}
-      order by i.position
-      limit ${page.limit}`,
+      order by i.position`,
   );
+  return bounded(items);
 }
 
 interface Counts {

@@ -1,5 +1,6 @@
 import { and, inArray, sql, type SQL } from "drizzle-orm";
 import type { Db } from "../client.ts";
+import { bounded, upTo, type Bound, type Bounded } from "./bounded.ts";
 import { rows } from "./rows.ts";
 import {
   brief,
@@ -43,14 +44,17 @@ interface TrailPosition {
   id: string;
 }
 
-/** Trails newest first; `limit` rows at most, after `position`. */
+/** Trails newest first; `limit` rows at most and about `bytes`, after `position`. */
 export async function listTrails(
   db: Db,
   filter: TrailFilter,
-  limit: number,
+  { limit, bytes }: { limit: number; bytes: number },
   position: TrailPosition | null,
-): Promise<TrailRow[]> {
-  return rows<TrailRow>(db, newest(stored, filter, limit, position));
+): Promise<Bounded<TrailRow>> {
+  const order = sql`p.at desc, p.id desc`;
+  const list = newest(sql`${stored}, t."timestamp" as at`, filter, limit, position);
+  const found = upTo(bytes, { list, large: [sql`p.reasoning`], order });
+  return bounded(await rows<TrailRow & Bound>(db, sql`select * from ${found} p order by ${order}`));
 }
 
 /** The newest trails, without their reasoning; `limit` rows at most. */

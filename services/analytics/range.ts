@@ -4,7 +4,7 @@ import { resolveRange, type Moment, type TrailSpan } from "../../db/queries/trai
 import { INVALID_PARAMETER_VALUE } from "../../lib/sqlstate.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { invalidField, notFound } from "../errors.ts";
-import { time } from "../inputs.ts";
+import { PLUS_WANTED, time } from "../inputs.ts";
 import { hasSqlstate } from "../postgres-errors.ts";
 
 const DAYS_DEFAULT = 30;
@@ -23,9 +23,11 @@ const moment = z
   .meta({ format: "date-or-quarter-hour" })
   .transform((text, ctx): Moment => {
     if (day.safeParse(text).success) return text;
-    const { data } = quarter.safeParse(text);
-    if (data === undefined) ctx.addIssue({ code: "custom", message: MOMENT_WANTED });
-    return data ?? z.NEVER;
+    const { data, error } = quarter.safeParse(text);
+    if (data !== undefined) return data;
+    const lostPlus = error?.issues.find(({ message }) => message === PLUS_WANTED);
+    ctx.addIssue({ code: "custom", message: lostPlus ? PLUS_WANTED : MOMENT_WANTED });
+    return z.NEVER;
   });
 
 // A short name can be one of Postgres' abbreviations, whose offset never changes: its CET knows no summer.

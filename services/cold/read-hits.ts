@@ -5,17 +5,36 @@ import { openFile, type Archive, type ColdFile, type FileRef } from "./open-file
 /** Rows nearer than this are read together. */
 const GAP_ROWS = 200;
 
-/** Every column of the hits, in their order; file by file and group by group, so that no more than one of them is open. */
+/** Read together: what is more is read as half as many rows. */
+const TOGETHER_CHARACTERS_MAX = 16 * 1024 * 1024;
+
+/** Every column of the first hits, in their order: of as many as there is memory for, and of one in any case. */
 export async function readHits(archive: Archive, hits: readonly Hit[]): Promise<Cell[][]> {
+  for (let some = hits; ; some = some.slice(0, Math.ceil(some.length / 2))) {
+    const rows = await readTogether(archive, some);
+    if (rows !== null) return rows;
+  }
+}
+
+/** File by file and group by group, so that no more than one of them is open. Null for several that are too large together. */
+async function readTogether(archive: Archive, hits: readonly Hit[]): Promise<Cell[][] | null> {
   const rows = new Map<Hit, Cell[]>();
+  let characters = 0;
   for (const [ref, inFile] of groupBy(hits, (hit): FileRef => hit.ref)) {
     const file = await openFile(archive, ref);
     for (const inGroup of groupBy(inFile, (hit) => hit.group.rowStart).values()) {
-      for (const run of runsOf(inGroup)) await readRun(file, run, rows);
+      for (const run of runsOf(inGroup)) {
+        await readRun(file, run, rows);
+        for (const hit of run) characters += charactersOf(rows.get(hit) as Cell[]);
+        if (characters > TOGETHER_CHARACTERS_MAX && hits.length > 1) return null;
+      }
     }
   }
   return hits.map((hit) => rows.get(hit) as Cell[]);
 }
+
+const charactersOf = (cells: readonly Cell[]) =>
+  cells.reduce((sum: number, cell) => sum + (typeof cell === "string" ? cell.length : 0), 0);
 
 async function readRun(file: ColdFile, run: Hit[], rows: Map<Hit, Cell[]>): Promise<void> {
   const [{ group, row: first }, last] = [run[0] as Hit, run.at(-1) as Hit];

@@ -7,7 +7,7 @@ import type { searchCold } from "./search.ts";
 
 /** Found at once, by time and id alone: some 4 MB. */
 const HITS_MAX = 20_000;
-/** Read at once, with all columns: some 8 MB. */
+/** Read at once, with all columns: some 8 MB; fewer of large ones. */
 const ROWS_MAX = 4_000;
 
 /**
@@ -32,11 +32,15 @@ export function searchingAhead(): typeof searchCold {
       seen = new Set(marks);
     }
     const page = hits.slice(0, limit);
-    if (!page.every((hit) => rows.has(hit))) {
+    if (page[0] && !rows.has(page[0])) {
       const ahead = hits.slice(0, Math.max(limit, ROWS_MAX));
       const read = await readHits(reader.archive as Archive, ahead);
-      rows = new Map(ahead.map((hit, i) => [hit, read[i] as Cell[]]));
+      rows = new Map(read.map((cells, i) => [ahead[i] as Hit, cells]));
     }
-    return page.map((hit) => toEventRow(rows.get(hit) as Cell[]));
+    const found = page.filter((hit) => rows.has(hit));
+    return {
+      rows: found.map((hit) => toEventRow(rows.get(hit) as Cell[])),
+      isCut: found.length < page.length,
+    };
   };
 }

@@ -1,3 +1,4 @@
+import type { Bounded } from "../../db/queries/bounded.ts";
 import type { FoundFile } from "../../db/queries/cold-files.ts";
 import type { EventFilter, EventPosition, EventRow } from "../../db/queries/events.ts";
 import type { Cell } from "./columns.ts";
@@ -18,9 +19,10 @@ export async function searchCold(
   filter: EventFilter,
   limit: number,
   position: EventPosition | null,
-): Promise<EventRow[]> {
+): Promise<Bounded<EventRow>> {
   const hits = await newestHits(reader, files, filter, limit, position);
-  return (await readHits(reader.archive as Archive, hits)).map(toEventRow);
+  const rows = await readHits(reader.archive as Archive, hits);
+  return { rows: rows.map(toEventRow), isCut: rows.length < hits.length };
 }
 
 /** How many events in cold files match. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EventFilter } from "../../db/queries/events.ts";
 import { requireWorkspace, type Context } from "../context.ts";
-import { callerId, flag, limit, text, time } from "../inputs.ts";
+import { callerId, flag, limit, since, text, time } from "../inputs.ts";
 import { TAG_LENGTH_MAX } from "./event.ts";
 
 const TEXT_LENGTH_MIN = 2;
@@ -15,7 +15,7 @@ export const eventCriteria = z.strictObject({
   resourceType: callerId.optional(),
   resourceId: callerId.optional(),
   tag: text(1, TAG_LENGTH_MAX).optional(),
-  from: time.optional().describe("createdAt at or after."),
+  from: since.optional().describe("createdAt at or after."),
   to: time.optional().describe("createdAt before."),
   text: text(TEXT_LENGTH_MIN, TEXT_LENGTH_MAX)
     .optional()

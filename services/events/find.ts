@@ -1,3 +1,4 @@
+import type { Bounded } from "../../db/queries/bounded.ts";
 import { coldFilesIn, type ColdRange, type FoundFile } from "../../db/queries/cold-files.ts";
 import {
   countEvents as countStored,
@@ -23,25 +24,26 @@ const ATTEMPTS_MAX = 5;
 const RETRY_AFTER_S = 2;
 
 /**
- * Events wherever they lie, hot, archived or cold, newest first: `limit` rows at most, after `position`. Each is found once.
- * Throws `ColdFileError` for a cold file that is needed and cannot be read. Whoever reads page after page to the end gives a
- * `search` of its own (`searchingAhead()`).
+ * Events wherever they lie, hot, archived or cold, newest first: `limit` rows at most, and not many more than so many
+ * `bytes`, after `position`. Each is found once. Throws `ColdFileError` for a cold file that is needed and cannot be read. Whoever
+ * reads page after page to the end gives a `search` of its own (`searchingAhead()`).
  */
 export async function findEvents(
   reader: ColdReader,
   filter: EventFilter,
-  limit: number,
+  { limit, bytes }: { limit: number; bytes: number },
   position: EventPosition | null,
   search = searchCold,
-): Promise<EventRow[]> {
-  const lastOf = (rows: EventRow[]) => (rows.length === limit ? (rows.at(-1) as EventRow) : null);
+): Promise<Bounded<EventRow>> {
+  const lastOf = ({ rows, isCut }: Bounded<EventRow>) =>
+    rows.length === limit || isCut ? (rows.at(-1) as EventRow) : null;
   return inBoth(
     reader,
     { ...rangeOf(filter), until: position?.createdAt },
     {
-      read: () => listStored(reader.db, filter, limit, position),
+      read: () => listStored(reader.db, filter, { limit, bytes }, position),
       // What is cold is of a month that is over, so a full page of newer rows leaves no room for it.
-      isEnough: (rows) => (lastOf(rows)?.createdAt.getTime() ?? 0) >= startOfMonth(),
+      isEnough: (stored) => (lastOf(stored)?.createdAt.getTime() ?? 0) >= startOfMonth(),
       add: async (stored, files) => {
         const last = lastOf(stored);
         const newer =
@@ -50,9 +52,7 @@ export async function findEvents(
             : files.filter(({ maxCreatedAt }) => isAtOrAfter(maxCreatedAt, last.position));
         if (newer.length === 0) return stored;
         const cold = await search(reader, newer, filter, limit, position);
-        return once([...cold, ...stored])
-          .toSorted((a, b) => newestFirst(placeOf(a), placeOf(b)))
-          .slice(0, limit);
+        return merged(stored, cold, limit);
       },
     },
   );
@@ -127,6 +127,16 @@ async function inBoth<S, T>({ db }: ColdReader, range: ColdRange, reading: Readi
   throw new ServiceError("unavailable", "Months become cold files just now. Send the same request again.", {
     retryAfterSeconds: RETRY_AFTER_S,
   });
+}
+
+function merged(stored: Bounded<EventRow>, cold: Bounded<EventRow>, limit: number): Bounded<EventRow> {
+  // What a list that was cut would go on with may come before the rest of the other.
+  const ends = [stored, cold].flatMap(({ rows, isCut }) => (isCut ? rows.slice(-1) : []));
+  const rows = once([...cold.rows, ...stored.rows])
+    .filter((row) => ends.every((end) => newestFirst(placeOf(row), placeOf(end)) <= 0))
+    .toSorted((a, b) => newestFirst(placeOf(a), placeOf(b)))
+    .slice(0, limit);
+  return { rows, isCut: ends.length > 0 };
 }
 
 /** Rows that were found in the database and in a file are one: the database's, which come last here. */

@@ -1,3 +1,4 @@
+import { ANSWER_BYTES_MAX, pageOf } from "../answer-size.ts";
 import { tellingFaults } from "../cold/faults.ts";
 import type { Archive } from "../cold/open-file.ts";
 import { requireScope, type Context } from "../context.ts";
@@ -26,14 +27,14 @@ export async function listEvents(ctx: ReadContext, input: EventQuery): Promise<E
   const list = { list: "events", ...criteria };
   const position = decodeCursor(cursor, list, [TIME_SHAPE, UUID_SHAPE]);
   const after = position && { createdAt: position[0] as string, id: position[1] as string };
-  const rows = await tellingFaults(ctx, () => findEvents(ctx, filter, limit + 1, after));
-  const items = rows.slice(0, limit);
-  const last = rows.length > limit ? items.at(-1) : undefined;
+  const bounds = { limit: limit + 1, bytes: ANSWER_BYTES_MAX };
+  const found = await tellingFaults(ctx, () => findEvents(ctx, filter, bounds, after));
+  const { shown, last } = pageOf(found, limit, (row) => JSON.stringify(toEvent(row)));
   // Counted before the read is recorded, which may match the filter itself.
   const total = includeTotal ? { total: await tellingFaults(ctx, () => countEvents(ctx, filter)) } : {};
   await recordRead(ctx, "events", criteria);
   return {
-    items: items.map(toEvent),
+    items: shown.map(toEvent),
     nextCursor: last ? encodeCursor([last.position, last.id], list) : null,
     ...total,
   };

@@ -3,18 +3,11 @@ import type { EventRow } from "../../db/queries/events.ts";
 import type { Entry } from "../../db/queries/history.ts";
 import type { HoldRow } from "../../db/queries/holds.ts";
 import type { TrailRow } from "../../db/queries/trail-row.ts";
+import { ANSWER_BYTES_MAX } from "../answer-size.ts";
 import { toEvent } from "../events/event.ts";
 import { toHold } from "../holds/hold.ts";
 import { toTrail } from "../trails/trail.ts";
-import {
-  EVIDENCE_BYTES_MAX,
-  EVIDENCE_ITEMS_MAX,
-  toCounted,
-  toDeletion,
-  type Evidence,
-  type Gap,
-  type Part,
-} from "./evidence.ts";
+import { EVIDENCE_ITEMS_MAX, toCounted, toDeletion, type Evidence, type Gap, type Part } from "./evidence.ts";
 
 /** What was found about a message; a part of which nothing can be shown is null. */
 interface Found {
@@ -66,7 +59,7 @@ function incompleteOf(gaps: readonly Gap[], cut: readonly Part[]): Gap[] {
 class Room {
   /** Parts of which not everything had room. */
   readonly cut: Part[] = [];
-  #bytesLeft = EVIDENCE_BYTES_MAX;
+  #bytesLeft = ANSWER_BYTES_MAX;
 
   /** What is there in any case. */
   field<Name extends keyof Evidence>(name: Name, value: Evidence[Name]): [Name, string] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CountedTrail, DeletionRow } from "../../db/queries/evidence.ts";
 import { isoTime } from "../../db/queries/rows.ts";
+import { ANSWER_BYTES_MAX } from "../answer-size.ts";
 import { event } from "../events/event.ts";
 import { historyEntry } from "../history/list.ts";
 import { hold } from "../holds/hold.ts";
@@ -10,8 +11,6 @@ import { trail } from "../trails/trail.ts";
 const TABLE_LENGTH_MAX = 200;
 /** Of each kind; what there is beyond is said to be left out. */
 export const EVIDENCE_ITEMS_MAX = 200;
-/** Of the whole; a Vercel function's answer holds 4.5 MB. */
-export const EVIDENCE_BYTES_MAX = 4_000_000;
 
 export const evidenceQuery = z.strictObject({
   projectId: callerId
@@ -78,7 +77,7 @@ export const evidence = z
     incomplete: z
       .array(z.object({ part, reason: z.enum(["withheld", "more", "slow"]) }))
       .describe(
-        `Withheld: this key may not see the part, which is null, or, of the holds, those that name no workspace. More: there are more than ${EVIDENCE_ITEMS_MAX}, or the bundle would have more than ${EVIDENCE_BYTES_MAX} bytes. Slow: the part is null, because looking for it took longer than a request may; name the workspace. What is missing of events and history may be the only way to a hold, so holds are incomplete for the same reason.`,
+        `Withheld: this key may not see the part, which is null, or, of the holds, those that name no workspace. More: there are more than ${EVIDENCE_ITEMS_MAX}, or the bundle would have more than ${ANSWER_BYTES_MAX} bytes. Slow: the part is null, because looking for it took longer than a request may; name the workspace. What is missing of events and history may be the only way to a hold, so holds are incomplete for the same reason.`,
       ),
     history: z
       .object({ table: z.string(), items: z.array(historyEntry) })

@@ -1,3 +1,4 @@
+import type { Bounded } from "../../db/queries/bounded.ts";
 import { deletionsOf, findCounted, holdsOn } from "../../db/queries/evidence.ts";
 import type { EventRow } from "../../db/queries/events.ts";
 import { listEntries, type TrackedTable } from "../../db/queries/history.ts";
@@ -21,6 +22,9 @@ import { EVIDENCE_ITEMS_MAX, type EvidenceQuery, type Gap, type Part } from "./e
 const DEFAULT_TABLE = "messages";
 const BEFORE_TRAIL_MS = 24 * 60 * 60 * 1_000;
 const LIMIT = EVIDENCE_ITEMS_MAX + 1;
+/** Of events or entries: more than is shown, because each may lead to a hold. */
+const BOUNDS = { limit: LIMIT, bytes: 32_000_000 };
+const whole = <T>(rows: T[]): Bounded<T> => ({ rows, isCut: false });
 
 /**
  * Everything about a message as JSON text, as far as the key may see it; the read itself is audited. After the clean-up of
@@ -43,9 +47,13 @@ export async function gatherEvidence(
   // What belongs to no workspace or project of ours is the operator's alone.
   const isOperator = workspaces === null && projects === null;
   const gaps: Gap[] = [];
-  const see = async <T>(part: Part, isAllowed: boolean, read: () => Promise<T[]>): Promise<T[] | null> => {
+  const see = async <T>(part: Part, isAllowed: boolean, read: () => Promise<Bounded<T>>) => {
     try {
-      if (isAllowed) return await read();
+      if (isAllowed) {
+        const { rows, isCut } = await read();
+        if (isCut) gaps.push({ part, reason: "more" });
+        return rows;
+      }
       gaps.push({ part, reason: "withheld" });
     } catch (error) {
       // Without a trail it may be this part that knows of the message.
@@ -61,7 +69,7 @@ export async function gatherEvidence(
   const seesHistory = isOperator && scopes.has("history:read");
   const table = seesHistory ? await messageTable(ctx, query.table) : null;
   const entries = await see("history", seesHistory, async () =>
-    table ? listEntries(ctx.db, table, messageId, { limit: LIMIT }) : [],
+    table ? listEntries(ctx.db, table, messageId, BOUNDS) : whole([]),
   );
   const tableName = table && `${table.schema}.${table.name}`;
   const message = { type: resourceType, id: messageId };
@@ -76,12 +84,12 @@ export async function gatherEvidence(
     ...row.map((name) => unplaced(name, usersOf(entries ?? []))),
   ];
   const mayLackHolds = workspaces === null ? reasonOfGap(gaps, events, entries) : "withheld";
-  const holds = await see("holds", scopes.has("holds:read"), () =>
-    holdsOn(ctx.db, records, workspaces, LIMIT),
+  const holds = await see("holds", scopes.has("holds:read"), async () =>
+    whole(await holdsOn(ctx.db, records, workspaces, LIMIT)),
   );
   if (holds && mayLackHolds) gaps.push({ part: "holds", reason: mayLackHolds });
-  const deletions = await see("deletions", isOperator, () =>
-    deletionsOf(ctx.db, [message, ...others, ...row], LIMIT),
+  const deletions = await see("deletions", isOperator, async () =>
+    whole(await deletionsOf(ctx.db, [message, ...others, ...row], LIMIT)),
   );
   const isKnown =
     trail !== null ||
@@ -121,12 +129,12 @@ async function findMessageEvents(
   messageId: string,
   trail: TrailRow | null,
   { workspaceIds, resourceType }: { workspaceIds: readonly string[] | null; resourceType: string },
-): Promise<EventRow[]> {
+): Promise<Bounded<EventRow>> {
   const filter = { workspaceIds, resourceType, resourceId: messageId, includeDeleted: true };
   // No index begins with a resource's id: without a workspace, no month is searched in which the message was not there yet.
   const began = trail && Math.min(Date.parse(trail.timestamp), Date.parse(trail.createdAt));
   const from = began === null || workspaceIds !== null ? {} : { from: new Date(began - BEFORE_TRAIL_MS) };
-  return tellingFaults(ctx, () => findEvents(ctx, { ...filter, ...from }, LIMIT, null));
+  return tellingFaults(ctx, () => findEvents(ctx, { ...filter, ...from }, BOUNDS, null));
 }
 
 async function messageTable(ctx: ReadContext, name: string | undefined): Promise<TrackedTable | null> {

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { historyFloor } from "../../db/queries/history-floor.ts";
 import { listEntries } from "../../db/queries/history.ts";
+import { ANSWER_BYTES_MAX, pageOf } from "../answer-size.ts";
 import type { Context } from "../context.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { recordRead } from "../events/record-read.ts";
-import { limit, page, time } from "../inputs.ts";
+import { limit, page, since, time } from "../inputs.ts";
 import { beginOf, requireKept } from "./floor.ts";
 import { historyTable } from "./table.ts";
 
@@ -30,7 +31,7 @@ export const historyEntry = z
   .meta({ id: "HistoryEntry" });
 
 export const historyQuery = z.strictObject({
-  from: time.optional().describe("createdAt at or after."),
+  from: since.optional().describe("createdAt at or after."),
   to: time.optional().describe("createdAt before."),
   limit,
   cursor: z.string().optional(),
@@ -61,6 +62,7 @@ export async function listHistory(
   const position = decodeCursor(cursor, filters, [ID_SHAPE]);
   const found = await listEntries(ctx.db, table, recordId, {
     limit: limit + 1,
+    bytes: ANSWER_BYTES_MAX,
     ...(position ? { before: position[0] as string } : {}),
     ...(from ? { from } : {}),
     ...(to ? { to } : {}),
@@ -69,8 +71,7 @@ export async function listHistory(
   const floor = await historyFloor(ctx.db);
   for (const at of [from, to]) if (at) requireKept(floor, at, criteria.table, table.trackedAt);
   await recordRead(ctx, "history", criteria);
-  const entries = found.slice(0, limit);
-  const last = found.length > limit ? entries.at(-1) : undefined;
+  const { shown, last } = pageOf(found, limit, ({ json }) => json);
   const nextCursor = last ? encodeCursor([last.id], filters) : null;
-  return `{"items":[${entries.map((entry) => entry.json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)},"beginsAt":${JSON.stringify(beginOf(floor, table))}}`;
+  return `{"items":[${shown.map(({ json }) => json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)},"beginsAt":${JSON.stringify(beginOf(floor, table))}}`;
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { listItems } from "../../db/queries/restore-items.ts";
 import { findRun, listRuns } from "../../db/queries/restore-runs.ts";
+import { ANSWER_BYTES_MAX, pageOf } from "../answer-size.ts";
 import { requireOperator, type Context } from "../context.ts";
 import { decodeCursor, encodeCursor, UUID_SHAPE } from "../cursor.ts";
 import { notFound } from "../errors.ts";
@@ -65,10 +66,10 @@ export async function listRestoreItems(
   if (!(await findRun(ctx.db, id))) throw notFound("restore");
   const filters = { list: "restore-items", id };
   const position = decodeCursor(cursor, filters, [POSITION_SHAPE]);
-  const found = await listItems(ctx.db, id, { after: Number(position?.[0] ?? 0), limit: limit + 1 });
+  const after = Number(position?.[0] ?? 0);
+  const found = await listItems(ctx.db, id, { after, limit: limit + 1, bytes: ANSWER_BYTES_MAX });
   await recordRead(ctx, "restore-items", { restoreId: id });
-  const items = found.slice(0, limit);
-  const last = found.length > limit ? items.at(-1) : undefined;
+  const { shown, last } = pageOf(found, limit, ({ json }) => json);
   const nextCursor = last ? encodeCursor([String(last.position)], filters) : null;
-  return `{"items":[${items.map(({ json }) => json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
+  return `{"items":[${shown.map(({ json }) => json).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
 }

@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { countTrails, listTrails as queryTrails, type TrailFilter } from "../../db/queries/trails.ts";
+import { ANSWER_BYTES_MAX, pageOf } from "../answer-size.ts";
 import { requireProject, requireScope, type Context } from "../context.ts";
 import { decodeCursor, encodeCursor, TIME_SHAPE, UUID_SHAPE } from "../cursor.ts";
-import { callerId, flag, limit, time } from "../inputs.ts";
+import { callerId, flag, limit, since, time } from "../inputs.ts";
 import { toTrail, trailStatus, type Trail } from "./trail.ts";
 
 export const trailQuery = z.strictObject({
   projectId: callerId.optional(),
   model: callerId.optional(),
   status: trailStatus.optional(),
-  from: time.optional().describe("timestamp at or after."),
+  from: since.optional().describe("timestamp at or after."),
   to: time.optional().describe("timestamp before."),
   limit,
   cursor: z.string().optional(),
@@ -34,11 +35,10 @@ export async function listTrails(ctx: Context, input: TrailQuery): Promise<Trail
   const named = { list: "trails", ...criteria };
   const position = decodeCursor(cursor, named, [TIME_SHAPE, UUID_SHAPE]);
   const after = position && { timestamp: position[0] as string, id: position[1] as string };
-  const rows = await queryTrails(ctx.db, filter, limit + 1, after);
-  const items = rows.slice(0, limit);
-  const last = rows.length > limit ? items.at(-1) : undefined;
+  const found = await queryTrails(ctx.db, filter, { limit: limit + 1, bytes: ANSWER_BYTES_MAX }, after);
+  const { shown, last } = pageOf(found, limit, (row) => JSON.stringify(toTrail(row)));
   return {
-    items: items.map(toTrail),
+    items: shown.map(toTrail),
     nextCursor: last ? encodeCursor([last.timestamp, last.id], named) : null,
     ...(includeTotal ? { total: await countTrails(ctx.db, filter) } : {}),
   };

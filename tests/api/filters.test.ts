@@ -115,6 +115,36 @@ test("from is inclusive, to is not, and both take any zone", async () => {
   expect(await count({ from: inTokyo })).toBe(2);
 });
 
+test("from may be as early as it likes: nothing is older than 1900", async () => {
+  const ws = newId("ws");
+  await api.call("POST", "/audit/log", { body: newEvent(ws) });
+  for (const from of ["1753-02-07T12:34:56.789Z", "0000-01-01T00:00:00Z"]) {
+    const query = `workspaceId=${ws}&actionType=TEST_EVENT&from=${from}`;
+    const { status, body } = await api.call("GET", `/audit/events?${query}`);
+    expect([status, body.items.length]).toEqual([200, 1]);
+    expect((await api.call("GET", `/trails?from=${from}`)).status).toBe(200);
+  }
+  expect((await api.call("GET", `/audit/events?workspaceId=${ws}&from=3000-01-01T00:00:00Z`)).status).toBe(
+    400,
+  );
+});
+
+test.each(["/audit/events", "/trails", "/projects/proj-plus/analytics"])(
+  "a plus that a query of %s does not encode is told as such",
+  async (path) => {
+    await api.call("PUT", "/trails/m-plus", {
+      body: { projectId: "proj-plus", model: "m", contextLayers: 0 },
+    });
+    const from = "2026-10-01T00:00:00+05:45";
+    const answer = await api.call("GET", `${path}?from=${from}`);
+    expectProblem(answer, 400, "invalid_request", "query.from");
+    expect(answer.body.detail).toContain("%2B");
+    expect((await api.call("GET", `${path}?from=${encodeURIComponent(from)}`)).status).toBe(200);
+    const other = await api.call("GET", `${path}?from=2026-10-01`);
+    expect(String(other.body.detail)).not.toContain("%2B");
+  },
+);
+
 describe("a deleted event", () => {
   async function deleted() {
     const ws = newId("ws");

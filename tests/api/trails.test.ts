@@ -234,3 +234,16 @@ describe("a message id that several projects use", () => {
     }
   });
 });
+
+test("one trail has an allowance of its own: pages of trails and evidence do not use it up", async () => {
+  const { projectId, path, put, get } = newTrail(api);
+  await put(placeholder(projectId));
+  const classes: string[] = [];
+  const { limiter } = api.runtime;
+  api.runtime.limiter = { check: async (rateClass) => (classes.push(rateClass), null) };
+  await get();
+  await api.call("GET", `${path}/evidence`);
+  await api.call("GET", "/trails");
+  api.runtime.limiter = limiter;
+  expect(classes).toEqual(["lookup", "read", "read"]);
+});

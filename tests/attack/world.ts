@@ -171,8 +171,10 @@ async function populate(app: App, query: Query, secret: string, tenant: Tenant):
       reasoning: [canary],
     });
   }
-  for (let i = 0; i < 4; i++)
+  for (let i = 0; i < 4; i++) {
     await call("POST", "/keys", { name: `${canary}-${i}`, scopes: ["keys:manage"] });
+    await call("POST", "/holds", { workspaceId, reason: canary });
+  }
   await query(
     `insert into audit.alerts (code, subject, severity, message)
      select 'job.failed', $1 || i, 'warning', 'a test' from generate_series(1, 20) i`,

@@ -65,6 +65,7 @@ describe("an import that breaks off", () => {
   test("is not gone on with while another process of this machine is at it", async () => {
     const name = await brokenOff([]);
     const note = `${name}.import.json`;
+    expect((fs.statSync(note).mode & 0o777).toString(8)).toBe("600");
     const left = JSON.parse(fs.readFileSync(note, "utf8")) as object;
     fs.writeFileSync(note, JSON.stringify({ ...left, pid: process.ppid }));
     await expect(runImport(name, numbers([], 99))).rejects.toThrow(`Process ${process.ppid} is importing`);

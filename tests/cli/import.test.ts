@@ -17,13 +17,14 @@ describe("import trails", () => {
   test("stores each line once, says why it rejects others, and its counts add up", async () => {
     const projectId = newId("proj");
     const ids = Array.from({ length: 6 }, () => newId("msg")) as [string, string, ...string[]];
+    const first = kept(ids[0]);
     const file = write([
-      kept(ids[0]),
+      first,
       kept(ids[1], { id: "cuid", createdAt: daysAgo(3), updatedAt: daysAgo(3) }),
       "",
       kept(ids[2] as string, { timestamp: daysAgo(700), tokens: zero, cost: zero, reasoning: null }),
       kept(ids[3] as string, { tokens: {}, cost: {} }),
-      kept(ids[0]),
+      first,
       "not JSON",
       kept(ids[4] as string, { timestamp: undefined }),
       kept(ids[5] as string, { tokens: { prompt: -1, completion: 0 }, surprise: 1 }),
@@ -231,6 +232,46 @@ describe("import events", () => {
       [first.id],
     );
     expect(place?.name).toBe(place?.current);
+  });
+
+  test("one that the application stored itself, with its time or without, counts as stored before", async () => {
+    const workspaceId = newId("ws");
+    const { createdAt, ...event } = old(workspaceId, { newValues: { paid: true } }) as Record<
+      string,
+      unknown
+    >;
+    const post = async (more: object) =>
+      expect((await api.call("POST", "/audit/log", { body: { ...event, ...more } })).status).toBe(201);
+    await post({ eventId: "e-1", occurredAt: createdAt, tags: ["vip"] });
+    await post({ eventId: "e-2" });
+    await post({ eventId: "e-3", tags: [], occurredAt: "2019-03-01T10:00:00+02:00" });
+    await post({ eventId: "e-4", occurredAt: "2020-01-01T00:00:00Z" });
+    await post({ eventId: "e-5", tags: ["vip"] });
+    const line = (eventId: string, more: object = {}) => ({
+      ...event,
+      eventId,
+      occurredAt: createdAt,
+      ...more,
+    });
+    const file = write([
+      line("e-1", { tags: ["vip"] }),
+      line("e-2"),
+      line("e-3", { tags: [] }),
+      line("e-4"),
+      line("e-5"),
+      line("e-6"),
+    ]);
+    const { code, stdout } = await afterimage(["import", "events", file]);
+    expect(stdout).toContain("6 lines: 1 events stored, 3 stored before, 2 rejected");
+    expect(code).toBe(1);
+    const reason = "This id holds another event.";
+    expect(rejectsOf(file)).toMatchObject([
+      { line: 4, reason },
+      { line: 5, reason },
+    ]);
+    expect((fs.statSync(`${file}.rejected`).mode & 0o777).toString(8)).toBe("600");
+    const { body } = await api.call("GET", `/audit/events?workspaceId=${workspaceId}&includeTotal=true`);
+    expect(body.total).toBe(6);
   });
 
   test("ids that are numbers become text, as long as they are exact", async () => {

@@ -87,7 +87,7 @@ describe("a limit", () => {
   test("has a number of requests and a window for each class by default", async () => {
     const { check } = limiter(local, { timeoutMs: 900 });
     const classes = Object.keys(RATE_LIMITS) as (keyof typeof RATE_LIMITS)[];
-    expect(classes).toEqual(["ingest", "read", "export", "admin"]);
+    expect(classes).toEqual(["ingest", "lookup", "read", "export", "admin"]);
     for (const name of classes) {
       const { requests, windowSeconds } = RATE_LIMITS[name];
       expect(await check(name, newKey())).toMatchObject({

@@ -8,6 +8,7 @@ import { contextOf, makeCold, monthsAgo, storeEvents, useArchive } from "../../s
 const archive = useArchive();
 const api = useApi();
 const PAGE = 500;
+const atMost = (limit: number) => ({ limit, bytes: 4_000_000 });
 
 /** A cold month of a workspace's own, every fifth event at the time of the one before; ids, newest first. */
 async function coldMonth(ago: number, ws: string, count: number): Promise<string[]> {
@@ -56,14 +57,14 @@ test("what was found ahead in a file that is purged meanwhile is left out, and i
   const reader = { db: api.runtime.app.db, archive };
   const filter = { workspaceIds: workspaces(ws), includeDeleted: false };
   const search = searchingAhead();
-  const first = await findEvents(reader, filter, 50, null, search);
+  const { rows: first } = await findEvents(reader, filter, atMost(50), null, search);
   expect(first.map(({ id }) => id)).toEqual(newer.slice(0, 50));
   const prefix = `events/${monthsAgo(41).slice(0, 7).replace("-", "/")}/part`;
   // Listed no longer, as after its purge.
   const unlist = "update audit.cold_months set dropped_at = null where object_key like '%/' || $1 || '%'";
   await api.db.rows("superuser", unlist, [prefix]);
   for (const one of archive.files(prefix)) await archive.storage.delete(one);
-  const rest = await findEvents(reader, filter, 500, after(first), search);
+  const { rows: rest } = await findEvents(reader, filter, atMost(500), after(first), search);
   expect(rest.map(({ id }) => id)).toEqual(older);
 });
 
@@ -73,8 +74,8 @@ test("a month that becomes cold between two pages is found, once", async () => {
   const reader = { db: api.runtime.app.db, archive };
   const filter = { workspaceIds: workspaces(ws), includeDeleted: false };
   const search = searchingAhead();
-  const first = await findEvents(reader, filter, 40, null, search);
+  const { rows: first } = await findEvents(reader, filter, atMost(40), null, search);
   const older = await coldMonth(44, ws, 30);
-  const rest = await findEvents(reader, filter, 500, after(first), search);
+  const { rows: rest } = await findEvents(reader, filter, atMost(500), after(first), search);
   expect([...first, ...rest].map(({ id }) => id)).toEqual([...newer, ...older]);
 });

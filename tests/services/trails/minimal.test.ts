@@ -56,6 +56,27 @@ describe("a write that prefers the short answer", () => {
     expect([!("model" in body), headers.has("preference-applied")]).toEqual([isShort, isShort]);
   });
 
+  test("is what a key without trails:read gets, whatever it prefers: writing shows nothing that was stored", async () => {
+    const { projectId, messageId, put, patch } = newTrail(api);
+    const stored = await put(complete(projectId, { reasoning: ["of others"] }));
+    expect(stored.body.reasoning).toEqual(["of others"]);
+    const key = await api.mintKey({ scopes: ["trails:write"] });
+    const options = { key, headers: { prefer: "return=representation", "idempotency-key": newId("k") } };
+    const placeholders = placeholder(projectId, { contextLayers: 0 });
+    for (const write of [
+      put(placeholders, { key }),
+      put(placeholders, options),
+      put(placeholders, options),
+    ]) {
+      const { status, body, headers } = await write;
+      expect([status, body]).toEqual([200, { messageId, status: "complete" }]);
+      expect(headers.has("preference-applied")).toBe(false);
+    }
+    expect((await patch({ contextLayers: 3 }, { key })).body).toEqual({ messageId, status: "complete" });
+    const both = await api.mintKey({ scopes: ["trails:write", "trails:read"] });
+    expect((await patch({ contextLayers: 3 }, { key: both })).body.reasoning).toEqual(["of others"]);
+  });
+
   test("is refused as any other", async () => {
     const { projectId, put } = newTrail(api);
     const { status, body, headers } = await put(complete(projectId, { status: "done" }), minimal);
