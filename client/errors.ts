@@ -7,8 +7,6 @@ export class AuditClientError extends Error {
   /** Undefined when there was no answer. */
   declare readonly status: number | undefined;
   declare readonly retryAfterMs: number;
-  /** Enumerable, as an Error's own is not: a logger that writes errors as JSON writes it, too. */
-  override message = "";
 
   constructor(
     code: string,
@@ -16,7 +14,12 @@ export class AuditClientError extends Error {
     more?: { status?: number | undefined; retryAfterMs?: number; cause?: unknown },
   ) {
     super(message, more);
-    Object.assign(this, { retryAfterMs: 0, ...more, code, message });
+    Object.assign(this, { retryAfterMs: 0, ...more, code });
+  }
+
+  /** An Error's message is not among what JSON shows by itself. */
+  toJSON(): object {
+    return { ...this, message: this.message };
   }
 
   /** Whether the same request may succeed later. */

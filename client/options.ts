@@ -87,9 +87,6 @@ const DEFAULTS = {
   memoryMax: 10_000,
 };
 
-/** A longer timer fires at once. */
-const NUMBER_MAX = 2 ** 31 - 1;
-
 export type Settings = typeof DEFAULTS &
   Required<Pick<AuditClientOptions, "log" | "fetch" | "onDropped" | "onDifference">> &
   Pick<AuditClientOptions, "waitUntil"> & { backend: Backend; mode: Mode; url: string; apiKey: string };
@@ -114,8 +111,8 @@ export function settingsOf(options: AuditClientOptions): Settings {
   oneOf("mode", settings.mode, ["required", "buffered"]);
   for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
     const value = settings[name];
-    // Of another type, with a fraction or too large for a timer, it is not what is left of it as an integer of 32 bits.
-    if ((value | 0) !== value || value < 1) refuse(name, `1 to ${NUMBER_MAX}`);
+    // What is left of it as an integer of 32 bits: of another type, with a fraction or too large for a timer it is not the same.
+    if ((value | 0) !== value || value < 1) refuse(name, "1 to 2147483647");
   }
   if (settings.backend !== "memory" && !(/^http/.test(settings.url) && /^[!-~]+$/.test(settings.apiKey)))
     refuse("url (https:) and apiKey", "given");

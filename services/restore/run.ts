@@ -150,5 +150,7 @@ export function progressOf(row: RunRow, done: ReadonlySet<string>): number {
     ...row.chunkStarts.map((_, i) => `apply-${i + 1}`),
     ...AFTER_APPLY,
   ];
-  return Math.floor((100 * steps.filter((step) => done.has(step)).length) / steps.length);
+  // The last step has ended the run a moment before it is noted itself.
+  const isDone = (step: string) => done.has(step) || (step === "complete" && row.report !== null);
+  return Math.floor((100 * steps.filter(isDone).length) / steps.length);
 }
