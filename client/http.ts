@@ -18,6 +18,7 @@ export type Send = (request: Request, leftMs?: number) => Promise<unknown>;
 interface Answer {
   code?: string;
   detail?: string;
+  requestId?: string;
   ids?: unknown;
   items?: unknown;
   messageId?: unknown;
@@ -56,10 +57,10 @@ function read({ status, ok, headers }: Response, text: string): unknown {
     // A page of something in between.
   }
   if (ok && (answer.ids ?? answer.items ?? answer.messageId)) return answer;
-  const { code, detail = "" } = answer;
-  throw new AuditClientError(code ?? "bad_answer", `The audit service answered ${status}. ${detail}`.trim(), {
-    // Somebody else's success, redirect or "not here" is no word of the service; a refusal may be of what the request holds.
-    status: code || /^4(?!0[45])/.test(`${status}`) ? status : undefined,
+  const { code = "bad_answer", detail = "", requestId } = answer;
+  throw new AuditClientError(code, `The audit service answered ${status}. ${detail}`.trim(), {
+    // Somebody else's success, redirect or "not here, not now" is no word of the service; a refusal may be of what is sent.
+    status: (!ok && requestId) || /^(?!40[458]|425)[45]/.test(`${status}`) ? status : undefined,
     retryAfterMs: Number(headers.get("retry-after")) * MS_PER_S || 0,
   });
 }

@@ -21,7 +21,7 @@ export function mergePatch(old: StoredTrail, update: Partial<WireTrail>): Stored
   const both = update.tokens !== undefined && update.cost !== undefined;
   const completes = old.status === "placeholder" && (both || holdAmount(update.tokens, update.cost));
   const status = update.status ?? (completes ? "complete" : old.status);
-  if (isBehind(status, old)) throw conflict(`A ${old.status} trail cannot become ${status}.`);
+  if (isBehind(status, old)) throw conflict(`${old.status} cannot become ${status}.`);
   return merged({ ...old, ...update, status }, old.digests, update.digests);
 }
 

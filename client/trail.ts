@@ -54,11 +54,10 @@ export function pick(update: AuditTrailUpdate): Partial<WireTrail> {
 }
 
 /** As an app knows it: what is not known yet is 0. */
-export function fromWire({ timestamp, reasoning, tokens, cost, ...rest }: StoredTrail): AuditTrail {
+export function fromWire({ timestamp, tokens, cost, ...rest }: StoredTrail): AuditTrail {
   return {
     ...rest,
     timestamp: new Date(timestamp),
-    reasoning: reasoning ?? undefined,
     tokens: (tokens as Tokens | null) ?? { ...NOTHING },
     cost: (cost as Cost | null) ?? (rest.status === "placeholder" ? { ...NOTHING } : null),
   };

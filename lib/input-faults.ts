@@ -74,9 +74,13 @@ export function faultInWords(issue: z.core.$ZodRawIssue): string {
     case "invalid_value":
       return `must be ${orList(issue.values.map(String))}`;
     case "too_small":
-      return atLeast(issue.origin, issue.minimum);
+      return issue.inclusive === false
+        ? `must be more than ${issue.minimum}`
+        : atLeast(issue.origin, issue.minimum);
     case "too_big":
-      return atMost(issue.origin, issue.maximum);
+      return issue.inclusive === false
+        ? `must be less than ${issue.maximum}`
+        : atMost(issue.origin, issue.maximum);
     case "invalid_format":
       return FORMATS[issue.format] ?? OTHERWISE;
     case "invalid_key":

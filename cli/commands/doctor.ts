@@ -22,8 +22,8 @@ export function doctorCommand(): Command {
     )
     .option("--json", "as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
-      const app = connect(databaseUrl("DATABASE_URL"));
-      const worker = connect(databaseUrl("WORKER_DATABASE_URL"));
+      const [appUrl, workerUrl] = [databaseUrl("DATABASE_URL"), databaseUrl("WORKER_DATABASE_URL")];
+      const [app, worker] = [connect(appUrl), connect(workerUrl)];
       try {
         const readiness = await checkReadiness(app.db, worker.db, {
           quiet: isQuietHere(),
@@ -33,10 +33,10 @@ export function doctorCommand(): Command {
         });
         const away = [
           ...(await unreached("DATABASE_URL", app.db)),
-          ...(await unreached("WORKER_DATABASE_URL", worker.db)),
+          ...(workerUrl === appUrl ? [] : await unreached("WORKER_DATABASE_URL", worker.db)),
         ];
         const checks = [...away, ...readiness.checks.filter((one) => !isUnknownHere(one))];
-        const { status } = readiness;
+        const status = away.length > 0 ? "fail" : readiness.status;
         console.log(json ? JSON.stringify({ status, checks, skipped: SKIPPED }, null, 2) : inWords(checks));
         if (status === "fail") process.exitCode = 1;
       } finally {

@@ -85,10 +85,10 @@ export async function listEntries(
     ${from === undefined ? sql`` : sql`and l.created_at >= ${from.toISOString()}::timestamptz`}
     ${to === undefined ? sql`` : sql`and l.created_at < ${to.toISOString()}::timestamptz`}
     order by l.id desc limit ${limit}`;
-  const found = upTo(bytes, {
+  // An entry names its values once more among its changes.
+  const found = upTo(Math.ceil(bytes / 2), {
     list: sql`select * from (${ofRecord(table, recordId, more)}) e order by e.id desc limit ${limit}`,
-    // An entry names its values once more among its changes.
-    large: [sql`p.old_values`, sql`p.new_values`, sql`p.old_values`, sql`p.new_values`],
+    large: [sql`p.old_values`, sql`p.new_values`],
     order: sql`p.id desc`,
   });
   return bounded(

@@ -18,6 +18,7 @@ export function searchingAhead(): typeof searchCold {
   let seen = new Set<string>();
   let hits: Hit[] = [];
   let rows = new Map<Hit, Cell[]>();
+  let rowsMax = ROWS_MAX;
   let isWhole = false;
   return async (reader, files, filter, limit, position) => {
     const keys = new Set(files.map(({ objectKey }) => objectKey));
@@ -33,8 +34,9 @@ export function searchingAhead(): typeof searchCold {
     }
     const page = hits.slice(0, limit);
     if (page[0] && !rows.has(page[0])) {
-      const ahead = hits.slice(0, Math.max(limit, ROWS_MAX));
+      const ahead = hits.slice(0, Math.max(limit, rowsMax));
       const read = await readHits(reader.archive as Archive, ahead);
+      rowsMax = read.length < ahead.length ? 2 * read.length : ROWS_MAX;
       rows = new Map(read.map((cells, i) => [ahead[i] as Hit, cells]));
     }
     const found = page.filter((hit) => rows.has(hit));

@@ -12,8 +12,9 @@ import { safeError } from "../../lib/logger.ts";
 import { logServiceEvent } from "./log-service-event.ts";
 import { workspaceOf } from "./record-read.ts";
 
-const ROWS_PER_CHUNK = 500;
-const CHUNK = { limit: ROWS_PER_CHUNK, bytes: 4_000_000 };
+const CHUNK_ROWS_MIN = 16;
+const CHUNK_ROWS_MAX = 500;
+const CHUNK_BYTES = 4_000_000;
 
 export const eventExport = eventCriteria.extend({ format: z.enum(["csv", "ndjson"]) });
 type EventExport = z.infer<typeof eventExport>;
@@ -64,10 +65,12 @@ export async function exportEvents(
   const search = searchingAhead();
   let position: EventPosition | null = null;
   let isFirst = true;
+  let limit = CHUNK_ROWS_MAX;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const page = tellingFaults(ctx, () => findEvents(ctx, filter, CHUNK, position, search));
+        const bounds = { limit, bytes: CHUNK_BYTES };
+        const page = tellingFaults(ctx, () => findEvents(ctx, filter, bounds, position, search));
         const { rows, isCut } = await page.catch((error: unknown) => {
           log.error({ requestId, error: safeError(error) }, "export broke off");
           // The status is sent already, so a broken connection tells the caller; servers print what breaks a stream,
@@ -78,7 +81,9 @@ export async function exportEvents(
         isFirst = false;
         if (text !== "") controller.enqueue(encoder.encode(text));
         const last = rows.at(-1);
-        if ((rows.length < ROWS_PER_CHUNK && !isCut) || !last) return controller.close();
+        if ((rows.length < limit && !isCut) || !last) return controller.close();
+        // Of large events, no more are asked for than there will be room for: each that is left out was measured.
+        limit = isCut ? Math.max(CHUNK_ROWS_MIN, Math.min(CHUNK_ROWS_MAX, 2 * rows.length)) : CHUNK_ROWS_MAX;
         position = { createdAt: last.position, id: last.id };
       },
     },

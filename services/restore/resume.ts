@@ -14,7 +14,7 @@ import { logServiceEvent } from "../events/log-service-event.ts";
 import { isSilent, SILENT_AFTER_S } from "./silence.ts";
 import { beginRollback } from "./settle-original.ts";
 import { requestRun, requireNoOverlap, requireNotRolledBack } from "./start.ts";
-import { toRestore, type Restore } from "./run.ts";
+import { cameToItsEnd, toRestore, type Restore } from "./run.ts";
 
 const S_PER_MIN = 60;
 
@@ -73,7 +73,3 @@ async function requireResumable(ctx: Context, run: RunRow): Promise<void> {
   if (hasStopped && isLeft && !(await wasPartlyRolledBack(ctx.db, run.id))) return;
   throw new ServiceError("conflict", `This restore has nothing left to do: it is ${run.status}.`);
 }
-
-/** Whether its last step was done, which alone reports a verification. */
-const cameToItsEnd = (run: RunRow): boolean =>
-  run.report !== null && "verification" in (run.report as object);

@@ -141,6 +141,10 @@ const HAS_DONE_ALL: ReadonlySet<string> = new Set([
   "rolled_back",
 ]);
 
+/** Whether its last step was done, which alone reports a verification. */
+export const cameToItsEnd = ({ report }: RunRow): boolean =>
+  report !== null && "verification" in (report as object);
+
 /** How far a run is, in percent: a share for each step, the chunks being steps of their own. */
 export function progressOf(row: RunRow, done: ReadonlySet<string>): number {
   if (row.status === "planned" || row.status === "awaiting_approval") return 0;
@@ -151,6 +155,7 @@ export function progressOf(row: RunRow, done: ReadonlySet<string>): number {
     ...AFTER_APPLY,
   ];
   // The last step has ended the run a moment before it is noted itself.
-  const isDone = (step: string) => done.has(step) || (step === "complete" && row.report !== null);
+  const hasEnded = row.endedAt !== null && cameToItsEnd(row);
+  const isDone = (step: string) => done.has(step) || (step === "complete" && hasEnded);
   return Math.floor((100 * steps.filter(isDone).length) / steps.length);
 }

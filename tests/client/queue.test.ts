@@ -207,7 +207,11 @@ test("a refusal by something on the way, for what one event holds, takes no othe
 test.each([
   ["a success", () => Response.json({ ok: true })],
   ["a redirect", () => new Response(null, { status: 302, headers: { location: "/api/health" } })],
+  ["a success with a code", () => Response.json({ code: 200, msg: "ok", requestId: "r-1" })],
   ["a page for what is not there", () => new Response("default backend - 404", { status: 404 })],
+  ["a document for what is not there", () => Response.json({ code: "NOT_FOUND" }, { status: 404 })],
+  ["a time-out", () => new Response("", { status: 408 })],
+  ["a request to come later", () => new Response("", { status: 425 })],
 ])("%s of something on the way is no answer, and the write is sent again", async (_, answer) => {
   const { client, dropped } = stage.client({ mode: "buffered" });
   const [workspaceId, messageId, projectId] = [newId("ws"), newId("msg"), newId("proj")];
