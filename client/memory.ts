@@ -1,5 +1,5 @@
-import { copy } from "./json.ts";
 import { AuditClientError } from "./errors.ts";
+import { copy } from "./json.ts";
 import { mergePatch, mergePut } from "./merge.ts";
 import type { Settings } from "./options.ts";
 import type { Store } from "./store.ts";

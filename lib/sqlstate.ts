@@ -6,6 +6,9 @@ export const UNIQUE_VIOLATION = "23505";
 export const CHECK_VIOLATION = "23514";
 export const SERIALIZATION_FAILURE = "40001";
 export const DEADLOCK_DETECTED = "40P01";
+export const UNDEFINED_TABLE = "42P01";
+export const INVALID_NAME = "42602";
+export const INVALID_SCHEMA_NAME = "3F000";
 export const LOCK_NOT_AVAILABLE = "55P03";
 /** Mostly a statement that took longer than its time-out. */
 export const QUERY_CANCELED = "57014";

@@ -6,7 +6,8 @@ import { logServiceEvent } from "../../services/events/log-service-event.ts";
 import { createInngest, createSender, type EventSender } from "../../lib/inngest.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { alertCapture } from "../../services/history/watch-capture.ts";
-import { postgresError } from "../../services/postgres-errors.ts";
+import { INVALID_NAME, INVALID_SCHEMA_NAME, UNDEFINED_TABLE } from "../../lib/sqlstate.ts";
+import { hasSqlstate, postgresError } from "../../services/postgres-errors.ts";
 import { lacksSchema } from "../explain.ts";
 import { namesIn } from "../names.ts";
 import { withOperator } from "../operator.ts";
@@ -19,9 +20,6 @@ type Flags = {
   onError: TrackOptions["onError"];
   asEvents?: string;
 };
-
-/** No such table, no such schema, no name at all. */
-const LACKS_TABLE = new Set(["42P01", "3F000", "42602"]);
 
 const AS_EVENTS_HELP = `
 The file of --as-events; of insert, update and delete those that are wanted:
@@ -125,7 +123,8 @@ async function eachTable(
 /** Postgres names a table that is not there in its own spelling; what was typed helps more. */
 function refuse(table: string, error: unknown): never {
   const refused = postgresError(error);
-  if (refused === null || !LACKS_TABLE.has(refused.code) || lacksSchema(refused)) throw error;
+  const isNamedWrongly = hasSqlstate(refused, UNDEFINED_TABLE, INVALID_SCHEMA_NAME, INVALID_NAME);
+  if (refused === null || !isNamedWrongly || lacksSchema(refused)) throw error;
   throw new Error(
     `There is no table ${table} in the database of MIGRATE_DATABASE_URL. Name it as schema.name, with quotes where it has capitals ('public."Order"'), and check that the URL names the database of your application.`,
     { cause: error },

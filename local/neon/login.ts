@@ -9,7 +9,7 @@ const PROTOCOL_MAJOR = 3;
 
 export const PASSWORD_PLEASE = message("R", int32(3));
 
-/** AuthenticationXXX by number: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+/** The messages whose names begin with Authentication, by number: https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const AUTH = { ok: 0, cleartext: 3, sasl: 10, saslContinue: 11, saslFinal: 12 } as const;
 
 export interface Login {

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import vm from "node:vm";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
-import type { createAuditClient } from "../../client/index.ts";
+import type { AuditClient, AuditClientOptions, createAuditClient } from "../../client/index.ts";
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "../..");
@@ -101,7 +101,8 @@ test("an app's compiler finds the types behind every import", async () => {
   }
 });
 
-test("it runs where there is nothing but the web's own functions", async () => {
+/** A client in a place that has nothing but the web's own functions, some of them replaced. */
+async function clientOfTheWeb(replaced: object, options: AuditClientOptions): Promise<AuditClient> {
   const web = {
     AbortSignal,
     Request,
@@ -112,21 +113,25 @@ test("it runs where there is nothing but the web's own functions", async () => {
     clearTimeout,
     console,
   };
+  const context = vm.createContext({ ...web, ...replaced });
+  vm.runInContext(await bundled("iife"), context);
+  const make = (context.afterimage as { createAuditClient: typeof createAuditClient }).createAuditClient;
+  return make({
+    url: "https://audit.example",
+    apiKey: "k",
+    backend: "database",
+    log: () => undefined,
+    ...options,
+  });
+}
+
+test("it runs where there is nothing but the web's own functions", async () => {
   const requests: string[] = [];
   const fetch = async (url: string, { method }: { method: string }) => {
     requests.push(`${method} ${url}`);
     return Response.json({ ids: ["1"] }, { status: 201 });
   };
-  const context = vm.createContext({ ...web, fetch });
-  vm.runInContext(await bundled("iife"), context);
-  const make = (context.afterimage as { createAuditClient: typeof createAuditClient }).createAuditClient;
-  const client = make({
-    url: "https://audit.example",
-    apiKey: "k",
-    backend: "database",
-    mode: "buffered",
-    log: () => undefined,
-  });
+  const client = await clientOfTheWeb({ fetch }, { mode: "buffered" });
   const event = {
     actionType: "a",
     resourceType: "r",
@@ -148,25 +153,7 @@ test.each([
     inits.push(init),
     Response.json({ items: [], nextCursor: null })
   );
-  const web = {
-    AbortSignal,
-    Request: ItsRequest,
-    URLSearchParams,
-    crypto,
-    performance,
-    setTimeout,
-    clearTimeout,
-    console,
-  };
-  const context = vm.createContext({ ...web, fetch });
-  vm.runInContext(await bundled("iife"), context);
-  const make = (context.afterimage as { createAuditClient: typeof createAuditClient }).createAuditClient;
-  const client = make({
-    url: "https://audit.example",
-    apiKey: "k",
-    backend: "database",
-    log: () => undefined,
-  });
+  const client = await clientOfTheWeb({ fetch, Request: ItsRequest }, {});
   await client.getAuditEvents("ws");
   expect(inits).toMatchObject([{ redirect: "manual" }]);
   expect(inits[0]?.cache).toBe(cache);
